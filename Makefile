@@ -1,0 +1,94 @@
+# vios - make help lists the targets
+#
+# The noun is the folder: each core/X becomes build/lib/X.a, and what a program may use is what
+# its link line names. V=1 shows the commands. VARIANT=test adds the test hooks (crash points,
+# faults), VARIANT=asan those and AddressSanitizer + UBSan; each variant has its own folder.
+
+CC      ?= gcc
+PREFIX  ?= /usr/local
+VARIANT ?= release
+VERSION := 0.1
+
+ifeq ($(VARIANT),release)
+B := build
+VARIANT_FLAGS := -O2
+else ifeq ($(VARIANT),test)
+B := build/test
+VARIANT_FLAGS := -O2 -DVIOS_TEST_HOOKS
+else ifeq ($(VARIANT),asan)
+B := build/asan
+VARIANT_FLAGS := -O1 -DVIOS_TEST_HOOKS -fsanitize=address,undefined -fno-sanitize-recover=undefined
+else
+$(error VARIANT is release, test or asan)
+endif
+
+PKG_CONFIG ?= pkg-config
+# Warnings are errors only in CI (WERROR=1). -Wno-missing-field-initializers: tables of options
+# name only the members that matter.
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 \
+            -Wundef -Wwrite-strings -Wpointer-arith -Wno-missing-field-initializers
+ifdef WERROR
+WARNINGS += -Werror
+endif
+CFLAGS  ?= -g
+CPPFLAGS += -D_GNU_SOURCE -Icore -I. -DVIOS_VERSION='"$(VERSION)"'
+ALL_CFLAGS = -std=c17 -fno-omit-frame-pointer -fstack-protector-strong -pthread $(VARIANT_FLAGS) \
+             $(WARNINGS) $(CFLAGS)
+
+# What each program links; one place, so that the layers are visible.
+pkg = $(shell $(PKG_CONFIG) --libs $(1))
+SHELL_LIBS  = $(call pkg,lua5.4 libedit jansson)
+DAEMON_LIBS = $(call pkg,libuv sqlite3 jansson openssl)
+IO_LIBS     = $(call pkg,jansson openssl)
+TEST_LIBS   = $(call pkg,libuv sqlite3 jansson openssl)
+CPPFLAGS += $(shell $(PKG_CONFIG) --cflags lua5.4 libedit jansson libuv sqlite3 openssl)
+
+ifndef V
+Q := @
+say = @printf '  %-6s %s\n' $(1) $(2);
+endif
+
+FOLDERS := $(filter-out daemon io,$(notdir $(patsubst %/,%,$(dir $(wildcard core/*/*.c)))))
+FOLDERS := $(sort $(FOLDERS) $(notdir $(patsubst %/,%,$(dir $(wildcard core/daemon/*.c core/io/*.c)))))
+objects  = $(patsubst %.c,$(B)/%.o,$(filter-out core/$(1)/main.c,$(wildcard core/$(1)/*.c)))
+archives = $(patsubst %,$(B)/lib/%.a,$(filter $(1),$(FOLDERS)))
+
+SHELL_USES  := net base
+DAEMON_USES := daemon lpar paging storage node job cluster store nbd net base
+IO_USES     := io paging storage nbd net base
+
+PROGRAMS := $(if $(wildcard shell/main.c),$(B)/bin/vios) \
+            $(if $(wildcard core/daemon/main.c),$(B)/libexec/vios/daemon) \
+            $(if $(wildcard core/io/main.c),$(B)/libexec/vios/io)
+
+.PHONY: all
+all: $(PROGRAMS)
+
+$(B)/%.o: %.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<
+
+define archive_rule
+$(B)/lib/$(1).a: $(call objects,$(1))
+	@mkdir -p $$(@D)
+	$$(call say,AR,$$@)rm -f $$@; ar rcs $$@ $$^
+endef
+$(foreach f,$(FOLDERS),$(eval $(call archive_rule,$(f))))
+
+link = $(call say,LINK,$@)mkdir -p $(@D); $(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ \
+       $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
+
+$(B)/libexec/vios/daemon: $(B)/core/daemon/main.o $(call archives,$(DAEMON_USES))
+	$(link) $(DAEMON_LIBS)
+
+$(B)/libexec/vios/io: $(B)/core/io/main.o $(call archives,$(IO_USES))
+	$(link) $(IO_LIBS)
+
+-include shell/shell.mk
+-include tests/tests.mk
+
+-include $(shell find $(B) -name '*.d' 2>/dev/null)
+
+.PHONY: clean
+clean:
+	rm -rf build

@@ -1,0 +1,89 @@
+/*
+ * job.h - multi-step work that survives its daemon (DESIGN "Jobs, RPC, threads").
+ *
+ * A job is a row of named steps, each with run and undo, both repeatable: a step may be run
+ * again after a crash, and undone though it was never, half, or wholly run. The record
+ * /job/ID is written before each step. Before the commit point a failure (or a cancel) undoes
+ * the steps in reverse; from the commit point on the job only goes forward, and is tried
+ * again when its node comes back. Steps are plain blocking C on the job's own thread.
+ *
+ * In a build with VIOS_TEST_HOOKS the environment variable VIOS_CRASH_AT=kind:step:before|after
+ * kills the process (SIGKILL) at that place; "before" is after the record naming the step was
+ * written and before run(), "after" is after run() returned VIOS_OK.
+ */
+#ifndef JOB_JOB_H
+#define JOB_JOB_H
+
+#include "base/operation.h"
+#include "store/store.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+#define JOB_ID_SIZE 48
+#define JOBS_RUNNING_MAX 32 /* threads; more wait in order */
+
+struct jobs;
+struct job;
+
+struct job_step {
+    const char *name;
+    int (*run)(struct job *job);
+    int (*undo)(struct job *job); /* NULL: nothing to undo */
+};
+
+struct job_kind {
+    const char *name; /* "paging.create" */
+    const struct job_step *steps;
+    size_t count;
+    size_t commit_point; /* index of the step whose success cannot be undone; count: none */
+};
+
+struct job {
+    const struct job_kind *kind;
+    char id[JOB_ID_SIZE];
+    const char *object;         /* what it works on, for people: `lpar "web1"` */
+    json_t *data;               /* state_data: an object; what it holds when a step returns is
+                                   in the record before the next step begins */
+    json_t *result;             /* what the caller gets; set by a step; NULL: {} */
+    struct operation operation; /* its cancel and error; no deadline */
+    struct store *store;        /* a connection of this job's own */
+    void *context;              /* what jobs_start was given: the node */
+};
+
+/* `kinds` is all there are. `node` and `incarnation` go into the records. */
+int jobs_start(struct jobs **jobs, const char *store_address, const char *node, int64_t incarnation,
+               const struct job_kind *const *kinds, size_t kind_count, void *context,
+               struct vios_error *error);
+
+/* Takes up this node's own unfinished jobs of this incarnation, and those of `node`'s
+ * incarnation when a fence for it is free (a survivor adopts). Called after start. */
+int jobs_adopt(struct jobs *jobs, const char *node, int64_t incarnation,
+               struct operation *operation);
+
+/* Asks running jobs to stop at the next step boundary, leaving their records for the next
+ * daemon, and waits for their threads. */
+void jobs_stop(struct jobs *jobs);
+
+/*
+ * Writes the record and starts it. `operation_id` (a UUID, may be NULL) makes a retry
+ * idempotent: a job that has it already is returned instead of a new one. Takes over `data`.
+ */
+int job_submit(struct jobs *jobs, const struct job_kind *kind, const char *object, json_t *data,
+               const char *operation_id, char id[JOB_ID_SIZE], struct operation *operation);
+
+/* Waits until it is done; `progress` (may be NULL) is called on this thread as it goes. On
+ * VIOS_OK `*result` is the caller's. A failed job's error is returned as if it were ours.
+ * Cancelling `operation` ends the waiting, not the job. */
+int job_wait(struct jobs *jobs, const char *id,
+             void (*progress)(void *context, const json_t *progress), void *context,
+             json_t **result, struct operation *operation);
+
+/* Asks it to undo itself; VIOS_E_CONFLICT past its commit point. */
+int job_cancel(struct jobs *jobs, const char *id, struct operation *operation);
+
+/* From within a step: for `job list` and progress bars. total 0: not known. */
+void job_progress(struct job *job, int64_t done, int64_t total, const char *unit);
+
+#endif

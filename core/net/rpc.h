@@ -1,0 +1,78 @@
+/*
+ * rpc.h - JSON-RPC 2.0 lines (CONTRACTS "RPC"): framing for both sides, and the blocking
+ * client that the shell and other daemons use.
+ *
+ * A line is one JSON object, at most RPC_LINE_MAX bytes. A "bytes" notification is followed
+ * by `count` raw bytes.
+ */
+#ifndef NET_RPC_H
+#define NET_RPC_H
+
+#include "base/operation.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#define RPC_LINE_MAX (1024 * 1024)
+#define RPC_BYTES_MAX (256 * 1024) /* in one "bytes" */
+#define RPC_CREDIT_START 64
+#define RPC_LEVEL 1
+
+/* --- framing, no I/O: push what was read, pop messages --- */
+
+struct rpc_message {
+    json_t *json;        /* owned */
+    const uint8_t *data; /* of a "bytes": points into the framer until the next pop */
+    size_t data_size;
+};
+
+struct rpc_framer;
+struct rpc_framer *rpc_framer_new(void);
+void rpc_framer_free(struct rpc_framer *framer);
+int rpc_framer_push(struct rpc_framer *framer, const void *data, size_t size,
+                    struct vios_error *error);
+/* 1: a message; 0: more bytes are needed; negative: the peer broke the protocol, close it. */
+int rpc_framer_pop(struct rpc_framer *framer, struct rpc_message *message,
+                   struct vios_error *error);
+
+/* A message as one line with its newline; free() it. */
+char *rpc_format(const json_t *message, size_t *size);
+/* error <-> the JSON-RPC error object {code, message, data{code, object, message, hint}}. */
+json_t *rpc_error_to_json(const struct vios_error *error);
+int rpc_error_from_json(const json_t *json, struct vios_error *error);
+
+/* --- the client: blocking, one thread --- */
+
+struct rpc_client;
+
+/* What a call may show while it runs; each may be NULL. */
+struct rpc_handlers {
+    void (*progress)(void *context, const json_t *parameters);
+    /* return false to stop the stream (the call is cancelled) */
+    bool (*item)(void *context, const json_t *value);
+    bool (*bytes)(void *context, const void *data, size_t size, bool end);
+    /* bytes to send: when `input_fd` >= 0 it is polled and forwarded; -1 none */
+    int input_fd;
+    /* sees and may change what was read from input_fd; a negative return ends the input */
+    ssize_t (*input)(void *context, char *data, size_t size);
+    void *context;
+};
+
+/* Connects and says hello. No daemon: VIOS_E_UNREACHABLE with how to start one. */
+int rpc_client_open(struct rpc_client **client, const char *address, struct operation *operation);
+void rpc_client_close(struct rpc_client *client);
+
+/* What the daemon said in hello: {"level","node","cluster","role"}. Owned by the client. */
+const json_t *rpc_client_hello(const struct rpc_client *client);
+
+/*
+ * One call. Takes over `parameters`. A triggered cancel sends rpc.cancel and still waits for the
+ * answer (a second is as good as it gets: then the connection is closed).
+ */
+int rpc_client_call(struct rpc_client *client, const char *method, json_t *parameters,
+                    const struct rpc_handlers *handlers, json_t **result,
+                    struct operation *operation);
+
+#endif

@@ -1,0 +1,48 @@
+/*
+ * transport.h - bytes over a connection, plain or TLS, through one interface. Non-blocking,
+ * used from one worker's thread. A reader sees VIOS_OK with *done = 0 for "not now".
+ */
+#ifndef NET_TRANSPORT_H
+#define NET_TRANSPORT_H
+
+#include "base/operation.h"
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <sys/uio.h>
+
+struct transport;
+
+struct transport_operations {
+    /* VIOS_OK and *done > 0; VIOS_OK and *done == 0: would block; VIOS_E_UNREACHABLE: ended. */
+    int (*read)(struct transport *transport, void *data, size_t size, size_t *done);
+    int (*write)(struct transport *transport, const struct iovec *parts, int count, size_t *done);
+    /* What to wait for before trying again: EPOLLIN, EPOLLOUT or both. */
+    uint32_t (*wants)(const struct transport *transport);
+    /* Bytes already decrypted wait inside, so that epoll would not tell. */
+    bool (*pending)(const struct transport *transport);
+    void (*close)(struct transport *transport);
+};
+
+struct transport {
+    const struct transport_operations *operations;
+    int fd;
+};
+
+/* Takes over `fd`, which becomes non-blocking; for TCP, TCP_NODELAY. */
+int transport_plain(struct transport **transport, int fd, struct vios_error *error);
+
+/*
+ * Addresses: "unix:/path" (any length: opened through a descriptor of its folder), and
+ * "tcp:HOST:PORT" with numeric hosts, "[::1]" for IPv6. transport_listen with port 0 binds a
+ * free one; transport_address gives what was bound. Both return a descriptor or a status.
+ * Listening on a unix path replaces a socket that nobody listens on, and refuses a live one.
+ */
+int transport_listen(const char *address, struct vios_error *error);
+int transport_connect(const char *address, struct operation *operation);    /* blocks */
+int transport_connect_start(const char *address, struct vios_error *error); /* EINPROGRESS is
+                                                                              VIOS_OK */
+int transport_address(int fd, char *address, size_t size, struct vios_error *error);
+
+#endif

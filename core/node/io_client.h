@@ -1,0 +1,42 @@
+/*
+ * io_client.h - the daemon's side of io's control socket (core/io/PROTOCOL.md).
+ *
+ * It starts io when none answers, starts it again when it died, and hands it what its
+ * predecessor had: listening sockets, page-memory arena and pager state, whose descriptors it
+ * keeps (SCM_RIGHTS). A call that finds io away waits for its successor within its deadline.
+ */
+#ifndef NODE_IO_CLIENT_H
+#define NODE_IO_CLIENT_H
+
+#include "base/operation.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct io_client;
+
+/*
+ * Connects to RUN_DIR/io.sock or executes `program`. `restored` (may be NULL) is called on a
+ * thread of the client each time a new io process was set up, with `context`: whoever
+ * configured exports, grants and guests does so again, idempotently.
+ */
+int io_client_start(struct io_client **client, const char *program, const char *run_dir,
+                    void (*restored)(void *context), void *context, struct vios_error *error);
+
+/* Leaves io running, or ends it when `stop_io`. */
+void io_client_stop(struct io_client *client, bool stop_io);
+
+/* One request; `descriptors` go with it (not closed here). `*answer` (may be NULL) is the
+ * caller's. io's own errors come back as ours. Takes over `request`. */
+int io_client_call(struct io_client *client, json_t *request, const int *descriptors,
+                   size_t descriptor_count, json_t **answer, struct operation *operation);
+
+/* "until" of the gate, by the alive lane: never waits for a lost io. */
+void io_client_serve(struct io_client *client, int64_t until_stop_ms, int64_t until_kill_ms);
+
+/* The process id of io, 0 while there is none. */
+pid_t io_client_pid(const struct io_client *client);
+
+#endif

@@ -1,0 +1,81 @@
+/*
+ * method.h - the methods of the daemon, as rows of a table (CONTRACTS "Method table").
+ *
+ * Each core/X/methods.c holds the rows of noun X; the daemon joins them. The row says what
+ * parameters are allowed, what role is needed, and whether a call is audited; the daemon
+ * enforces all three before `call` runs, so a method sees only parameters that are there,
+ * known, and of the right type. Methods run on lane threads and may block.
+ *
+ * `parameters` is a list of "name:type" separated by blanks; "?" behind the type: optional.
+ * Types: name, lpar, node, pool, lu, image, job (a valid name or id; text), text, size
+ * (bytes: integer, or text as parse_size), duration (milliseconds: integer, or text as
+ * parse_duration), integer, boolean, object, list. Sizes and durations arrive as integers,
+ * whatever they were sent as.
+ */
+#ifndef NODE_METHOD_H
+#define NODE_METHOD_H
+
+#include "base/operation.h"
+
+#include <jansson.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <sys/types.h>
+
+struct node;
+struct call;
+
+enum role { ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
+
+enum method_flags {
+    METHOD_CHANGES = 1,      /* audited */
+    METHOD_JOB = 2,          /* submits a job and waits for it, unless "wait" is false; takes
+                                "wait" and "operation" without naming them */
+    METHOD_STREAM = 4,       /* sends items or bytes; runs on a thread of its own */
+    METHOD_UNCONFIGURED = 8, /* works before the node has a cluster */
+};
+
+struct method {
+    const char *name; /* "lpar.start" */
+    const char *parameters;
+    enum role role;
+    unsigned flags;
+    int (*call)(struct call *call, const json_t *parameters, json_t **result,
+                struct operation *operation);
+};
+
+struct method_group { /* one core/X/methods.c */
+    const struct method *methods;
+    size_t count;
+};
+
+/* What a running method may do to its caller; made by the RPC server. */
+struct call {
+    struct node *node;
+    const char *actor; /* "uid:1000", for the audit */
+    enum role role;
+    const struct call_operations *operations;
+    void *connection; /* the server's */
+    int64_t id;
+};
+
+struct call_operations {
+    /* One {"method":"progress"} line; dropped when the caller is gone. */
+    void (*progress)(struct call *, const char *job, int64_t done, int64_t total, const char *unit);
+    /* One item, owned by the callee. Blocks while the caller has given no credit. */
+    int (*item)(struct call *, json_t *value, struct operation *);
+    /* Raw bytes to the caller, counted against the same back-pressure. */
+    int (*bytes)(struct call *, const void *data, size_t size, bool end, struct operation *);
+    /* Bytes from the caller; 0 at its end, a negative status on failure. Blocks. */
+    ssize_t (*receive)(struct call *, void *data, size_t size, struct operation *);
+    /* Readable when receive() would not block; for poll() beside another descriptor. */
+    int (*descriptor)(struct call *);
+};
+
+/* For a METHOD_JOB method: submits, waits with progress unless "wait" is false, and returns
+ * the job's result, or {"job": ID} when not waited for. Takes over `data`. */
+struct job_kind;
+int call_job(struct call *call, const struct job_kind *kind, const char *object, json_t *data,
+             const json_t *parameters, json_t **result, struct operation *operation);
+
+#endif

@@ -1,0 +1,10 @@
+# Each tests/unit/X/test_Y.c is one program, linked with every archive.
+UNIT_SOURCES  := $(wildcard tests/unit/*/test_*.c)
+UNIT_PROGRAMS := $(patsubst %.c,$(B)/%,$(UNIT_SOURCES))
+
+$(UNIT_PROGRAMS): $(B)/%: $(B)/%.o $(patsubst %,$(B)/lib/%.a,$(FOLDERS))
+	$(link) $(TEST_LIBS)
+
+.PHONY: unit
+unit: $(UNIT_PROGRAMS) ## build and run the unit tests
+	prove -j2 --exec '' $(UNIT_PROGRAMS)

@@ -1,0 +1,69 @@
+/* Proves: the error value is filled, cut, mapped to names and exit statuses, and formatted. */
+#include "base/error.h"
+#include "tests/tap.h"
+
+#include <errno.h>
+
+static void fills_every_member(void)
+{
+    struct vios_error error;
+    is_int(error_set(&error, VIOS_E_NO_SPACE, "pool \"p0\"", "remove LUs", "need %d", 3),
+           VIOS_E_NO_SPACE);
+    is_text(error.object, "pool \"p0\"");
+    is_text(error.message, "need 3");
+    char text[800];
+    is_text(error_format(&error, text, sizeof text), "pool \"p0\": need 3: remove LUs");
+}
+
+static void maps_errno(void)
+{
+    struct vios_error error;
+    errno = ENOSPC;
+    is_int(error_set_errno(&error, NULL, "write"), VIOS_E_NO_SPACE);
+    errno = EACCES;
+    is_int(error_set_errno(NULL, NULL, "open"), VIOS_E_DENIED);
+    errno = EBADF;
+    is_int(error_set_errno(&error, NULL, "write"), VIOS_E_SYSTEM);
+    is_text(error.message, "write: Bad file descriptor");
+}
+
+static void cuts_long_text(void)
+{
+    struct vios_error error;
+    char object[200];
+    memset(object, 'x', sizeof object - 1);
+    object[sizeof object - 1] = '\0';
+    error_set(&error, VIOS_E_USAGE, object, NULL, "m");
+    is_int(strlen(error.object), sizeof error.object - 1);
+}
+
+static void names_go_both_ways(void)
+{
+    for (int code = VIOS_OK; code >= VIOS_E_IO; code--) {
+        is_int(error_code(error_name(code)), code);
+    }
+    is_int(error_code("nonsense"), VIOS_E_SYSTEM);
+    is_text(error_name(7), "unknown_code");
+}
+
+static void exit_statuses_are_the_mission_s(void)
+{
+    is_int(error_exit_status(VIOS_OK), 0);
+    is_int(error_exit_status(VIOS_E_USAGE), 2);
+    is_int(error_exit_status(VIOS_E_UNREACHABLE), 4);
+    is_int(error_exit_status(VIOS_E_TIMEOUT), 5);
+    is_int(error_exit_status(VIOS_E_LOCKED), 6);
+    is_int(error_exit_status(VIOS_E_INVALID), 7);
+    is_int(error_exit_status(VIOS_E_CANCELLED), 130);
+    is_int(error_exit_status(VIOS_E_NOT_FOUND), 1);
+}
+
+int main(void)
+{
+    RUN(fills_every_member);
+    RUN(maps_errno);
+    RUN(cuts_long_text);
+    RUN(names_go_both_ways);
+    RUN(exit_statuses_are_the_mission_s);
+    return tap_done();
+}
