@@ -28,6 +28,9 @@ struct node {
     struct jobs *jobs;
     struct io_client *io; /* the data plane of this node */
     struct recorder *recorder;
+    struct members *members; /* see members.h; the alive lane's */
+    struct paging *paging;   /* core/paging's own state; NULL until it started */
+    struct lpars *lpars;     /* core/lpar's own state; likewise */
 };
 
 /* A connection for the calling thread, until node_store_return(); VIOS_E_UNREACHABLE with the way
