@@ -8,3 +8,5 @@ $(UNIT_PROGRAMS): $(B)/%: $(B)/%.o $(patsubst %,$(B)/lib/%.a,$(FOLDERS))
 .PHONY: unit
 unit: $(UNIT_PROGRAMS) ## build and run the unit tests
 	prove -j2 --exec '' $(UNIT_PROGRAMS)
+
+include tests/guest/guest.mk

@@ -1,0 +1,30 @@
+# The Linux test guest: build/guest/vmlinuz and build/guest/initrd, for the demo and for tests.
+# Debian's cloud kernel and a static busybox are downloaded once; nothing is installed.
+
+GUEST := build/guest
+
+.PHONY: guest
+guest: $(GUEST)/vmlinuz $(GUEST)/initrd ## make the Linux test guest (downloads a kernel once)
+
+$(GUEST)/kernel.stamp: tests/guest/fetch.sh
+	$(call say,FETCH,kernel)tests/guest/fetch.sh $(GUEST) kernel && touch $@
+
+$(GUEST)/vmlinuz: $(GUEST)/kernel.stamp
+	$(Q)cp $(GUEST)/kernel/boot/vmlinuz-* $@
+
+# The installed one if there is one; it must be static, the guest has no C library.
+$(GUEST)/busybox: tests/guest/fetch.sh
+	@mkdir -p $(@D)
+	$(Q)if file=$$(command -v busybox) && ! LC_ALL=C ldd $$file >/dev/null 2>&1; then \
+	    cp $$file $@; \
+	else \
+	    tests/guest/fetch.sh $(GUEST) busybox-static && cp $(GUEST)/busybox-static/bin/busybox $@; \
+	fi
+
+$(GUEST)/hog: tests/guest/hog.c
+	@mkdir -p $(@D)
+	$(call say,CC,$<)$(CC) -std=c17 -D_GNU_SOURCE -O2 $(WARNINGS) -static -o $@ $<
+
+$(GUEST)/initrd: tests/guest/init tests/guest/make_initrd.sh $(GUEST)/kernel.stamp \
+                 $(GUEST)/busybox $(GUEST)/hog
+	$(call say,PACK,$@)tests/guest/make_initrd.sh $@ $(GUEST)/kernel $(GUEST)/busybox $(GUEST)/hog
