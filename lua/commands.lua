@@ -1,0 +1,118 @@
+-- commands.lua - the table of commands: which nouns there are, and their rows.
+--
+-- A noun is a file lua/NOUN.lua that returns
+--
+--   {
+--     noun = "lpar",
+--     summary = "guests and their life",       -- one line, for `help`
+--     rows = {
+--       {
+--         verb = "stop",
+--         summary = "stop a guest",             -- one line
+--         method = "lpar.stop",                 -- what it calls; or:
+--         run = function(parameters, context) … return result  -- or: return nil, err
+--         end,
+--         arguments = {                         -- positional, in order
+--           { name = "lpar", words = "the guest's name", complete = "lpar",
+--             optional = false, many = false },
+--         },
+--         options = {
+--           { name = "timeout", value = "TIME", words = "how long to wait", type = "duration" },
+--           { name = "force", words = "…" },    -- no `value`: a flag
+--           { name = "disk", value = "FILE", many = true, words = "…", complete = "file" },
+--         },
+--         columns = { "name", "state" },        -- of the table a person sees, in order
+--         text = function(result, parameters) return "one line instead of the table" end,
+--         fixed = { follow = true },            -- parameters that are always sent
+--         job = true,      -- the method is a METHOD_JOB: takes --no-wait
+--         stream = true,   -- the method sends items: printed as they come
+--         console = true,  -- the method streams bytes both ways: the terminal goes raw
+--         confirm = "stops {lpar} without asking it",  -- asks, unless --yes
+--         examples = { "lpar stop web1 --timeout 30s" },
+--       },
+--     },
+--   }
+--
+-- `name`s are the method's parameter names; the option of `page_memory` is typed --page-memory.
+-- `many`: may be repeated (an argument: the rest of the line); a list is sent.
+-- `type` converts before sending: integer, boolean, json; size and duration are sent as text
+-- after a check here. Everything else is text. `complete` is a noun (names come from its list),
+-- "file", a list of words, or function(context) returning a list.
+-- A noun with `verb = nil` in its only row is a word by itself (`quit`).
+--
+-- A row with `run` gets `context`: { call = function(method, parameters) → result | nil, err,
+-- options = the global options, progress = function(done, total, unit), note = function(text)
+-- (a line for people, on stderr unless --quiet) }. An error is made by
+--   return nil, vios.error("not_found", "no lab in " .. dir, { hint = "run \"vios lab up\"" })
+-- with the code words of core/base/error.c.
+
+local embedded <const> = require("vios.embedded")
+
+-- In the order of the manual. Those whose file is not in this build are not there.
+local NOUNS <const> = {
+  "lab", "cluster", "node", "primary", "event", "alert", "paging", "pool", "lu", "image", "lpar",
+  "adapter", "hibernation", "ffdc", "db", "job", "audit", "config", "help", "history", "watch",
+  "source", "on", "self-test", "complete", "quit",
+}
+
+local commands = {}
+local nouns = nil
+local loaded = {}
+
+-- The names of all nouns there are, in order.
+function commands.nouns()
+  if not nouns then
+    nouns = {}
+    for _, noun in ipairs(NOUNS) do
+      if embedded.has("command_" .. noun) or embedded.has(noun) then
+        nouns[#nouns + 1] = noun
+      end
+    end
+  end
+  return nouns
+end
+
+-- The noun's table, with `row.noun` set and `by_verb`; nil when there is none.
+function commands.noun(name)
+  if loaded[name] ~= nil then
+    return loaded[name] or nil
+  end
+  local found = false
+  for _, noun in ipairs(commands.nouns()) do
+    found = found or noun == name
+  end
+  if not found then
+    return nil
+  end
+  local file = embedded.has("command_" .. name) and "command_" .. name or name
+  local group = require("vios." .. file)
+  group.by_verb = {}
+  for _, row in ipairs(group.rows) do
+    row.noun = group.noun
+    row.name = row.verb and (group.noun .. " " .. row.verb) or group.noun
+    row.arguments = row.arguments or {}
+    row.options = row.options or {}
+    group.by_verb[row.verb or ""] = row
+  end
+  loaded[name] = group
+  return group
+end
+
+-- The row of NOUN VERB; `verb` "" or nil for a word by itself.
+function commands.row(noun, verb)
+  local group = commands.noun(noun)
+  return group and group.by_verb[verb or ""]
+end
+
+-- Every row, for the self-test and the manual check.
+function commands.all()
+  local rows = {}
+  for _, noun in ipairs(commands.nouns()) do
+    for _, row in ipairs(commands.noun(noun).rows) do
+      rows[#rows + 1] = row
+    end
+  end
+  return rows
+end
+
+return commands
