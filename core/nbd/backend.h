@@ -77,6 +77,7 @@ struct nbd_export {
     char name[160];
     char description[96]; /* sent as NBD_INFO_DESCRIPTION when not empty */
     char lpar[40];        /* uuid of the LPAR it belongs to, "" for none */
+    char node[64];        /* the peer that may use it (identity node:N), "" for none */
     uint64_t size;
     bool read_only;
     bool multi_connection;  /* NBD_FLAG_CAN_MULTI_CONN: a flush on one covers all */
