@@ -45,10 +45,14 @@ __attribute__((unused)) static bool tap_text(const char *got, const char *want, 
                      want ? want : "(null)");
 }
 
+__attribute__((unused)) static bool tap_int(long long got, long long want, const char *what,
+                                            const char *file, int line)
+{
+    return tap_check(got == want, file, line, "%s is %lld, want %lld", what, got, want);
+}
+
 #define ok(condition, ...) tap_check((condition), __FILE__, __LINE__, __VA_ARGS__)
-#define is_int(got, want)                                                                        \
-    tap_check((long long)(got) == (long long)(want), __FILE__, __LINE__,                         \
-              #got " is %lld, want %lld", (long long)(got), (long long)(want))
+#define is_int(got, want) tap_int((got), (want), #got, __FILE__, __LINE__)
 #define is_text(got, want) tap_text((got), (want), __FILE__, __LINE__)
 
 /* Within a RUN function, before any check: it is shown as skipped, with the reason. */
