@@ -3,7 +3,8 @@
  * client that the shell and other daemons use.
  *
  * A line is one JSON object, at most RPC_LINE_MAX bytes. A "bytes" notification is followed
- * by `count` raw bytes.
+ * by `count` raw bytes. Credit flows both ways: who sends items or "bytes" may send
+ * RPC_CREDIT_START of them (together), and as many more as rpc.more says.
  */
 #ifndef NET_RPC_H
 #define NET_RPC_H
@@ -17,6 +18,7 @@
 
 #define RPC_LINE_MAX (1024 * 1024)
 #define RPC_BYTES_MAX (256 * 1024) /* in one "bytes" */
+#define RPC_INPUT_MAX (16 * 1024)  /* in one "bytes" from a caller */
 #define RPC_CREDIT_START 64
 #define RPC_LEVEL 1
 

@@ -1,0 +1,473 @@
+/*
+ * rpc_client.c - the blocking client of rpc.h.
+ *
+ * One loop per call waits for whatever comes first: the daemon's messages, room to send, input to
+ * forward, the cancel. The socket never blocks and what could not be sent yet stays in `unsent`,
+ * so a daemon that fills our receive buffer while we fill its can never hang the two.
+ *
+ * Credit flows both ways: the daemon may send RPC_CREDIT_START items or "bytes" before we give
+ * more, and so may we before it does; rpc.more is the word for both.
+ */
+#include "base/clock.h"
+#include "net/rpc.h"
+#include "net/transport.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#define READ_SIZE (64 * 1024)
+#define HELLO_TIMEOUT_MS 5000
+/* How long a cancelled call may still take to answer before the connection is given up. */
+#define CANCEL_GRACE_MS 3000
+
+struct rpc_client {
+    int fd; /* -1: broken */
+    struct rpc_framer *framer;
+    json_t *hello;
+    int64_t next_id;
+    char *unsent;
+    size_t unsent_size, unsent_capacity;
+    char address[256]; /* for errors */
+};
+
+/* One call in progress. */
+struct exchange {
+    struct rpc_client *client;
+    const struct rpc_handlers *handlers;
+    struct operation *operation;
+    int64_t id;
+    int input_fd;       /* -1: none, or at its end */
+    int input_credit;   /* "bytes" we may still send */
+    int received;       /* items and bytes since we gave credit last */
+    bool cancelled;     /* rpc.cancel was sent */
+    int cancel_status;  /* why: VIOS_E_CANCELLED or VIOS_E_TIMEOUT; VIOS_OK: the handler */
+    int64_t give_up_ms; /* after a cancel */
+    bool answered;
+    int status;
+    json_t *result;
+};
+
+static const struct rpc_handlers no_handlers = {.input_fd = -1};
+
+static int client_broken(struct rpc_client *client, struct vios_error *error, const char *why)
+{
+    if (client->fd >= 0) {
+        close(client->fd);
+        client->fd = -1;
+    }
+    return error_set(error, VIOS_E_UNREACHABLE, client->address,
+                     "see whether it was done before you try again", "%s", why);
+}
+
+/* Sends what it can of `unsent`. */
+static int client_flush(struct rpc_client *client, struct vios_error *error)
+{
+    size_t done = 0;
+    while (done < client->unsent_size) {
+        ssize_t sent = send(client->fd, client->unsent + done, client->unsent_size - done,
+                            MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0 && errno == EINTR) {
+            continue;
+        }
+        if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
+            break;
+        }
+        if (sent < 0) {
+            return client_broken(client, error, "the daemon closed the connection");
+        }
+        done += (size_t)sent;
+    }
+    client->unsent_size -= done;
+    memmove(client->unsent, client->unsent + done, client->unsent_size);
+    return VIOS_OK;
+}
+
+static int client_append(struct rpc_client *client, const void *data, size_t size,
+                         struct vios_error *error)
+{
+    size_t needed = client->unsent_size + size;
+    if (needed > client->unsent_capacity) {
+        char *unsent = realloc(client->unsent, needed);
+        if (!unsent) {
+            return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        }
+        client->unsent = unsent;
+        client->unsent_capacity = needed;
+    }
+    if (size > 0) {
+        memcpy(client->unsent + client->unsent_size, data, size);
+    }
+    client->unsent_size = needed;
+    return VIOS_OK;
+}
+
+/* Queues one message and `size` bytes behind it. Takes over `message`. */
+static int client_send(struct rpc_client *client, json_t *message, const void *data, size_t size,
+                       struct vios_error *error)
+{
+    size_t line_size = 0;
+    char *line = message ? rpc_format(message, &line_size) : NULL;
+    json_decref(message);
+    if (!line) {
+        return error_set(error, VIOS_E_INVALID, NULL, NULL,
+                         "parameters that are not UTF-8 text, or no memory");
+    }
+    int status = VIOS_OK;
+    if (line_size > RPC_LINE_MAX) {
+        status =
+            error_set(error, VIOS_E_INVALID, NULL, NULL,
+                      "the parameters are %zu bytes; the limit is %d", line_size, RPC_LINE_MAX);
+    } else {
+        status = client_append(client, line, line_size, error);
+    }
+    free(line);
+    if (status == VIOS_OK) {
+        status = client_append(client, data, size, error);
+    }
+    return status == VIOS_OK ? client_flush(client, error) : status;
+}
+
+static json_t *notification(const char *method, json_t *parameters)
+{
+    return json_pack("{s:s, s:s, s:o}", "jsonrpc", "2.0", "method", method, "params", parameters);
+}
+
+static int exchange_cancel(struct exchange *exchange, int why)
+{
+    if (exchange->cancelled) {
+        return VIOS_OK;
+    }
+    exchange->cancelled = true;
+    exchange->cancel_status = why;
+    exchange->give_up_ms = clock_now_ms() + CANCEL_GRACE_MS;
+    exchange->input_fd = -1;
+    return client_send(exchange->client,
+                       notification("rpc.cancel", json_pack("{s:I}", "id", exchange->id)), NULL, 0,
+                       &exchange->operation->error);
+}
+
+/* After an item or bytes: gives credit back by halves, and cancels when the handler had enough. */
+static int exchange_received(struct exchange *exchange, bool more)
+{
+    if (!more) {
+        return exchange_cancel(exchange, VIOS_OK);
+    }
+    if (++exchange->received < RPC_CREDIT_START / 2) {
+        return VIOS_OK;
+    }
+    json_t *parameters = json_pack("{s:I, s:i}", "id", exchange->id, "items", exchange->received);
+    exchange->received = 0;
+    return client_send(exchange->client, notification("rpc.more", parameters), NULL, 0,
+                       &exchange->operation->error);
+}
+
+static int exchange_notified(struct exchange *exchange, const char *method,
+                             const json_t *parameters, const struct rpc_message *message)
+{
+    const struct rpc_handlers *handlers = exchange->handlers;
+    if (json_integer_value(json_object_get(parameters, "id")) != exchange->id) {
+        return VIOS_OK;
+    }
+    if (strcmp(method, "progress") == 0) {
+        if (handlers->progress) {
+            handlers->progress(handlers->context, parameters);
+        }
+    } else if (strcmp(method, "item") == 0) {
+        bool more = !handlers->item || exchange->cancelled ||
+                    handlers->item(handlers->context, json_object_get(parameters, "value"));
+        return exchange_received(exchange, more);
+    } else if (strcmp(method, "bytes") == 0) {
+        bool end = json_is_true(json_object_get(parameters, "end"));
+        bool more = !handlers->bytes || exchange->cancelled ||
+                    handlers->bytes(handlers->context, message->data, message->data_size, end);
+        return exchange_received(exchange, more);
+    } else if (strcmp(method, "rpc.more") == 0) {
+        json_int_t items = json_integer_value(json_object_get(parameters, "items"));
+        if (items > 0 && items <= RPC_CREDIT_START) {
+            exchange->input_credit += (int)items;
+        }
+    }
+    return VIOS_OK;
+}
+
+static void exchange_answered(struct exchange *exchange, const json_t *json)
+{
+    const json_t *error = json_object_get(json, "error");
+    exchange->answered = true;
+    if (error) {
+        exchange->status = rpc_error_from_json(error, &exchange->operation->error);
+    } else {
+        exchange->result = json_incref(json_object_get(json, "result"));
+    }
+}
+
+static int exchange_message(struct exchange *exchange, const struct rpc_message *message)
+{
+    const json_t *id = json_object_get(message->json, "id");
+    const char *method = json_string_value(json_object_get(message->json, "method"));
+    if (method && !id) {
+        return exchange_notified(exchange, method, json_object_get(message->json, "params"),
+                                 message);
+    }
+    bool answer = !method && (json_object_get(message->json, "result") ||
+                              json_object_get(message->json, "error"));
+    if (answer && json_is_null(id)) { /* it could not even read which call it was */
+        exchange_answered(exchange, message->json);
+    } else if (answer && json_is_integer(id) && json_integer_value(id) == exchange->id) {
+        exchange_answered(exchange, message->json);
+    }
+    return VIOS_OK; /* an answer to a call that was given up is of no interest */
+}
+
+/* Takes what came and handles each whole message. */
+static int exchange_read(struct exchange *exchange)
+{
+    struct rpc_client *client = exchange->client;
+    struct vios_error *error = &exchange->operation->error;
+    char data[READ_SIZE];
+    ssize_t got = recv(client->fd, data, sizeof data, MSG_DONTWAIT);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return VIOS_OK;
+    }
+    if (got <= 0) {
+        return client_broken(client, error, "the daemon closed the connection before it answered");
+    }
+    int status = rpc_framer_push(client->framer, data, (size_t)got, error);
+    while (status == VIOS_OK) {
+        struct rpc_message message;
+        status = rpc_framer_pop(client->framer, &message, error);
+        if (status <= 0) {
+            break;
+        }
+        status = exchange_message(exchange, &message);
+        json_decref(message.json);
+    }
+    if (status < 0 && client->fd >= 0) {
+        char why[sizeof error->message];
+        snprintf(why, sizeof why, "the daemon's answer is malformed: %.300s", error->message);
+        return client_broken(client, error, why);
+    }
+    return status;
+}
+
+/* Forwards what the input has. */
+static int exchange_input(struct exchange *exchange)
+{
+    const struct rpc_handlers *handlers = exchange->handlers;
+    char data[RPC_INPUT_MAX];
+    ssize_t got = read(exchange->input_fd, data, sizeof data);
+    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
+        return VIOS_OK;
+    }
+    if (got > 0 && handlers->input) {
+        got = handlers->input(handlers->context, data, (size_t)got);
+        if (got == 0) {
+            return VIOS_OK; /* all of it was the handler's */
+        }
+    }
+    bool end = got <= 0;
+    if (end) {
+        exchange->input_fd = -1;
+        got = 0;
+    }
+    exchange->input_credit--;
+    json_t *parameters =
+        json_pack("{s:I, s:i, s:b}", "id", exchange->id, "count", (int)got, "end", (int)end);
+    return client_send(exchange->client, notification("bytes", parameters), data, (size_t)got,
+                       &exchange->operation->error);
+}
+
+/* Milliseconds until the next thing to do without being told; -1: none. */
+static int exchange_timeout(const struct exchange *exchange)
+{
+    if (!exchange->cancelled) {
+        return operation_remaining_ms(exchange->operation);
+    }
+    int64_t left = exchange->give_up_ms - clock_now_ms();
+    return left > 0 ? (int)left : 0;
+}
+
+/* Looks whether the call is to be cancelled, or given up after it was. */
+static int exchange_deadline(struct exchange *exchange)
+{
+    struct operation *operation = exchange->operation;
+    if (!exchange->cancelled) {
+        int status = operation_check(operation);
+        return status == VIOS_OK ? VIOS_OK : exchange_cancel(exchange, status);
+    }
+    if (clock_now_ms() < exchange->give_up_ms) {
+        return VIOS_OK;
+    }
+    return client_broken(exchange->client, &operation->error,
+                         "the daemon does not answer, not even to the cancelling of the call");
+}
+
+/* One wait, and what it brought. */
+static int exchange_step(struct exchange *exchange)
+{
+    struct rpc_client *client = exchange->client;
+    struct cancel *cancel = exchange->cancelled ? NULL : exchange->operation->cancel;
+    bool input = exchange->input_fd >= 0 && exchange->input_credit > 0 && client->unsent_size == 0;
+    struct pollfd polls[3] = {
+        {.fd = client->fd, .events = (short)(POLLIN | (client->unsent_size > 0 ? POLLOUT : 0))},
+        {.fd = cancel_descriptor(cancel), .events = POLLIN},
+        {.fd = input ? exchange->input_fd : -1, .events = POLLIN}};
+    int ready = poll(polls, 3, exchange_timeout(exchange));
+    if (ready < 0 && errno != EINTR) {
+        return error_set_errno(&exchange->operation->error, client->address, "cannot wait");
+    }
+    int status = exchange_deadline(exchange);
+    if (ready <= 0) {
+        return status;
+    }
+    if (status == VIOS_OK && (polls[0].revents & POLLOUT)) {
+        status = client_flush(client, &exchange->operation->error);
+    }
+    if (status == VIOS_OK && (polls[0].revents & ~POLLOUT)) {
+        status = exchange_read(exchange);
+    }
+    if (status == VIOS_OK && polls[2].revents && exchange->input_fd >= 0 && !exchange->answered) {
+        status = exchange_input(exchange);
+    }
+    return status;
+}
+
+/* The call's outcome when it was cancelled by us. What it did before is no failure of a stream
+ * that the handler ended itself; a result that came all the same is a result. */
+static int exchange_outcome(struct exchange *exchange)
+{
+    if (exchange->status != VIOS_E_CANCELLED || !exchange->cancelled) {
+        return exchange->status;
+    }
+    struct vios_error *error = &exchange->operation->error;
+    if (exchange->cancel_status == VIOS_OK) {
+        memset(error, 0, sizeof *error);
+        return VIOS_OK;
+    }
+    if (exchange->cancel_status == VIOS_E_TIMEOUT) {
+        return error_set(error, VIOS_E_TIMEOUT, error->object, "give a longer --timeout",
+                         "timed out and was cancelled");
+    }
+    return exchange->status;
+}
+
+int rpc_client_call(struct rpc_client *client, const char *method, json_t *parameters,
+                    const struct rpc_handlers *handlers, json_t **result,
+                    struct operation *operation)
+{
+    struct exchange exchange = {.client = client,
+                                .handlers = handlers ? handlers : &no_handlers,
+                                .operation = operation,
+                                .id = client->next_id++,
+                                .input_credit = RPC_CREDIT_START};
+    exchange.input_fd = exchange.handlers->input_fd;
+    if (result) {
+        *result = NULL;
+    }
+    if (client->fd < 0) {
+        json_decref(parameters);
+        return client_broken(client, &operation->error, "the connection was lost");
+    }
+    json_t *message =
+        json_pack("{s:s, s:I, s:s, s:o}", "jsonrpc", "2.0", "id", exchange.id, "method", method,
+                  "params", parameters ? parameters : json_object());
+    int status = client_send(client, message, NULL, 0, &operation->error);
+    while (status == VIOS_OK && !exchange.answered) {
+        status = exchange_step(&exchange);
+    }
+    if (exchange.answered) { /* even if something broke behind it */
+        status = exchange_outcome(&exchange);
+    }
+    if (status == VIOS_OK && result) {
+        *result = exchange.result;
+    } else {
+        json_decref(exchange.result);
+    }
+    return status;
+}
+
+static int client_connect(struct rpc_client *client, const char *address,
+                          struct operation *operation)
+{
+    snprintf(client->address, sizeof client->address, "%s%s", address[0] == '/' ? "unix:" : "",
+             address);
+    client->fd = transport_connect(client->address, operation);
+    if (client->fd >= 0) {
+        int flags = fcntl(client->fd, F_GETFL);
+        fcntl(client->fd, F_SETFL, flags | O_NONBLOCK);
+        return VIOS_OK;
+    }
+    int status = client->fd;
+    client->fd = -1;
+    if (status == VIOS_E_CANCELLED || status == VIOS_E_TIMEOUT || status == VIOS_E_DENIED ||
+        status == VIOS_E_USAGE) {
+        return status;
+    }
+    return operation_fail(operation, VIOS_E_UNREACHABLE, client->address,
+                          "start one: \"vios lab up\" to try it out, \"vios daemon\" for real",
+                          "no daemon answers");
+}
+
+static int client_hello(struct rpc_client *client, struct operation *operation)
+{
+    struct operation hello = *operation; /* of its own, shorter deadline */
+    int64_t latest_ms = clock_now_ms() + HELLO_TIMEOUT_MS;
+    hello.deadline_ms = latest_ms < operation->deadline_ms ? latest_ms : operation->deadline_ms;
+    json_t *parameters =
+        json_pack("{s:[i,i], s:s}", "level", 1, RPC_LEVEL, "client", "vios " VIOS_VERSION);
+    int status = rpc_client_call(client, "rpc.hello", parameters, NULL, &client->hello, &hello);
+    operation->error = hello.error;
+    if (status == VIOS_OK && !json_is_object(client->hello)) {
+        return client_broken(client, &operation->error, "it answers, but not as a vios daemon");
+    }
+    return status;
+}
+
+int rpc_client_open(struct rpc_client **client, const char *address, struct operation *operation)
+{
+    *client = NULL;
+    struct rpc_client *made = calloc(1, sizeof *made);
+    if (!made) {
+        return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    }
+    made->fd = -1;
+    made->framer = rpc_framer_new();
+    int status = made->framer
+                     ? client_connect(made, address, operation)
+                     : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    if (status == VIOS_OK) {
+        status = client_hello(made, operation);
+    }
+    if (status != VIOS_OK) {
+        rpc_client_close(made);
+        return status;
+    }
+    *client = made;
+    return VIOS_OK;
+}
+
+void rpc_client_close(struct rpc_client *client)
+{
+    if (!client) {
+        return;
+    }
+    if (client->fd >= 0) {
+        close(client->fd);
+    }
+    rpc_framer_free(client->framer);
+    json_decref(client->hello);
+    free(client->unsent);
+    free(client);
+}
+
+const json_t *rpc_client_hello(const struct rpc_client *client)
+{
+    return client->hello;
+}
