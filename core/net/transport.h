@@ -34,10 +34,13 @@ struct transport {
 int transport_plain(struct transport **transport, int fd, struct vios_error *error);
 
 /*
- * Addresses: "unix:/path" (any length: opened through a descriptor of its folder), and
- * "tcp:HOST:PORT" with numeric hosts, "[::1]" for IPv6. transport_listen with port 0 binds a
- * free one; transport_address gives what was bound. Both return a descriptor or a status.
- * Listening on a unix path replaces a socket that nobody listens on, and refuses a live one.
+ * Addresses: "unix:/path" (any length: a long one is opened through a descriptor of its folder),
+ * and "tcp:HOST:PORT" with numeric hosts, "[::1]" for IPv6. transport_listen with port 0 binds a
+ * free one; transport_address gives what was bound (not of a unix path over 107 bytes). They
+ * return a descriptor, non-blocking and close-on-exec, or a status. Listening on a unix path
+ * replaces a socket that nobody listens on, and refuses a live one (VIOS_E_EXISTS).
+ * transport_connect waits for a listener whose backlog is full; transport_connect_start says
+ * VIOS_E_LOCKED then. Nobody listening is VIOS_E_UNREACHABLE.
  */
 int transport_listen(const char *address, struct vios_error *error);
 int transport_connect(const char *address, struct operation *operation);    /* blocks */
