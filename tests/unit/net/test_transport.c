@@ -56,7 +56,8 @@ static void exchange(int listener, const char *address)
     size_t done = 99;
     is_int(other->operations->read(other, buffer, sizeof buffer, &done), VIOS_OK);
     is_int(done, 0);
-    struct iovec parts[2] = {{"hel", 3}, {"lo", 2}};
+    char hel[] = "hel", lo[] = "lo";
+    struct iovec parts[2] = {{hel, 3}, {lo, 2}};
     is_int(one->operations->write(one, parts, 2, &done), VIOS_OK);
     is_int(done, 5);
     waiting.fd = other->fd;
