@@ -10,6 +10,7 @@
 -- nothing even after kill -9 of any or all of them.
 
 local processes <const> = require("vios.lab_processes")
+local rpc <const> = require("vios.rpc")
 local system <const> = require("vios.os")
 
 local lab = {}
@@ -22,37 +23,31 @@ local PAGE_MEMORY_DEFAULT <const> = "256M"
 local DIR_MAX <const> = 44
 local START_MS <const> = 20000 -- until a daemon answers
 local UP_MS <const> = 30000    -- until every node sees all others up
-local POLL_MS <const> = 20
+local POLL_SECONDS <const> = 0.02
 local LOG_TAIL_LINES <const> = 5
 
 -- The folder of `--dir`, or the user's own.
 function lab.directory(dir)
   dir = dir or os.getenv("VIOS_LAB_DIR") or
     (os.getenv("XDG_RUNTIME_DIR") or "/tmp") .. "/vios-lab-" .. system.uid()
-  return system.absolute(dir)
+  if dir:sub(1, 1) ~= "/" then
+    dir = system.real_path(".") .. "/" .. dir
+  end
+  -- The kernel shows the paths of processes without links: so must the folder's name be.
+  local above <const>, name <const> = dir:gsub("/+$", ""):match("^(.*)/([^/]+)$")
+  if not name then
+    return "/"
+  end
+  return (system.real_path(above ~= "" and above or "/") or above):gsub("/$", "") .. "/" .. name
 end
 
 function lab.socket(dir, node)
   return dir .. "/" .. node .. "/run/vios.sock"
 end
 
-local function read_file(path)
-  local file <close> = io.open(path, "rb")
-  return file and file:read("a")
-end
-
-local function write_file(path, text)
-  local file <close>, why = io.open(path, "wb")
-  if not file then
-    return nil, vios.error("system", why)
-  end
-  file:write(text)
-  return true
-end
-
 -- What the marker says, or nil when there is no lab.
 local function marker(dir)
-  local text = read_file(dir .. "/" .. MARKER)
+  local text = system.read_file(dir .. "/" .. MARKER)
   local value = text and vios.json.decode(text)
   return type(value) == "table" and math.type(value.nodes) == "integer" and value or nil
 end
@@ -88,10 +83,15 @@ local function names(count)
   return list
 end
 
+-- A folder, not a link to one, and of this user: /tmp is everybody's.
+local function is_ours(dir)
+  return system.kind(dir) == "folder" and system.owner(dir) == system.uid()
+end
+
 -- The last lines of a node's log, for the error that says why it did not come up.
 local function log_tail(dir, node)
   local lines = {}
-  for line in (read_file(dir .. "/" .. node .. "/daemon.log") or ""):gmatch("[^\n]+") do
+  for line in (system.read_file(dir .. "/" .. node .. "/daemon.log") or ""):gmatch("[^\n]+") do
     lines[#lines + 1] = line
   end
   local from <const> = math.max(1, #lines - LOG_TAIL_LINES + 1)
@@ -112,7 +112,7 @@ local function write_configuration(dir, node, page_memory)
   if not made then
     return nil, why
   end
-  return write_file(home .. "/vios.conf", table.concat({
+  return system.write_file(home .. "/vios.conf", table.concat({
     "# Made by `vios lab up`.",
     "node = " .. node,
     "run_dir = " .. home .. "/run",
@@ -127,8 +127,9 @@ end
 local function start_daemon(dir, node)
   local home <const> = dir .. "/" .. node
   return system.spawn({
-    argv = { system.program("daemon"), "--config", home .. "/vios.conf" },
-    log = home .. "/daemon.log",
+    system.program("daemon"), "--config", home .. "/vios.conf",
+    stdout = home .. "/daemon.log",
+    stderr = home .. "/daemon.log",
     detached = true,
   })
 end
@@ -137,7 +138,7 @@ end
 local function connect(dir, node)
   local deadline <const> = system.now_ms() + START_MS
   while true do
-    local connection = vios.rpc.open(lab.socket(dir, node))
+    local connection = rpc.open("unix:" .. lab.socket(dir, node))
     if connection then
       return connection
     end
@@ -147,7 +148,7 @@ local function connect(dir, node)
     if system.now_ms() > deadline then
       return node_failed(dir, node, ("its daemon did not answer within %d s"):format(START_MS // 1000))
     end
-    system.sleep_ms(POLL_MS)
+    system.sleep(POLL_SECONDS)
   end
 end
 
@@ -167,7 +168,7 @@ local function await_all_up(dir, connections, count)
       if system.now_ms() > deadline then
         return node_failed(dir, node, "it does not see all nodes up")
       end
-      system.sleep_ms(POLL_MS)
+      system.sleep(POLL_SECONDS)
     end
   end
   return true
@@ -199,7 +200,7 @@ local function bring_up(dir, count, page_memory, context)
   local connections = {}
   for _, node in ipairs(list) do
     local done, why = true, nil
-    if not read_file(dir .. "/" .. node .. "/vios.conf") then
+    if not system.read_file(dir .. "/" .. node .. "/vios.conf") then
       done, why = write_configuration(dir, node, page_memory)
     end
     if done and not processes.of(found, "daemon", node) then
@@ -227,7 +228,7 @@ end
 local function make_folders(dir, count)
   local done, why = system.mkdir(dir, FOLDER_MODE)
   if done then -- the marker first: a lab that was cut short here can still be taken down
-    done, why = write_file(dir .. "/" .. MARKER, vios.json.encode({ v = 1, nodes = count }) .. "\n")
+    done, why = system.write_file(dir .. "/" .. MARKER, vios.json.encode({ v = 1, nodes = count }) .. "\n")
   end
   for _, folder in ipairs({ "/db", "/repository" }) do
     if done then
@@ -265,10 +266,10 @@ local function check_up(dir, wanted)
     return nil, vios.error("exists", ("it has %d nodes already"):format(there.nodes),
       { object = object(dir), hint = "run \"vios lab down\" first" })
   end
-  if system.exists(dir) and system.owner(dir) ~= system.uid() then
+  if system.kind(dir) and not is_ours(dir) then
     return not_a_lab(dir)
   end
-  if not there and system.exists(dir) and #(system.entries(dir) or { "unreadable" }) > 0 then
+  if not there and system.kind(dir) and #(system.read_dir(dir) or { "unreadable" }) > 0 then
     return not_a_lab(dir)
   end
   return wanted or (there and there.nodes) or NODES_DEFAULT
@@ -304,7 +305,7 @@ local function node_state(dir, node, daemon)
   if not daemon then
     return "down"
   end
-  local connection = vios.rpc.open(lab.socket(dir, node))
+  local connection = rpc.open("unix:" .. lab.socket(dir, node))
   return connection and "up" or "starting"
 end
 
@@ -335,10 +336,10 @@ end
 
 function lab.down(parameters)
   local dir <const> = lab.directory(parameters.dir)
-  if not system.exists(dir) then
+  if not system.kind(dir) then
     return nil, vios.error("not_found", "there is no lab in this folder", { object = object(dir) })
   end
-  if not marker(dir) or system.owner(dir) ~= system.uid() then
+  if not marker(dir) or not is_ours(dir) then
     return not_a_lab(dir)
   end
   local done, why = take_down(dir)

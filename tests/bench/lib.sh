@@ -14,6 +14,7 @@ bench_clean() {
     local pid
     for pid in "${PIDS[@]}"; do
         kill -9 "$pid" 2>/dev/null || true
+        wait "$pid" 2>/dev/null || true
     done
     rm -rf "$WORK"
 }
