@@ -1,0 +1,427 @@
+/*
+ * device.c - one device, one round.
+ *
+ * The order keeps pages safe. A region's number in io may run ahead of the record's (io drops a
+ * replica first and acknowledges without it); the record follows. A replacement goes the other
+ * way: first the record, under a higher number, then the grant on the new node, then io here.
+ */
+#include "paging/device.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "paging/paging.h"
+#include "paging/placement.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+/* A replica whose node is up but whose page server stays away this many ttls is replaced. */
+#define LOST_TTLS 2
+
+json_t *paging_find_export(const json_t *statistics, const char *name)
+{
+    size_t index;
+    json_t *item;
+    json_array_foreach(json_object_get(statistics, "exports"), index, item)
+    {
+        const char *text = json_string_value(json_object_get(item, "name"));
+        if (text && strcmp(text, name) == 0) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+static const struct member *find_member(const struct paging_round *round, const char *name)
+{
+    for (size_t i = 0; i < round->member_count; i++) {
+        if (strcmp(round->members[i].name, name) == 0) {
+            return &round->members[i];
+        }
+    }
+    return NULL;
+}
+
+/* The socket of `node`'s page server for this node: paging_address over a round. */
+static const char *page_server(void *context, const char *node, char *text, size_t size)
+{
+    const struct paging_round *round = context;
+    const struct member *member = find_member(round, node);
+    if (!member) {
+        return NULL;
+    }
+    snprintf(text, size, "%s/peer/%s.sock", member->nbd, round->node->name);
+    return text;
+}
+
+static int call_io(struct paging_round *round, json_t *request)
+{
+    struct operation *operation = round->operation;
+    return io_client_call(round->node->io, request, NULL, 0, NULL, operation);
+}
+
+/* --- granting page memory --- */
+
+/* What io has granted already for one region of this LPAR; NULL: nothing. */
+static json_t *find_entry(const struct paging_round *round, const char *uuid, json_int_t region)
+{
+    json_t *memory = json_object_get(round->statistics, "page_memory");
+    size_t index;
+    json_t *item;
+    json_array_foreach(json_object_get(memory, "entries"), index, item)
+    {
+        const char *lpar = json_string_value(json_object_get(item, "lpar"));
+        if (lpar && strcmp(lpar, uuid) == 0 &&
+            json_integer_value(json_object_get(item, "region")) == region) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+static bool entry_is_current(const json_t *entry, const struct paging_view *view, json_int_t number)
+{
+    const char *node = json_string_value(json_object_get(entry, "node"));
+    return entry && node && strcmp(node, view->owner) == 0 &&
+           json_integer_value(json_object_get(entry, "generation")) >= view->generation &&
+           json_integer_value(json_object_get(entry, "number")) >= number;
+}
+
+static size_t count_entries(const struct paging_round *round, const char *uuid)
+{
+    json_t *memory = json_object_get(round->statistics, "page_memory");
+    size_t index, count = 0;
+    json_t *item;
+    json_array_foreach(json_object_get(memory, "entries"), index, item)
+    {
+        const char *lpar = json_string_value(json_object_get(item, "lpar"));
+        count += lpar && strcmp(lpar, uuid) == 0;
+    }
+    return count;
+}
+
+static int grant(struct paging_round *round, const struct paging_view *view)
+{
+    json_t *regions = paging_record_grants(&view->record, round->node->name);
+    size_t wanted = json_array_size(regions);
+    bool current = wanted == 0 || count_entries(round, view->record.uuid) == wanted;
+    size_t index;
+    json_t *item;
+    json_array_foreach(regions, index, item)
+    {
+        json_int_t region = json_integer_value(json_object_get(item, "index"));
+        json_int_t number = json_integer_value(json_object_get(item, "number"));
+        json_t *entry = find_entry(round, view->record.uuid, region);
+        current = current && entry_is_current(entry, view, number);
+    }
+    if (current) {
+        json_decref(regions);
+        return VIOS_OK;
+    }
+    int status = call_io(round, json_pack("{s:s, s:s, s:s, s:I, s:o}", "do", "grant", "lpar",
+                                          view->record.uuid, "node", view->owner, "generation",
+                                          (json_int_t)view->generation, "regions", regions));
+    return status == VIOS_E_STALE ? VIOS_OK : status; /* io is ahead: the record will follow */
+}
+
+/* --- the pager of an LPAR hosted here --- */
+
+/* The LPAR may run anew: its regions begin empty, under new numbers. */
+static int begin_generation(struct paging_round *round, struct paging_view *view)
+{
+    view->record.generation = view->generation;
+    for (size_t i = 0; i < view->record.region_count; i++) {
+        view->record.regions[i].number++;
+    }
+    return paging_view_commit(round->store, view, round->operation);
+}
+
+static int export_pager(struct paging_round *round, const struct paging_view *view,
+                        const char *name)
+{
+    const struct paging_record *record = &view->record;
+    json_t *backend =
+        json_pack("{s:s, s:I, s:I, s:s, s:o, s:o}", "kind", "pager", "generation",
+                  (json_int_t)view->generation, "size_bytes", (json_int_t)record->size_bytes,
+                  "policy", paging_policy_name(record->policy), "disk",
+                  record->disk[0] ? json_string(record->disk) : json_null(), "regions",
+                  paging_record_regions(record, page_server, round));
+    return call_io(round, json_pack("{s:s, s:s, s:s, s:o}", "do", "export", "name", name, "lpar",
+                                    record->uuid, "backend", backend));
+}
+
+/* io's number of one region, and whether any of the record's numbers is behind or ahead. */
+static json_t *io_region(const json_t *export, size_t index)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(export, "regions"), i, item)
+    {
+        if (json_integer_value(json_object_get(item, "index")) == (json_int_t)index) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+static int follow_numbers(struct paging_round *round, struct paging_view *view,
+                          const json_t *export)
+{
+    bool behind = false, ahead = false;
+    for (size_t i = 0; i < view->record.region_count; i++) {
+        int64_t number = json_integer_value(json_object_get(io_region(export, i), "number"));
+        behind = behind || view->record.regions[i].number < number;
+        ahead = ahead || view->record.regions[i].number > number;
+    }
+    if (ahead) {
+        return call_io(round, json_pack("{s:s, s:s, s:o}", "do", "regions", "lpar",
+                                        view->record.uuid, "regions",
+                                        paging_record_regions(&view->record, page_server, round)));
+    }
+    if (!behind) {
+        return VIOS_OK;
+    }
+    for (size_t i = 0; i < view->record.region_count; i++) {
+        view->record.regions[i].number =
+            json_integer_value(json_object_get(io_region(export, i), "number"));
+    }
+    return paging_view_commit(round->store, view, round->operation);
+}
+
+/* --- replacing what is lost --- */
+
+/* How long this replica has been lost, in ms; starts or ends the count as its state says. */
+static int64_t lost_for_ms(struct paging_round *round, const struct paging_view *view,
+                           size_t region, const char *node, bool lost)
+{
+    char key[160];
+    snprintf(key, sizeof key, "%s/%zu/%s", view->record.uuid, region, node);
+    if (!lost) {
+        json_object_del(round->lost, key);
+        return 0;
+    }
+    json_t *since = json_object_get(round->lost, key);
+    if (!since) {
+        json_object_set_new(round->lost, key, json_integer(clock_now_ms()));
+        return 0;
+    }
+    return clock_now_ms() - json_integer_value(since);
+}
+
+static bool should_replace(struct paging_round *round, const struct paging_view *view,
+                           size_t region, const char *node, bool lost)
+{
+    int64_t lost_ms = lost_for_ms(round, view, region, node, lost);
+    const struct member *member = find_member(round, node);
+    bool down = !member || member->state == MEMBER_DOWN;
+    return lost && (down || lost_ms > LOST_TTLS * config_duration_ms(round->node->config, "ttl"));
+}
+
+struct placement_node *paging_placement_nodes(const struct paging_round *round)
+{
+    struct placement_node *nodes = calloc(round->member_count + 1, sizeof *nodes);
+    for (size_t i = 0; nodes && i < round->member_count; i++) {
+        const struct member *member = &round->members[i];
+        memcpy(nodes[i].name, member->name, sizeof nodes[i].name);
+        nodes[i].usable = member->state == MEMBER_UP;
+        nodes[i].size_bytes = member->page_memory_bytes;
+        for (size_t v = 0; v < round->view_count; v++) {
+            const struct paging_record *record = &round->views[v].record;
+            for (size_t r = 0; r < record->region_count; r++) {
+                if (paging_region_find(&record->regions[r], member->name) >= 0) {
+                    nodes[i].used_bytes += record->regions[r].size_bytes;
+                }
+            }
+        }
+    }
+    return nodes;
+}
+
+static int replace(struct paging_round *round, struct paging_view *view, size_t region,
+                   const char *node, int64_t number)
+{
+    struct placement_node *nodes = paging_placement_nodes(round);
+    if (!nodes) {
+        return operation_fail(round->operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+    }
+    char lost[NAME_MAX_LENGTH + 1];
+    snprintf(lost, sizeof lost, "%s", node);
+    struct vios_error error = {0};
+    int status =
+        paging_place_again(nodes, round->member_count, &view->record, region, lost, number, &error);
+    free(nodes);
+    if (status != VIOS_OK) {
+        return VIOS_OK; /* nowhere to go yet: it stays DEGRADED, the next round tries again */
+    }
+    status = paging_view_commit(round->store, view, round->operation);
+    if (status == VIOS_OK) {
+        lost_for_ms(round, view, region, lost, false);
+        recorder_note(round->node->recorder, "paging", "lpar %s region %zu: %s replaced",
+                      view->record.lpar, region, lost);
+        log_notice("paging", "lpar %s: the pages of region %zu leave node %s", view->record.lpar,
+                   region, lost);
+    }
+    return status;
+}
+
+static int replace_lost(struct paging_round *round, struct paging_view *view, const json_t *export)
+{
+    int status = VIOS_OK;
+    for (size_t i = 0; status == VIOS_OK && i < view->record.region_count; i++) {
+        json_t *region = io_region(export, i);
+        int64_t number = json_integer_value(json_object_get(region, "number"));
+        size_t index;
+        json_t *item;
+        json_array_foreach(json_object_get(region, "replicas"), index, item)
+        {
+            const char *node = json_string_value(json_object_get(item, "node"));
+            const char *state = json_string_value(json_object_get(item, "state"));
+            bool lost = state && strcmp(state, "lost") == 0;
+            if (node && paging_region_find(&view->record.regions[i], node) >= 0 &&
+                should_replace(round, view, i, node, lost)) {
+                status = replace(round, view, i, node, number + 1);
+                break;
+            }
+        }
+    }
+    return status;
+}
+
+/* --- telling the others --- */
+
+/* /paging-run/NAME: what the other nodes show of a device hosted here; written on change. */
+static int publish(struct paging_round *round, const struct paging_view *view, const json_t *export)
+{
+    const char *lpar = view->record.lpar;
+    const char *state = json_string_value(json_object_get(export, "state"));
+    json_t *run = json_pack("{s:i, s:s, s:s, s:O}", "v", 1, "node", round->node->name, "state",
+                            state ? state : "DOWN", "regions", json_object_get(export, "regions"));
+    size_t index, inner;
+    json_t *region, *replica;
+    if (!run) {
+        return VIOS_OK;
+    }
+    json_t *copy = json_deep_copy(run);
+    json_array_foreach(json_object_get(copy, "regions"), index, region)
+    {
+        json_array_foreach(json_object_get(region, "replicas"), inner, replica)
+        {
+            json_object_del(replica, "pages_filled"); /* progress alone is no news */
+            json_object_del(replica, "pages_total");
+        }
+    }
+    json_decref(run);
+    if (json_equal(copy, json_object_get(round->published, lpar))) {
+        json_decref(copy);
+        return VIOS_OK;
+    }
+    char key[PAGING_KEY_SIZE + 8];
+    snprintf(key, sizeof key, "/paging-run/%s", lpar);
+    char *json = json_dumps(copy, JSON_COMPACT);
+    struct store_change change = {key, json};
+    int status = json ? store_commit(round->store, NULL, 0, &change, 1, NULL, round->operation)
+                      : VIOS_E_SYSTEM;
+    free(json);
+    if (status == VIOS_OK) {
+        json_object_set(round->published, lpar, copy);
+    }
+    json_decref(copy);
+    return status;
+}
+
+static int host(struct paging_round *round, struct paging_view *view)
+{
+    char name[160];
+    if (view->record.generation < view->generation) {
+        int status = begin_generation(round, view);
+        if (status != VIOS_OK) {
+            return status;
+        }
+    }
+    paging_export_name(view->record.uuid, view->generation, name, sizeof name);
+    json_t *export = paging_find_export(round->statistics, name);
+    if (!export) {
+        return export_pager(round, view, name);
+    }
+    int status = follow_numbers(round, view, export);
+    if (status == VIOS_OK) {
+        status = replace_lost(round, view, export);
+    }
+    return status == VIOS_OK ? publish(round, view, export) : status;
+}
+
+int paging_device_reconcile(struct paging_round *round, struct paging_view *view)
+{
+    int status = grant(round, view);
+    if (strcmp(view->owner, round->node->name) == 0) {
+        int hosted = host(round, view);
+        status = status == VIOS_OK ? hosted : status;
+    }
+    return status;
+}
+
+/* --- giving back --- */
+
+static const struct paging_view *find_view(const struct paging_round *round, const char *uuid)
+{
+    for (size_t i = 0; i < round->view_count; i++) {
+        if (strcmp(round->views[i].record.uuid, uuid) == 0) {
+            return &round->views[i];
+        }
+    }
+    return NULL;
+}
+
+static bool has_grant(const struct paging_view *view, const char *node)
+{
+    for (size_t i = 0; view && i < view->record.region_count; i++) {
+        if (paging_region_find(&view->record.regions[i], node) >= 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static void sweep_memory(struct paging_round *round)
+{
+    json_t *memory = json_object_get(round->statistics, "page_memory");
+    size_t index;
+    json_t *item;
+    json_array_foreach(json_object_get(memory, "entries"), index, item)
+    {
+        const char *uuid = json_string_value(json_object_get(item, "lpar"));
+        if (uuid && !has_grant(find_view(round, uuid), round->node->name)) {
+            call_io(round, json_pack("{s:s, s:s}", "do", "revoke", "lpar", uuid));
+        }
+    }
+}
+
+static void sweep_pagers(struct paging_round *round)
+{
+    size_t index;
+    json_t *item;
+    json_array_foreach(json_object_get(round->statistics, "exports"), index, item)
+    {
+        const char *name = json_string_value(json_object_get(item, "name"));
+        const char *uuid = json_string_value(json_object_get(item, "lpar"));
+        const char *kind = json_string_value(json_object_get(item, "kind"));
+        if (!name || !uuid || !kind || strcmp(kind, "pager") != 0) {
+            continue;
+        }
+        const struct paging_view *view = find_view(round, uuid);
+        char wanted[160] = "";
+        if (view && strcmp(view->owner, round->node->name) == 0) {
+            paging_export_name(uuid, view->generation, wanted, sizeof wanted);
+        }
+        if (strcmp(name, wanted) != 0) {
+            call_io(round, json_pack("{s:s, s:s}", "do", "drop", "name", name));
+        }
+    }
+}
+
+void paging_device_sweep(struct paging_round *round)
+{
+    sweep_pagers(round);
+    sweep_memory(round);
+}

@@ -1,0 +1,255 @@
+/*
+ * jobs.c - making and removing a paging device.
+ *
+ * The record is the device: once it is committed the reconcilers of all nodes do the rest, and
+ * once it is gone they give everything back. So the steps only write it, wait for the others,
+ * and attach the device to a guest that runs already.
+ */
+#include "paging/jobs.h"
+
+#include "base/clock.h"
+#include "paging/device.h"
+#include "paging/placement.h"
+#include "paging/reconcile.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define READY_TIMEOUT_MS 20000
+#define DROP_TIMEOUT_MS 20000
+
+static const char *data_text(const struct job *job, const char *member)
+{
+    return json_string_value(json_object_get(job->data, member));
+}
+
+/* --- create --- */
+
+static bool named(const json_t *names, const char *name)
+{
+    size_t index;
+    json_t *item;
+    if (!json_is_array(names)) {
+        return true; /* any node will do */
+    }
+    json_array_foreach(names, index, item)
+    {
+        if (json_is_string(item) && strcmp(json_string_value(item), name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The nodes, only those that were asked for being usable. */
+static int choose_nodes(struct job *job, struct paging_record *record)
+{
+    struct operation *operation = &job->operation;
+    struct paging_round round = {.node = job->context, .operation = operation};
+    struct placement_node *nodes = NULL;
+    int status = node_members(round.node, &round.members, &round.member_count);
+    if (status == VIOS_OK) {
+        status = paging_views_list(job->store, &round.views, &round.view_count, operation);
+    }
+    if (status == VIOS_OK && !(nodes = paging_placement_nodes(&round))) {
+        status = operation_fail(operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+    }
+    if (status == VIOS_OK) {
+        const json_t *wanted = json_object_get(job->data, "nodes");
+        for (size_t i = 0; i < round.member_count; i++) {
+            nodes[i].usable = nodes[i].usable && named(wanted, nodes[i].name);
+        }
+        status = paging_place(nodes, round.member_count, record, &operation->error);
+    }
+    free(nodes);
+    free(round.members);
+    free(round.views);
+    return status;
+}
+
+static int fill_record(struct job *job, struct paging_record *record)
+{
+    const struct node *node = job->context;
+    struct paging_lpar lpar;
+    const char *name = data_text(job, "lpar"), *disk = data_text(job, "disk");
+    int status = paging_lpar_load(job->store, name, &lpar, &job->operation);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    status = paging_policy_parse(data_text(job, "policy"), &record->policy, &job->operation.error);
+    snprintf(record->lpar, sizeof record->lpar, "%s", name);
+    snprintf(record->uuid, sizeof record->uuid, "%s", lpar.uuid);
+    snprintf(record->host, sizeof record->host, "%s", lpar.owner[0] ? lpar.owner : node->name);
+    snprintf(record->disk, sizeof record->disk, "%s", disk ? disk : "");
+    snprintf(record->job, sizeof record->job, "%s", job->id);
+    clock_format(clock_wall_ms(), record->created);
+    record->generation = lpar.generation;
+    record->size_bytes = (uint64_t)json_integer_value(json_object_get(job->data, "size_bytes"));
+    return status;
+}
+
+/* Chooses the nodes, once: the choice is kept in the job's record. */
+static int place(struct job *job)
+{
+    if (json_object_get(job->data, "record")) {
+        return VIOS_OK;
+    }
+    struct paging_record *record = calloc(1, sizeof *record);
+    if (!record) {
+        return operation_fail(&job->operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+    }
+    int status = fill_record(job, record);
+    if (status == VIOS_OK) {
+        status = choose_nodes(job, record);
+    }
+    if (status == VIOS_OK) {
+        char *json = paging_record_format(record);
+        json_object_set_new(job->data, "record", json_string(json ? json : ""));
+        free(json);
+    }
+    free(record);
+    return status;
+}
+
+/* VIOS_OK: the record that is there is this job's. */
+static int is_ours(struct job *job, const char *lpar, struct paging_view *view)
+{
+    int status = paging_view_load(job->store, lpar, view, &job->operation);
+    if (status == VIOS_OK && strcmp(view->record.job, job->id) != 0) {
+        status = operation_fail(&job->operation, VIOS_E_EXISTS, job->object,
+                                "remove it first with \"vios paging remove\"",
+                                "the LPAR has a paging device already");
+    }
+    return status;
+}
+
+static int write_record(struct job *job)
+{
+    char key[PAGING_KEY_SIZE], lpar_key[PAGING_KEY_SIZE];
+    const char *lpar = data_text(job, "lpar");
+    struct paging_view *view = malloc(sizeof *view);
+    if (!view) {
+        return operation_fail(&job->operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+    }
+    paging_record_key(lpar, key);
+    snprintf(lpar_key, sizeof lpar_key, "/lpar/%s", lpar);
+    struct store_compare compares[] = {{STORE_ABSENT, key, 0}, {STORE_EXISTS, lpar_key, 0}};
+    struct store_change change = {key, data_text(job, "record")};
+    int status = store_commit(job->store, compares, 2, &change, 1, NULL, &job->operation);
+    if (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN) {
+        status = is_ours(job, lpar, view);
+    }
+    free(view);
+    return status;
+}
+
+static int remove_record(struct job *job)
+{
+    char key[PAGING_KEY_SIZE];
+    const char *lpar = data_text(job, "lpar");
+    struct paging_view *view = malloc(sizeof *view);
+    if (!view) {
+        return operation_fail(&job->operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+    }
+    int status = is_ours(job, lpar, view);
+    if (status == VIOS_OK) {
+        struct store_compare compare = {STORE_REVISION_IS, paging_record_key(lpar, key),
+                                        view->revision};
+        struct store_change change = {key, NULL};
+        status = store_commit(job->store, &compare, 1, &change, 1, NULL, &job->operation);
+    } else if (status == VIOS_E_NOT_FOUND || status == VIOS_E_EXISTS) {
+        status = VIOS_OK;
+    }
+    free(view);
+    return status;
+}
+
+static int await_device(struct job *job, enum paging_await what, int64_t timeout_ms)
+{
+    struct operation operation;
+    struct paging_view *view = malloc(sizeof *view);
+    const char *lpar = data_text(job, "lpar");
+    operation_start(&operation, timeout_ms, job->operation.cancel);
+    int status = view ? paging_view_load(job->store, lpar, view, &operation)
+                      : operation_fail(&operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+    if (status == VIOS_OK) {
+        status = paging_reconcile_await(job->context, lpar, view->record.uuid, view->generation,
+                                        what, &operation);
+    }
+    job->operation.error = operation.error;
+    free(view);
+    return status;
+}
+
+static int await_ready(struct job *job)
+{
+    return await_device(job, PAGING_WHOLE, READY_TIMEOUT_MS);
+}
+
+static int attach(struct job *job)
+{
+    const struct paging_guest_operations *guest = paging_guest(job->context);
+    return guest ? guest->attach(job->context, data_text(job, "lpar"), &job->operation) : VIOS_OK;
+}
+
+static int detach(struct job *job)
+{
+    const struct paging_guest_operations *guest = paging_guest(job->context);
+    return guest ? guest->detach(job->context, data_text(job, "lpar"), &job->operation) : VIOS_OK;
+}
+
+static const struct job_step CREATE_STEPS[] = {
+    {"place", place, NULL},
+    {"record", write_record, remove_record},
+    {"ready", await_ready, NULL},
+    {"attach", attach, detach},
+};
+
+const struct job_kind paging_create_job = {"paging.create", CREATE_STEPS, 4, 4};
+
+/* --- remove --- */
+
+static int delete_record(struct job *job)
+{
+    char key[PAGING_KEY_SIZE], lpar_key[PAGING_KEY_SIZE], run_key[PAGING_KEY_SIZE + 8];
+    const char *name = data_text(job, "lpar");
+    struct paging_lpar lpar = {0};
+    int status = paging_lpar_load(job->store, name, &lpar, &job->operation);
+    bool exists = status == VIOS_OK;
+    if (status != VIOS_OK && status != VIOS_E_NOT_FOUND) {
+        return status;
+    }
+    if (lpar.owner[0]) {
+        return operation_fail(&job->operation, VIOS_E_LOCKED, job->object,
+                              "stop the guest first with \"vios lpar stop\"",
+                              "the guest is running on node %s and uses this memory", lpar.owner);
+    }
+    paging_record_key(name, key);
+    snprintf(lpar_key, sizeof lpar_key, "/lpar/%s", name);
+    snprintf(run_key, sizeof run_key, "/paging-run/%s", name);
+    struct store_compare compare = {exists ? STORE_REVISION_IS : STORE_ABSENT, lpar_key,
+                                    lpar.revision};
+    struct store_change changes[] = {{key, NULL}, {run_key, NULL}};
+    return store_commit(job->store, &compare, 1, changes, 2, NULL, &job->operation);
+}
+
+/* Until this node's pager is gone; the page servers follow by themselves. */
+static int await_dropped(struct job *job)
+{
+    struct operation operation;
+    const char *uuid = data_text(job, "uuid");
+    json_int_t generation = json_integer_value(json_object_get(job->data, "generation"));
+    operation_start(&operation, DROP_TIMEOUT_MS, job->operation.cancel);
+    int status = paging_reconcile_await(job->context, data_text(job, "lpar"), uuid, generation,
+                                        PAGING_GONE, &operation);
+    job->operation.error = operation.error;
+    return status;
+}
+
+static const struct job_step REMOVE_STEPS[] = {
+    {"delete", delete_record, NULL},
+    {"drop", await_dropped, NULL},
+};
+
+const struct job_kind paging_remove_job = {"paging.remove", REMOVE_STEPS, 2, 0};

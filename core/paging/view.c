@@ -1,0 +1,190 @@
+/* view.c - joining /paging/NAME with /lpar/NAME. */
+#include "paging/view.h"
+
+#include "base/log.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define NEAREST_MAX 3
+
+static int parse_lpar(const struct store_value *value, struct paging_lpar *lpar)
+{
+    json_int_t generation;
+    json_t *owner = NULL;
+    const char *uuid, *node = "";
+    json_t *root = json_loads(value->json, 0, NULL);
+    int status = VIOS_E_CORRUPT;
+    memset(lpar, 0, sizeof *lpar);
+    if (root &&
+        json_unpack(root, "{s:I, s:s, s?o}", "generation", &generation, "uuid", &uuid, "owner",
+                    &owner) == 0 &&
+        parse_uuid(uuid, NULL) == VIOS_OK &&
+        (!json_is_object(owner) || (json_unpack(owner, "{s:s}", "node", &node) == 0 &&
+                                    parse_name(node, "node", NULL) == VIOS_OK))) {
+        lpar->revision = value->revision;
+        lpar->generation = generation;
+        memcpy(lpar->uuid, uuid, strlen(uuid) + 1);
+        memcpy(lpar->owner, node, strlen(node) + 1);
+        status = VIOS_OK;
+    }
+    json_decref(root);
+    return status;
+}
+
+static void add_lpar(struct paging_view *view, const struct paging_lpar *lpar)
+{
+    view->generation = lpar->generation;
+    view->running = lpar->owner[0] != '\0';
+    if (view->running) {
+        memcpy(view->owner, lpar->owner, sizeof view->owner);
+    }
+}
+
+static int take_record(const struct store_value *value, struct paging_view *view,
+                       struct vios_error *error)
+{
+    memset(view, 0, sizeof *view);
+    int status = paging_record_parse(value->json, &view->record, error);
+    view->revision = value->revision;
+    view->generation = view->record.generation;
+    memcpy(view->owner, view->record.host, sizeof view->owner);
+    return status;
+}
+
+/* VIOS_E_NOT_FOUND for `name` below `prefix`, with the nearest names that are there. */
+static int not_found(struct store *store, const char *prefix, const char *what, const char *name,
+                     const char *message, struct operation *operation)
+{
+    struct store_list list = {0};
+    char object[96], near[160] = "", hint[200];
+    snprintf(object, sizeof object, "%s \"%s\"", what, name);
+    if (store_list(store, prefix, &list, NULL, operation) == VIOS_OK && list.count) {
+        const char **names = calloc(list.count, sizeof *names);
+        for (size_t i = 0; names && i < list.count; i++) {
+            names[i] = list.values[i].key + strlen(prefix);
+        }
+        if (names) {
+            parse_nearest(name, names, list.count, NEAREST_MAX, near, sizeof near);
+        }
+        free(names);
+    }
+    store_list_clear(&list);
+    if (near[0]) {
+        snprintf(hint, sizeof hint, "did you mean %s?", near);
+    } else {
+        snprintf(hint, sizeof hint, "run \"vios %s list\"", what);
+    }
+    return operation_fail(operation, VIOS_E_NOT_FOUND, object, hint, "%s", message);
+}
+
+int paging_lpar_load(struct store *store, const char *name, struct paging_lpar *lpar,
+                     struct operation *operation)
+{
+    char key[PAGING_KEY_SIZE];
+    struct store_value value = {0};
+    snprintf(key, sizeof key, "/lpar/%s", name);
+    int status = store_get(store, key, &value, operation);
+    if (status == VIOS_E_NOT_FOUND) {
+        return not_found(store, "/lpar/", "lpar", name, "no such LPAR", operation);
+    }
+    if (status == VIOS_OK) {
+        status = parse_lpar(&value, lpar);
+        store_value_clear(&value);
+        if (status != VIOS_OK) {
+            operation_fail(operation, status, key, "run \"vios db check\"", "damaged record");
+        }
+    }
+    return status;
+}
+
+int paging_view_load(struct store *store, const char *lpar, struct paging_view *view,
+                     struct operation *operation)
+{
+    char key[PAGING_KEY_SIZE];
+    struct store_value value = {0};
+    int status = store_get(store, paging_record_key(lpar, key), &value, operation);
+    if (status == VIOS_E_NOT_FOUND) {
+        return not_found(store, "/paging/", "paging", lpar, "this LPAR has no paging device",
+                         operation);
+    }
+    if (status != VIOS_OK) {
+        return status;
+    }
+    status = take_record(&value, view, &operation->error);
+    store_value_clear(&value);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    struct paging_lpar owner;
+    status = paging_lpar_load(store, lpar, &owner, operation);
+    if (status == VIOS_OK) {
+        add_lpar(view, &owner);
+    }
+    return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+}
+
+/* Both lists are sorted by name, so one walk joins them. */
+static size_t join(const struct store_list *records, const struct store_list *lpars,
+                   struct paging_view *views)
+{
+    size_t count = 0, l = 0;
+    for (size_t i = 0; i < records->count; i++) {
+        struct vios_error error = {0};
+        const char *name = records->values[i].key + strlen("/paging/");
+        if (take_record(&records->values[i], &views[count], &error) != VIOS_OK) {
+            log_error("paging", "%s: %s", error.object, error.message);
+            continue;
+        }
+        while (l < lpars->count && strcmp(lpars->values[l].key + strlen("/lpar/"), name) < 0) {
+            l++;
+        }
+        if (l < lpars->count && strcmp(lpars->values[l].key + strlen("/lpar/"), name) == 0) {
+            struct paging_lpar lpar;
+            if (parse_lpar(&lpars->values[l], &lpar) == VIOS_OK) {
+                add_lpar(&views[count], &lpar);
+            }
+        }
+        count++;
+    }
+    return count;
+}
+
+int paging_views_list(struct store *store, struct paging_view **views, size_t *count,
+                      struct operation *operation)
+{
+    struct store_list records = {0}, lpars = {0};
+    *views = NULL;
+    *count = 0;
+    int status = store_list(store, "/paging/", &records, NULL, operation);
+    if (status == VIOS_OK) {
+        status = store_list(store, "/lpar/", &lpars, NULL, operation);
+    }
+    if (status == VIOS_OK && records.count) {
+        *views = calloc(records.count, sizeof **views);
+        if (*views) {
+            *count = join(&records, &lpars, *views);
+        } else {
+            status = operation_fail(operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+        }
+    }
+    store_list_clear(&records);
+    store_list_clear(&lpars);
+    return status;
+}
+
+int paging_view_commit(struct store *store, struct paging_view *view, struct operation *operation)
+{
+    char key[PAGING_KEY_SIZE];
+    paging_record_key(view->record.lpar, key);
+    char *json = paging_record_format(&view->record);
+    if (!json) {
+        return operation_fail(operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+    }
+    struct store_compare compare = {STORE_REVISION_IS, key, view->revision};
+    struct store_change change = {key, json};
+    int status = store_commit(store, &compare, 1, &change, 1, &view->revision, operation);
+    free(json);
+    return status;
+}

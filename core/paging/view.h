@@ -1,0 +1,43 @@
+/*
+ * view.h - a paging record together with what decides who may use it: the LPAR's generation
+ * and owner, read from the VIOS DB.
+ */
+#ifndef PAGING_VIEW_H
+#define PAGING_VIEW_H
+
+#include "paging/record.h"
+#include "store/store.h"
+
+#include <stdbool.h>
+
+struct paging_lpar { /* what paging needs to know of /lpar/NAME */
+    int64_t revision;
+    int64_t generation;
+    char uuid[UUID_TEXT_SIZE];
+    char owner[NAME_MAX_LENGTH + 1]; /* "" while it has none: then its guest does not run */
+};
+
+/* VIOS_E_NOT_FOUND names the LPAR and the nearest ones. */
+int paging_lpar_load(struct store *store, const char *name, struct paging_lpar *lpar,
+                     struct operation *operation);
+
+struct paging_view {
+    struct paging_record record;
+    int64_t revision;                /* of /paging/NAME, for the next commit's compare */
+    int64_t generation;              /* of the LPAR; the record's own while the LPAR is gone */
+    char owner[NAME_MAX_LENGTH + 1]; /* the hosting partition: owner, or the record's host */
+    bool running;                    /* the LPAR has an owner: its guest may be running */
+};
+
+/* VIOS_E_NOT_FOUND names the LPAR, and says which have a paging device. */
+int paging_view_load(struct store *store, const char *lpar, struct paging_view *view,
+                     struct operation *operation);
+
+/* All of them; free() `*views`. Damaged records are logged and left out. */
+int paging_views_list(struct store *store, struct paging_view **views, size_t *count,
+                      struct operation *operation);
+
+/* Writes the record back if nobody changed it meanwhile; raises view->revision. */
+int paging_view_commit(struct store *store, struct paging_view *view, struct operation *operation);
+
+#endif

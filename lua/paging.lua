@@ -1,0 +1,67 @@
+-- paging.lua - the commands of noun "paging": memory of other nodes for an LPAR.
+
+local LPAR <const> = { name = "lpar", words = "the LPAR's name", complete = "lpar" }
+local DEVICE <const> = { name = "lpar", words = "the LPAR's name", complete = "paging" }
+local COLUMNS <const> = { "lpar", "size_bytes", "policy", "state", "node", "replicas", "pages_in",
+  "pages_out", "errors" }
+
+return {
+  noun = "paging",
+  summary = "memory of other nodes that extends an LPAR's own",
+  rows = {
+    {
+      verb = "create",
+      summary = "extend an LPAR's memory with pages on other nodes",
+      method = "paging.create",
+      arguments = { LPAR },
+      options = {
+        { name = "size", value = "SIZE", words = "how much, in whole MiB for example",
+          type = "size", required = true },
+        { name = "policy", value = "POLICY",
+          words = "mirror (two nodes, the default), single, or disk",
+          complete = { "mirror", "single", "disk" } },
+        { name = "node", value = "NODE", many = true, words = "only on these nodes",
+          complete = "node" },
+        { name = "disk", value = "FILE", words = "the local file, for policy disk",
+          complete = "file" },
+      },
+      columns = COLUMNS,
+      job = true,
+      examples = { "paging create web1 --size 256M", "paging create web1 --size 1G --policy single" },
+    },
+    {
+      verb = "list",
+      summary = "list the paging devices of all LPARs",
+      method = "paging.list",
+      columns = COLUMNS,
+      examples = { "paging list", "paging list --json" },
+    },
+    {
+      verb = "show",
+      summary = "show one paging device, with its replicas",
+      method = "paging.show",
+      arguments = { DEVICE },
+      examples = { "paging show web1" },
+    },
+    {
+      verb = "stat",
+      summary = "show live numbers of page-ins and page-outs",
+      method = "paging.stat",
+      arguments = { { name = "lpar", words = "the LPAR's name", complete = "paging",
+        optional = true } },
+      options = { { name = "follow", words = "go on, a line a second" } },
+      columns = { "lpar", "state", "pages_in", "pages_out", "in_us", "out_us", "errors" },
+      stream = true,
+      examples = { "paging stat", "paging stat web1 --follow" },
+    },
+    {
+      verb = "remove",
+      summary = "give the memory back; the LPAR must not be running",
+      method = "paging.remove",
+      arguments = { DEVICE },
+      job = true,
+      confirm = "gives back the remote memory of {lpar}",
+      examples = { "paging remove web1" },
+    },
+  },
+}
