@@ -117,6 +117,26 @@ static int await_answer(struct qmp *qmp, struct qmp_message *message, struct ope
     }
 }
 
+/* Queues the events that were read already: poll(2) would not tell of them. */
+static int drain(struct qmp *qmp, struct vios_error *error)
+{
+    struct qmp_message message;
+    int got = pop_answer(qmp, &message, error);
+    if (got > 0) {
+        json_decref(message.json);
+        qmp->broken = true;
+        return error_set(error, VIOS_E_CORRUPT, "qmp", NULL, "an answer to nothing that was asked");
+    }
+    return got;
+}
+
+int qmp_receive(struct qmp *qmp, struct vios_error *error)
+{
+    int status = read_some(qmp, error);
+    int drained = drain(qmp, error);
+    return drained < 0 ? drained : status < 0 ? status : VIOS_OK;
+}
+
 static int send_line(struct qmp *qmp, const char *line, int descriptor, struct operation *operation)
 {
     size_t size = strlen(line), sent = 0;
@@ -192,8 +212,8 @@ int qmp_call(struct qmp *qmp, const char *command, json_t *arguments, int descri
     } else if (message.kind == QMP_ERROR) {
         status = refusal(&message, command, operation);
     } else {
-        status = VIOS_OK;
-        if (result) {
+        status = drain(qmp, &operation->error);
+        if (status == VIOS_OK && result) {
             *result = json_incref(json_object_get(message.json, "return"));
         }
     }
@@ -223,21 +243,4 @@ int qmp_open(struct qmp **out, int fd, struct operation *operation)
     }
     *out = qmp;
     return VIOS_OK;
-}
-
-int qmp_receive(struct qmp *qmp, struct vios_error *error)
-{
-    int status = read_some(qmp, error);
-    struct qmp_message message;
-    int got;
-    while ((got = pop_answer(qmp, &message, error)) != 0) {
-        if (got < 0) {
-            return got;
-        }
-        /* An answer nobody waits for. */
-        json_decref(message.json);
-        qmp->broken = true;
-        return error_set(error, VIOS_E_CORRUPT, "qmp", NULL, "an answer to nothing that was asked");
-    }
-    return status < 0 ? status : VIOS_OK;
 }

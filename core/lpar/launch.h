@@ -1,0 +1,19 @@
+/*
+ * launch.h - starts a QEMU that outlives the daemon: its own session, reparented to init, with
+ * the descriptors of qemu.h and no other, in its run folder, as its own user.
+ */
+#ifndef LPAR_LAUNCH_H
+#define LPAR_LAUNCH_H
+
+#include "lpar/record.h"
+#include "lpar/run_folder.h"
+
+/*
+ * `paging_export` may be NULL. On VIOS_OK the process exists and the sockets qmp.sock and
+ * console.sock can be connected to at once (what comes is queued until QEMU is ready); that
+ * QEMU accepted its arguments shows only there. VIOS_E_LOCKED: one runs already.
+ */
+int launch_qemu(const struct lpar *lpar, const struct run_folder *folder, const char *program,
+                int64_t start, const char *paging_export, struct operation *operation);
+
+#endif

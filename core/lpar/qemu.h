@@ -1,0 +1,42 @@
+/*
+ * qemu.h - the command line of a guest. A pure function of its record and of the numbers that
+ * the launcher gives its descriptors, so that a test can hold it against a golden one.
+ *
+ * QEMU runs in the guest's run folder: the disk socket is named relative to it, since a
+ * socket's path may have 107 bytes only. Listening sockets, kernel, initrd and taps come as
+ * open descriptors: QEMU needs no right to anything else.
+ */
+#ifndef LPAR_QEMU_H
+#define LPAR_QEMU_H
+
+#include "lpar/record.h"
+
+#define QEMU_RECONNECT_S 60 /* how long a guest's I/O waits for a lost io */
+
+/* The numbers in the new process. */
+enum qemu_descriptor {
+    QEMU_FD_LOCK = 3, /* its end frees the lock: the guest is gone */
+    QEMU_FD_QMP,
+    QEMU_FD_CONSOLE,
+    QEMU_FD_KERNEL,
+    QEMU_FD_INITRD,
+    QEMU_FD_TAP, /* the first of LPAR_NICS_MAX */
+    QEMU_FD_END = QEMU_FD_TAP + LPAR_NICS_MAX
+};
+
+/* The export that a QEMU started at `start` connects to for a disk: lu/<uuid>-<disk id>/<start>. */
+void qemu_export_name(const struct lpar *lpar, const struct lpar_disk *disk, int64_t start,
+                      char *name, size_t size);
+
+/* A block node on io's NBD server; the caller's. */
+json_t *qemu_block_node(const char *node_name, const char *export_name, bool read_only);
+
+/*
+ * The arguments, argv[0] first and NULL last; free with qemu_arguments_free(). `start` is the
+ * generation it starts at, `paging_export` the export of its paging device or NULL.
+ */
+char **qemu_arguments(const struct lpar *lpar, const char *program, int64_t start,
+                      const char *paging_export);
+void qemu_arguments_free(char **arguments);
+
+#endif

@@ -1,0 +1,301 @@
+/* spec.c - LPARs from an administrator's words. See the header. */
+#include "lpar/spec.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+static int take_path(const json_t *parameters, const char *key, char *out, struct vios_error *error)
+{
+    const char *path = json_string_value(json_object_get(parameters, key));
+    if (!path || !path[0]) {
+        out[0] = 0;
+        return VIOS_OK;
+    }
+    if (path[0] != '/') {
+        return error_set(error, VIOS_E_USAGE, key, "give a path that begins with /",
+                         "\"%.200s\" is not an absolute path", path);
+    }
+    if (strlen(path) >= PATH_MAX) {
+        return error_set(error, VIOS_E_USAGE, key, NULL, "the path is longer than %d bytes",
+                         PATH_MAX - 1);
+    }
+    snprintf(out, PATH_MAX, "%s", path);
+    return VIOS_OK;
+}
+
+static int take_word(const json_t *parameters, const char *key, const char *otherwise, char *out,
+                     size_t size, struct vios_error *error)
+{
+    const char *word = json_string_value(json_object_get(parameters, key));
+    word = word && word[0] ? word : otherwise;
+    size_t length =
+        strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-");
+    if (word[length] || length >= size) {
+        return error_set(error, VIOS_E_USAGE, key, "give one word of letters, digits and _.+-",
+                         "\"%.60s\" is no valid value", word);
+    }
+    snprintf(out, size, "%s", word);
+    return VIOS_OK;
+}
+
+static int take_append(const json_t *parameters, struct lpar *lpar, struct vios_error *error)
+{
+    const char *text = json_string_value(json_object_get(parameters, "append"));
+    if (text && strlen(text) >= sizeof lpar->append) {
+        return error_set(error, VIOS_E_USAGE, "append", NULL, "it is longer than %d bytes",
+                         LPAR_APPEND_MAX - 1);
+    }
+    snprintf(lpar->append, sizeof lpar->append, "%s", text ? text : "");
+    return VIOS_OK;
+}
+
+/* The i-th text of a parameter that is a text or a list; NULL behind the last. A member that
+ * is no text gives "", which no validation accepts. */
+static const char *nth_text(const json_t *value, size_t i)
+{
+    if (json_is_array(value)) {
+        const json_t *item = json_array_get(value, i);
+        return item ? (json_is_string(item) ? json_string_value(item) : "") : NULL;
+    }
+    return i == 0 ? json_string_value(value) : NULL;
+}
+
+static int take_disk(const char *path, size_t i, struct lpar *lpar, struct vios_error *error)
+{
+    struct lpar_disk *disk = &lpar->disks[i];
+    json_t *one = json_pack("{s:s}", "disk", path);
+    assert(one);
+    int status = take_path(one, "disk", disk->file, error);
+    json_decref(one);
+    if (status == VIOS_OK && !disk->file[0]) {
+        status = error_set(error, VIOS_E_USAGE, "disk", "give the path of a raw image",
+                           "a disk needs a file");
+    }
+    for (size_t k = 0; status == VIOS_OK && k < i; k++) {
+        if (strcmp(lpar->disks[k].file, disk->file) == 0) {
+            status =
+                error_set(error, VIOS_E_USAGE, "disk", NULL, "\"%.200s\" is given twice", path);
+        }
+    }
+    snprintf(disk->id, sizeof disk->id, "disk%zu", i);
+    char start[9];
+    memcpy(start, lpar->uuid, 8);
+    start[8] = 0;
+    snprintf(disk->serial, sizeof disk->serial, "%s-disk%zu", start, i);
+    disk->slot = i == 0 ? LPAR_SLOT_DISK0 : LPAR_SLOT_DISK + (int)i - 1;
+    return status;
+}
+
+static int take_disks(const json_t *parameters, struct lpar *lpar, struct vios_error *error)
+{
+    const json_t *value = json_object_get(parameters, "disk");
+    const char *path;
+    for (size_t i = 0; (path = nth_text(value, i)) != NULL; i++) {
+        if (i == LPAR_DISKS_MAX) {
+            return error_set(error, VIOS_E_USAGE, "disk", NULL, "more than %d disks",
+                             LPAR_DISKS_MAX);
+        }
+        int status = take_disk(path, i, lpar, error);
+        if (status < 0) {
+            return status;
+        }
+        lpar->disk_count = i + 1;
+    }
+    return VIOS_OK;
+}
+
+static void make_mac(char mac[18])
+{
+    unsigned char bytes[3];
+    while (getrandom(bytes, sizeof bytes, 0) != sizeof bytes) {
+    }
+    snprintf(mac, 18, "52:54:00:%02x:%02x:%02x", bytes[0], bytes[1], bytes[2]);
+}
+
+static int take_nics(const json_t *parameters, struct lpar *lpar, struct vios_error *error)
+{
+    const json_t *value = json_object_get(parameters, "nic");
+    const char *text;
+    for (size_t i = 0; (text = nth_text(value, i)) != NULL; i++) {
+        if (i == LPAR_NICS_MAX) {
+            return error_set(error, VIOS_E_USAGE, "nic", NULL, "more than %d network cards",
+                             LPAR_NICS_MAX);
+        }
+        struct lpar_nic *nic = &lpar->nics[i];
+        int status = lpar_backend_parse(text, nic, error);
+        if (status < 0) {
+            return status;
+        }
+        snprintf(nic->id, sizeof nic->id, "nic%zu", i);
+        nic->slot = LPAR_SLOT_NIC + (int)i;
+        make_mac(nic->mac);
+        lpar->nic_count = i + 1;
+    }
+    return VIOS_OK;
+}
+
+static int take_memory(const json_t *parameters, struct lpar *lpar, struct vios_error *error)
+{
+    json_int_t bytes = json_integer_value(json_object_get(parameters, "memory"));
+    if (bytes < (json_int_t)LPAR_MEMORY_MIN || bytes > (json_int_t)LPAR_MEMORY_MAX ||
+        bytes % (1 << 20) != 0) {
+        return error_set(error, VIOS_E_USAGE, "memory", "give whole MiB, from 1M to 64T",
+                         "%lld bytes is no valid size", (long long)bytes);
+    }
+    lpar->memory_bytes = (uint64_t)bytes;
+    const json_t *cpus = json_object_get(parameters, "cpus");
+    lpar->cpus = cpus ? (int)json_integer_value(cpus) : 1;
+    if (cpus && (json_integer_value(cpus) < 1 || json_integer_value(cpus) > LPAR_CPUS_MAX)) {
+        return error_set(error, VIOS_E_USAGE, "cpus", "give 1 to 255",
+                         "%lld is no valid number of CPUs", (long long)json_integer_value(cpus));
+    }
+    return VIOS_OK;
+}
+
+static int check_boot(const struct lpar *lpar, struct vios_error *error)
+{
+    if (!lpar->kernel[0] && (lpar->initrd[0] || lpar->append[0])) {
+        return error_set(error, VIOS_E_USAGE, lpar->initrd[0] ? "initrd" : "append",
+                         "give --kernel too", "it needs a kernel");
+    }
+    if (!lpar->kernel[0] && lpar->disk_count == 0) {
+        return error_set(error, VIOS_E_USAGE, "lpar", "give --kernel FILE or --disk FILE",
+                         "there is nothing to boot from");
+    }
+    return VIOS_OK;
+}
+
+static int check_file(const char *what, const char *path, bool write, bool device,
+                      struct vios_error *error)
+{
+    char object[96];
+    struct stat status;
+    snprintf(object, sizeof object, "%s \"%.70s\"", what, path);
+    /* O_NONBLOCK: a FIFO must not hang us. */
+    int fd = open(path, (write ? O_RDWR : O_RDONLY) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+    if (fd < 0) {
+        return error_set(error, VIOS_E_INVALID, object, "give a file that this node can open", "%s",
+                         strerror(errno));
+    }
+    bool good =
+        fstat(fd, &status) == 0 && (S_ISREG(status.st_mode) || (device && S_ISBLK(status.st_mode)));
+    bool empty = good && S_ISREG(status.st_mode) && status.st_size == 0;
+    close(fd);
+    if (!good) {
+        return error_set(error, VIOS_E_INVALID, object, NULL, "it is not a regular file");
+    }
+    if (empty) {
+        return error_set(error, VIOS_E_INVALID, object, NULL, "it is empty");
+    }
+    return VIOS_OK;
+}
+
+int spec_check_files(const struct lpar *lpar, struct vios_error *error)
+{
+    int status = VIOS_OK;
+    if (lpar->kernel[0]) {
+        status = check_file("kernel", lpar->kernel, false, false, error);
+    }
+    if (status == VIOS_OK && lpar->initrd[0]) {
+        status = check_file("initrd", lpar->initrd, false, false, error);
+    }
+    for (size_t i = 0; status == VIOS_OK && i < lpar->disk_count; i++) {
+        const struct lpar_disk *disk = &lpar->disks[i];
+        status = check_file("disk", disk->file, !disk->read_only, true, error);
+    }
+    return status;
+}
+
+/* A whole word in a flags line of /proc/cpuinfo. */
+static bool cpu_has_virtualisation(void)
+{
+    FILE *file = fopen("/proc/cpuinfo", "re");
+    char *line = NULL;
+    size_t room = 0;
+    bool found = false;
+    while (file && !found && getline(&line, &room, file) > 0) {
+        if (strncmp(line, "flags", 5) == 0) {
+            char *rest = line, *word;
+            while (!found && (word = strsep(&rest, " \t\n")) != NULL) {
+                found = strcmp(word, "vmx") == 0 || strcmp(word, "svm") == 0;
+            }
+        }
+    }
+    free(line);
+    if (file) {
+        fclose(file);
+    }
+    return found;
+}
+
+int spec_check_accel(const struct lpar *lpar, struct vios_error *error)
+{
+    if (strcmp(lpar->accel, "kvm") != 0) {
+        return VIOS_OK;
+    }
+    if (!cpu_has_virtualisation() || access("/dev/kvm", R_OK | W_OK) != 0) {
+        return error_set(error, VIOS_E_INVALID, "accel", "give --accel tcg",
+                         "this machine has no hardware virtualisation");
+    }
+    return VIOS_OK;
+}
+
+static int take_machine(const json_t *parameters, struct lpar *lpar, struct vios_error *error)
+{
+    int status = take_word(parameters, "accel", LPAR_ACCEL, lpar->accel, sizeof lpar->accel, error);
+    if (status == VIOS_OK && strcmp(lpar->accel, "tcg") != 0 && strcmp(lpar->accel, "kvm") != 0) {
+        status = error_set(error, VIOS_E_USAGE, "accel", "give tcg or kvm",
+                           "\"%s\" is no accelerator", lpar->accel);
+    }
+    if (status == VIOS_OK) {
+        status = take_word(parameters, "cpu", LPAR_CPU, lpar->cpu, sizeof lpar->cpu, error);
+    }
+    snprintf(lpar->machine, sizeof lpar->machine, "%s", LPAR_MACHINE);
+    lpar->serial_console = true;
+    lpar->autostart = json_is_true(json_object_get(parameters, "autostart"));
+    return status;
+}
+
+int spec_build(const json_t *parameters, struct lpar *lpar, struct vios_error *error)
+{
+    memset(lpar, 0, sizeof *lpar);
+    uuid_make(lpar->uuid);
+    const char *name = json_string_value(json_object_get(parameters, "name"));
+    int status = parse_name(name ? name : "", "LPAR", error);
+    if (status == VIOS_OK) {
+        snprintf(lpar->name, sizeof lpar->name, "%s", name);
+        status = take_memory(parameters, lpar, error);
+    }
+    if (status == VIOS_OK) {
+        status = take_machine(parameters, lpar, error);
+    }
+    if (status == VIOS_OK) {
+        status = take_path(parameters, "kernel", lpar->kernel, error);
+    }
+    if (status == VIOS_OK) {
+        status = take_path(parameters, "initrd", lpar->initrd, error);
+    }
+    if (status == VIOS_OK) {
+        status = take_append(parameters, lpar, error);
+    }
+    if (status == VIOS_OK) {
+        status = take_disks(parameters, lpar, error);
+    }
+    if (status == VIOS_OK) {
+        status = take_nics(parameters, lpar, error);
+    }
+    if (status == VIOS_OK) {
+        status = check_boot(lpar, error);
+    }
+    if (status == VIOS_OK) {
+        status = spec_check_accel(lpar, error);
+    }
+    return status == VIOS_OK ? spec_check_files(lpar, error) : status;
+}
