@@ -172,7 +172,7 @@ static bool copy_slot(struct slot *slot, struct recorder_entry *entry)
 int recorder_read(const char *path, void (*each)(void *context, const struct recorder_entry *),
                   void *context, struct vios_error *error)
 {
-    struct recorder ring;
+    struct recorder ring = {0};
     struct stat status;
     int fd = open(path, O_RDONLY | O_CLOEXEC);
     if (fd < 0 || fstat(fd, &status) != 0) {

@@ -304,7 +304,7 @@ static uint64_t wait_round(struct paging *paging, uint64_t seen)
 static int fail_await(struct paging *paging, const char *lpar, const json_t *export,
                       struct operation *operation)
 {
-    char object[96], why[300];
+    char object[96], why[400];
     struct vios_error round;
     pthread_mutex_lock(&paging->lock);
     round = paging->error;

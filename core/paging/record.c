@@ -238,10 +238,10 @@ json_t *paging_record_regions(const struct paging_record *record, paging_address
 char *paging_record_format(const struct paging_record *record)
 {
     json_t *root = json_pack(
-        "{s:i, s:s, s:s, s:s, s:I, s:s, s:o, s:o, s:s}", "v", 1, "lpar", record->lpar, "uuid",
-        record->uuid, "host", record->host, "size_bytes", (json_int_t)record->size_bytes, "policy",
-        paging_policy_name(record->policy), "disk",
-        record->disk[0] ? json_string(record->disk) : json_null(), "regions",
+        "{s:i, s:s, s:s, s:I, s:s, s:I, s:s, s:o, s:o, s:s, s:s}", "v", 1, "lpar", record->lpar,
+        "uuid", record->uuid, "generation", (json_int_t)record->generation, "host", record->host,
+        "size_bytes", (json_int_t)record->size_bytes, "policy", paging_policy_name(record->policy),
+        "disk", record->disk[0] ? json_string(record->disk) : json_null(), "regions",
         paging_record_regions(record, NULL, NULL), "job", record->job, "created", record->created);
     char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
     json_decref(root);
