@@ -1,0 +1,107 @@
+/* Proves: the faulty store does what every store does, and fails exactly as planned. */
+#include "store/faulty.h"
+#include "tests/unit/store/suite.h"
+
+#include "base/file.h"
+
+static char path[128];
+
+static struct store *open_plain(void)
+{
+    char address[160];
+    struct operation operation = suite_operation();
+    struct store *store = NULL;
+    snprintf(address, sizeof address, "sqlite:%s", path);
+    if (store_open(&store, address, true, &operation) != VIOS_OK) {
+        printf("# %s\n", operation.error.message);
+        exit(1);
+    }
+    return store;
+}
+
+static struct store *open_wrapped(void)
+{
+    return faulty_wrap(open_plain(), NULL, 0);
+}
+
+static int commit_with(enum faulty_fault fault, const char *key, struct operation *operation)
+{
+    struct faulty_plan plan = {FAULTY_COMMIT, 2, fault};
+    struct store *store = faulty_wrap(open_plain(), &plan, 1);
+    struct store_change change = {key, "{\"v\":1}"};
+    is_int(suite_put(store, "/fault/first", "{\"v\":1}"), VIOS_OK);
+    int status = store_commit(store, NULL, 0, &change, 1, NULL, operation);
+    is_int(suite_put(store, "/fault/last", "{\"v\":1}"),
+           fault == FAULTY_DISCONNECT ? VIOS_E_UNREACHABLE : VIOS_OK);
+    store_close(store);
+    return status;
+}
+
+static const struct {
+    enum faulty_fault fault;
+    int status;
+    bool done;
+} OUTCOMES[] = {
+    {FAULTY_CONFLICT, VIOS_E_CONFLICT, false},        {FAULTY_UNKNOWN_DONE, VIOS_E_UNKNOWN, true},
+    {FAULTY_UNKNOWN_NOT_DONE, VIOS_E_UNKNOWN, false}, {FAULTY_TIMEOUT, VIOS_E_TIMEOUT, false},
+    {FAULTY_UNREACHABLE, VIOS_E_UNREACHABLE, false},  {FAULTY_DELAY, VIOS_OK, true},
+    {FAULTY_DISCONNECT, VIOS_E_UNREACHABLE, false},
+};
+
+static void a_commit_ends_in_each_way(void)
+{
+    struct store *plain = open_plain();
+    for (size_t i = 0; i < sizeof OUTCOMES / sizeof OUTCOMES[0]; i++) {
+        char key[32];
+        struct operation operation = suite_operation();
+        snprintf(key, sizeof key, "/fault/%zu", i);
+        is_int(commit_with(OUTCOMES[i].fault, key, &operation), OUTCOMES[i].status);
+        is_text(suite_json(plain, key), OUTCOMES[i].done ? "{\"v\":1}" : "");
+    }
+    store_close(plain);
+}
+
+static void the_planned_call_fails_and_no_other(void)
+{
+    struct faulty_plan plans[] = {{FAULTY_GET, 2, FAULTY_TIMEOUT}, {FAULTY_LIST, 1, FAULTY_DELAY}};
+    struct operation operation = suite_operation();
+    struct store *store = faulty_wrap(open_plain(), plans, 2);
+    struct store_value value;
+    for (int i = 1; i <= 3; i++) {
+        is_int(store_get(store, "/fault/first", &value, &operation),
+               i == 2 ? VIOS_E_TIMEOUT : VIOS_OK);
+        store_value_clear(&value);
+    }
+    struct store_list list;
+    operation_start(&operation, 1, NULL);
+    is_int(store_list(store, "/fault/", &list, NULL, &operation), VIOS_E_TIMEOUT);
+    store_list_clear(&list);
+    store_close(store);
+}
+
+static void a_plan_is_parsed_or_refused(void)
+{
+    char text[200];
+    struct store *store;
+    struct operation operation = suite_operation();
+    snprintf(text, sizeof text, "get.1=timeout,commit.1=unknown_done:sqlite:%s", path);
+    is_int(faulty_open(&store, text, false, &operation), VIOS_OK);
+    is_int(suite_put(store, "/fault/a", "{\"v\":1}"), VIOS_E_UNKNOWN);
+    store_close(store);
+    const char *bad[] = {"commit.1=timeout", "x:sqlite:/x", "commit.x=timeout:sqlite:/x",
+                         "commit.1=sleepy:sqlite:/x"};
+    for (size_t i = 0; i < 4; i++) {
+        is_int(faulty_open(&store, bad[i], false, &operation), VIOS_E_USAGE);
+    }
+}
+
+int main(void)
+{
+    snprintf(path, sizeof path, "%s/vios.db", tap_folder());
+    suite_run(open_wrapped);
+    RUN(a_commit_ends_in_each_way);
+    RUN(the_planned_call_fails_and_no_other);
+    RUN(a_plan_is_parsed_or_refused);
+    file_remove_tree(tap_folder(), NULL);
+    return tap_done();
+}
