@@ -1,0 +1,686 @@
+/*
+ * page_memory.c - grants and the exports that serve them, over the arena.
+ *
+ * Three locks, taken in this order: `control` for the table of entries and grants, `lock` of one
+ * region around each request on it, and the arena's own around its free list. A region has one
+ * valid export at a time, `current`; each request compares, so that a connection which was
+ * chosen under a lower generation or number is refused from its next request on. The memory is
+ * plain memory: a request is done when submit returns, so there is nothing to drain.
+ */
+#include "paging/page_memory.h"
+
+#include "base/parse.h"
+#include "paging/arena.h"
+#include "paging/page.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <inttypes.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+_Static_assert(PAGE_MEMORY_ENTRIES == ARENA_ENTRIES, "one limit");
+_Static_assert(PAGE_MEMORY_REGION_MAX == ARENA_REGION_MAX, "one limit");
+_Static_assert(PAGE_MEMORY_ARENA_MAX == ARENA_SIZE_MAX, "one limit");
+
+struct page_export {
+    struct nbd_export export; /* first: the two are one pointer */
+    struct page_memory *memory;
+    size_t entry;
+    _Atomic uint64_t pages_in, pages_out, zero_pages, refused;
+};
+
+struct page_region { /* of one entry */
+    pthread_mutex_t lock;
+    struct page_export *current; /* NULL: the entry is free */
+};
+
+struct page_memory {
+    pthread_mutex_t control;
+    struct arena *arena;
+    struct page_region regions[PAGE_MEMORY_ENTRIES];
+    uint64_t granted_bytes;
+    struct worker *const *workers;
+    size_t worker_count;
+    struct page_memory_hooks hooks;
+};
+
+/* Exports to announce once the locks are free. */
+struct changes {
+    struct page_export **added, **dropped;
+    size_t added_count, dropped_count;
+};
+
+static const struct nbd_backend_operations page_operations;
+
+static int out_of_memory(struct vios_error *error)
+{
+    return error_set(error, VIOS_E_NO_SPACE, "page memory", NULL, "out of memory");
+}
+
+/* --- changes --- */
+
+static int changes_make(struct changes *changes, struct vios_error *error)
+{
+    *changes = (struct changes){0};
+    changes->added = calloc(2 * PAGE_MEMORY_ENTRIES, sizeof *changes->added);
+    if (!changes->added) {
+        return out_of_memory(error);
+    }
+    changes->dropped = changes->added + PAGE_MEMORY_ENTRIES;
+    return VIOS_OK;
+}
+
+static void changes_announce(struct page_memory *memory, struct changes *changes)
+{
+    for (size_t i = 0; i < changes->dropped_count; i++) {
+        memory->hooks.drop(memory->hooks.context, &changes->dropped[i]->export);
+    }
+    for (size_t i = 0; i < changes->added_count; i++) {
+        memory->hooks.add(memory->hooks.context, &changes->added[i]->export);
+    }
+    free(changes->added);
+}
+
+/* --- exports --- */
+
+static void export_name(char *name, size_t size, const struct arena_entry *entry,
+                        const struct arena_owner *owner)
+{
+    snprintf(name, size, "page/%s/%" PRIu32 ".%" PRIu64 "/%" PRIu64, entry->lpar, entry->index,
+             owner->number, owner->generation);
+}
+
+/* An export for the entry as it is now; NULL when memory is short. */
+static struct page_export *export_make(struct page_memory *memory, size_t number)
+{
+    struct page_export *page = calloc(1, sizeof *page);
+    const struct arena_entry *entry = arena_entry(memory->arena, number);
+    if (!page) {
+        return NULL;
+    }
+    struct nbd_export *export = &page->export;
+    page->memory = memory;
+    page->entry = number;
+    snprintf(export->lpar, sizeof export->lpar, "%s", entry->lpar);
+    snprintf(export->description, sizeof export->description, "arena=%s entry=%" PRIu64,
+             arena_uuid(memory->arena), entry->serial);
+    export->size = entry->size_bytes;
+    export->multi_connection = true;
+    export->minimum_block = 1;
+    export->operations = &page_operations;
+    export->home = memory->workers[number % memory->worker_count];
+    export->backend = page;
+    export->state = EXPORT_OPEN;
+    return page;
+}
+
+/* Names it after its owner and makes it the valid one of its region. */
+static void export_publish(struct page_memory *memory, struct page_export *page,
+                           struct changes *changes)
+{
+    const struct arena_entry *entry = arena_entry(memory->arena, page->entry);
+    const struct arena_owner *owner = arena_entry_owner(entry);
+    struct page_region *region = &memory->regions[page->entry];
+    export_name(page->export.name, sizeof page->export.name, entry, owner);
+    snprintf(page->export.node, sizeof page->export.node, "%s", owner->node);
+    pthread_mutex_lock(&region->lock);
+    struct page_export *old = region->current;
+    region->current = page;
+    pthread_mutex_unlock(&region->lock);
+    changes->added[changes->added_count++] = page;
+    if (old) {
+        changes->dropped[changes->dropped_count++] = old;
+    }
+}
+
+static int owner_change(struct page_memory *memory, size_t number, const struct arena_owner *owner,
+                        struct changes *changes, struct vios_error *error)
+{
+    struct page_export *page = export_make(memory, number);
+    if (!page) {
+        return out_of_memory(error);
+    }
+    arena_entry_set_owner(arena_entry(memory->arena, number), owner);
+    export_publish(memory, page, changes);
+    return VIOS_OK;
+}
+
+static void entry_revoke(struct page_memory *memory, size_t number, struct changes *changes)
+{
+    struct page_region *region = &memory->regions[number];
+    memory->granted_bytes -= arena_entry(memory->arena, number)->size_bytes;
+    pthread_mutex_lock(&region->lock);
+    if (region->current) {
+        changes->dropped[changes->dropped_count++] = region->current;
+    }
+    region->current = NULL;
+    arena_entry_destroy(memory->arena, number);
+    pthread_mutex_unlock(&region->lock);
+}
+
+/* --- finding entries, with `control` held --- */
+
+static bool entry_is_of(struct page_memory *memory, size_t number, const char *lpar)
+{
+    const struct arena_entry *entry = arena_entry(memory->arena, number);
+    return entry->state != ARENA_FREE && strcmp(entry->lpar, lpar) == 0;
+}
+
+/* PAGE_MEMORY_ENTRIES when there is none. */
+static size_t entry_find(struct page_memory *memory, const char *lpar, uint32_t index)
+{
+    size_t i = 0;
+    while (i < PAGE_MEMORY_ENTRIES &&
+           !(entry_is_of(memory, i, lpar) && arena_entry(memory->arena, i)->index == index)) {
+        i++;
+    }
+    return i;
+}
+
+static size_t entry_find_free(struct page_memory *memory)
+{
+    size_t i = 0;
+    while (i < PAGE_MEMORY_ENTRIES && arena_entry(memory->arena, i)->state != ARENA_FREE) {
+        i++;
+    }
+    return i;
+}
+
+static int check_generation(struct page_memory *memory, const char *lpar, uint64_t generation,
+                            struct vios_error *error)
+{
+    for (size_t i = 0; i < PAGE_MEMORY_ENTRIES; i++) {
+        if (entry_is_of(memory, i, lpar) &&
+            arena_entry_owner(arena_entry(memory->arena, i))->generation > generation) {
+            return error_set(error, VIOS_E_STALE, lpar, NULL,
+                             "generation %" PRIu64 " is older than %" PRIu64, generation,
+                             arena_entry_owner(arena_entry(memory->arena, i))->generation);
+        }
+    }
+    return VIOS_OK;
+}
+
+/* --- grant --- */
+
+struct grant {
+    const char *lpar, *node;
+    uint64_t generation;
+    const struct page_memory_region *regions;
+    size_t count;
+};
+
+static bool grant_has(const struct grant *grant, uint32_t index, size_t before)
+{
+    for (size_t i = 0; i < before; i++) {
+        if (grant->regions[i].index == index) {
+            return true;
+        }
+    }
+    return false;
+}
+
+static int grant_check(const struct grant *grant, struct vios_error *error)
+{
+    int status = parse_uuid(grant->lpar, error);
+    if (status == VIOS_OK) {
+        status = parse_name(grant->node, "node", error);
+    }
+    if (status == VIOS_OK && (grant->generation == 0 || grant->count > PAGE_MEMORY_ENTRIES)) {
+        status = error_set(error, VIOS_E_USAGE, grant->lpar, NULL,
+                           "a grant has a generation from 1 and at most %d regions",
+                           PAGE_MEMORY_ENTRIES);
+    }
+    for (size_t i = 0; status == VIOS_OK && i < grant->count; i++) {
+        const struct page_memory_region *region = &grant->regions[i];
+        if (region->size_bytes == 0 || region->size_bytes % ARENA_PAGE ||
+            region->size_bytes > PAGE_MEMORY_REGION_MAX || grant_has(grant, region->index, i)) {
+            status = error_set(error, VIOS_E_USAGE, grant->lpar, "give whole pages of 4096 bytes",
+                               "region %" PRIu32 " is given twice, or its size of %" PRIu64
+                               " bytes cannot be",
+                               region->index, region->size_bytes);
+        }
+    }
+    return status;
+}
+
+/* A region that is there already must be of the same size and, in one generation, owner. */
+static int grant_check_known(struct page_memory *memory, const struct grant *grant,
+                             struct vios_error *error)
+{
+    for (size_t i = 0; i < grant->count; i++) {
+        size_t number = entry_find(memory, grant->lpar, grant->regions[i].index);
+        if (number == PAGE_MEMORY_ENTRIES) {
+            continue;
+        }
+        const struct arena_entry *entry = arena_entry(memory->arena, number);
+        const struct arena_owner *owner = arena_entry_owner(entry);
+        if (entry->size_bytes != grant->regions[i].size_bytes ||
+            (owner->generation == grant->generation && strcmp(owner->node, grant->node) != 0)) {
+            return error_set(error, VIOS_E_CONFLICT, grant->lpar, "revoke it first",
+                             "region %" PRIu32 " is granted with %" PRIu64
+                             " bytes to node %s under generation %" PRIu64,
+                             entry->index, entry->size_bytes, owner->node, owner->generation);
+        }
+    }
+    return VIOS_OK;
+}
+
+/* Admission: what stays granted, and what is new, must fit. */
+static int grant_admit(struct page_memory *memory, const struct grant *grant,
+                       struct vios_error *error)
+{
+    uint64_t wanted = 0, others = memory->granted_bytes;
+    size_t entries = grant->count;
+    for (size_t i = 0; i < PAGE_MEMORY_ENTRIES; i++) {
+        const struct arena_entry *entry = arena_entry(memory->arena, i);
+        bool own = entry_is_of(memory, i, grant->lpar);
+        others -= own ? entry->size_bytes : 0;
+        entries += entry->state != ARENA_FREE && !own;
+    }
+    for (size_t i = 0; i < grant->count; i++) {
+        wanted += grant->regions[i].size_bytes; /* 1024 regions of 2^40 bytes: no overflow */
+    }
+    if (entries > PAGE_MEMORY_ENTRIES) {
+        return error_set(error, VIOS_E_NO_SPACE, "page memory", "use larger regions",
+                         "%zu regions are more than %d", entries, PAGE_MEMORY_ENTRIES);
+    }
+    if (wanted > arena_size(memory->arena) - others) {
+        return error_set(error, VIOS_E_NO_SPACE, "page memory",
+                         "raise page_memory, or place the regions on other nodes",
+                         "%" PRIu64 " bytes are wanted, %" PRIu64 " of %" PRIu64 " are not granted",
+                         wanted, arena_size(memory->arena) - others, arena_size(memory->arena));
+    }
+    return VIOS_OK;
+}
+
+static int grant_region(struct page_memory *memory, const struct grant *grant,
+                        const struct page_memory_region *region, struct changes *changes,
+                        struct vios_error *error)
+{
+    struct arena_owner owner = {.generation = grant->generation, .number = region->number};
+    size_t number = entry_find(memory, grant->lpar, region->index);
+    snprintf(owner.node, sizeof owner.node, "%s", grant->node);
+    if (number < PAGE_MEMORY_ENTRIES) {
+        const struct arena_owner *known = arena_entry_owner(arena_entry(memory->arena, number));
+        if (owner.number < known->number) {
+            owner.number = known->number;
+        }
+        bool same = known->generation == owner.generation && known->number == owner.number;
+        return same ? VIOS_OK : owner_change(memory, number, &owner, changes, error);
+    }
+    number = entry_find_free(memory);
+    assert(number < PAGE_MEMORY_ENTRIES);
+    arena_entry_create(memory->arena, number, grant->lpar, region->index, region->size_bytes,
+                       &owner);
+    struct page_export *page = export_make(memory, number);
+    if (!page) {
+        arena_entry_destroy(memory->arena, number);
+        return out_of_memory(error);
+    }
+    memory->granted_bytes += region->size_bytes;
+    export_publish(memory, page, changes);
+    return VIOS_OK;
+}
+
+static int grant_apply(struct page_memory *memory, const struct grant *grant,
+                       struct changes *changes, struct vios_error *error)
+{
+    int status = VIOS_OK;
+    for (size_t i = 0; i < PAGE_MEMORY_ENTRIES; i++) {
+        if (entry_is_of(memory, i, grant->lpar) &&
+            !grant_has(grant, arena_entry(memory->arena, i)->index, grant->count)) {
+            entry_revoke(memory, i, changes);
+        }
+    }
+    for (size_t i = 0; status == VIOS_OK && i < grant->count; i++) {
+        status = grant_region(memory, grant, &grant->regions[i], changes, error);
+    }
+    return status;
+}
+
+int page_memory_grant(struct page_memory *memory, const char *lpar, const char *node,
+                      uint64_t generation, const struct page_memory_region *regions, size_t count,
+                      struct vios_error *error)
+{
+    struct grant grant = {lpar, node, generation, regions, count};
+    struct changes changes;
+    int status = grant_check(&grant, error);
+    if (status == VIOS_OK) {
+        status = changes_make(&changes, error);
+    }
+    if (status != VIOS_OK) {
+        return status;
+    }
+    pthread_mutex_lock(&memory->control);
+    status = check_generation(memory, lpar, generation, error);
+    if (status == VIOS_OK) {
+        status = grant_check_known(memory, &grant, error);
+    }
+    if (status == VIOS_OK) {
+        status = grant_admit(memory, &grant, error);
+    }
+    if (status == VIOS_OK) {
+        status = grant_apply(memory, &grant, &changes, error);
+    }
+    pthread_mutex_unlock(&memory->control);
+    changes_announce(memory, &changes);
+    return status;
+}
+
+int page_memory_revoke(struct page_memory *memory, const char *lpar, struct vios_error *error)
+{
+    struct changes changes;
+    int status = changes_make(&changes, error);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    pthread_mutex_lock(&memory->control);
+    for (size_t i = 0; i < PAGE_MEMORY_ENTRIES; i++) {
+        if (entry_is_of(memory, i, lpar)) {
+            entry_revoke(memory, i, &changes);
+        }
+    }
+    pthread_mutex_unlock(&memory->control);
+    changes_announce(memory, &changes);
+    return VIOS_OK;
+}
+
+int page_memory_claim(struct page_memory *memory, const char *lpar, uint64_t generation,
+                      const char *node, struct vios_error *error)
+{
+    struct changes changes;
+    int status = parse_name(node, "node", error);
+    if (status == VIOS_OK) {
+        status = changes_make(&changes, error);
+    }
+    if (status != VIOS_OK) {
+        return status;
+    }
+    pthread_mutex_lock(&memory->control);
+    status = check_generation(memory, lpar, generation, error);
+    for (size_t i = 0; status == VIOS_OK && i < PAGE_MEMORY_ENTRIES; i++) {
+        if (!entry_is_of(memory, i, lpar)) {
+            continue;
+        }
+        struct arena_owner owner = *arena_entry_owner(arena_entry(memory->arena, i));
+        if (owner.generation < generation) {
+            owner.generation = generation;
+            snprintf(owner.node, sizeof owner.node, "%s", node);
+            status = owner_change(memory, i, &owner, &changes, error);
+        }
+    }
+    pthread_mutex_unlock(&memory->control);
+    changes_announce(memory, &changes);
+    return status;
+}
+
+/* --- a pager that comes with a higher number --- */
+
+struct page_name {
+    char lpar[40];
+    uint32_t index;
+    uint64_t number, generation;
+};
+
+/* Only the very form that export_name() writes. */
+static bool page_name_parse(const char *text, struct page_name *name)
+{
+    char again[sizeof((struct nbd_export *)0)->name];
+    if (sscanf(text, "page/%36[0-9a-f-]/%" SCNu32 ".%" SCNu64 "/%" SCNu64, name->lpar, &name->index,
+               &name->number, &name->generation) != 4) {
+        return false;
+    }
+    snprintf(again, sizeof again, "page/%s/%" PRIu32 ".%" PRIu64 "/%" PRIu64, name->lpar,
+             name->index, name->number, name->generation);
+    return strcmp(again, text) == 0;
+}
+
+static bool page_name_may_raise(struct page_memory *memory, const struct page_name *name,
+                                const char *node, size_t *number)
+{
+    *number = entry_find(memory, name->lpar, name->index);
+    if (*number == PAGE_MEMORY_ENTRIES) {
+        return false;
+    }
+    const struct arena_owner *owner = arena_entry_owner(arena_entry(memory->arena, *number));
+    return strcmp(owner->node, node) == 0 && owner->generation == name->generation &&
+           owner->number <= name->number;
+}
+
+int page_memory_raise(struct page_memory *memory, const char *name, const char *node,
+                      struct vios_error *error)
+{
+    struct page_name parsed;
+    struct changes changes;
+    size_t number;
+    int status = changes_make(&changes, error);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    pthread_mutex_lock(&memory->control);
+    if (!node || !page_name_parse(name, &parsed) ||
+        !page_name_may_raise(memory, &parsed, node, &number)) {
+        status = error_set(error, VIOS_E_NOT_FOUND, NULL, NULL, "there is no such export");
+    } else {
+        struct arena_owner owner = *arena_entry_owner(arena_entry(memory->arena, number));
+        if (owner.number < parsed.number) { /* else another connection was first */
+            owner.number = parsed.number;
+            status = owner_change(memory, number, &owner, &changes, error);
+        }
+    }
+    pthread_mutex_unlock(&memory->control);
+    changes_announce(memory, &changes);
+    return status;
+}
+
+/* --- requests, on the home worker with the region's lock --- */
+
+static int page_read(struct page_export *page, uint64_t number, size_t start, size_t size,
+                     uint8_t *data, uint64_t *holes, size_t bit)
+{
+    const uint8_t *memory = arena_page(page->memory->arena, page->entry, number);
+    if (!memory) {
+        holes[bit / 64] |= UINT64_C(1) << bit % 64;
+    } else if (data) { /* BLOCK_STATUS has none */
+        memcpy(data, memory + start, size);
+        page->pages_in++;
+    }
+    return 0;
+}
+
+static int page_write(struct page_export *page, uint64_t number, size_t start, size_t size,
+                      const uint8_t *data)
+{
+    struct arena *arena = page->memory->arena;
+    uint8_t *memory = arena_page(arena, page->entry, number);
+    bool zero = data ? page_is_zero(data, size) : true;
+    page->zero_pages += zero;
+    page->pages_out += !zero;
+    if (zero && size == ARENA_PAGE) {
+        arena_page_free(arena, page->entry, number);
+    } else if (memory && zero) {
+        memset(memory + start, 0, size);
+    } else if (memory) {
+        memcpy(memory + start, data, size);
+    } else if (!zero && !arena_page_fill(arena, page->entry, number, data, start, size)) {
+        return ENOSPC;
+    }
+    return 0;
+}
+
+static int page_run(struct page_export *page, struct nbd_request *request)
+{
+    uint64_t offset = request->offset, end = offset + request->length;
+    uint64_t first = offset / ARENA_PAGE;
+    uint8_t *data = request->data;
+    int error = 0;
+    while (offset < end && !error) {
+        uint64_t number = offset / ARENA_PAGE;
+        size_t start = offset % ARENA_PAGE;
+        size_t size = ARENA_PAGE - start < end - offset ? ARENA_PAGE - start : end - offset;
+        if (request->command == NBD_READ || request->command == NBD_BLOCK_STATUS) {
+            error = page_read(page, number, start, size, data, request->holes, number - first);
+        } else {
+            error = page_write(page, number, start, size, data);
+        }
+        offset += size;
+        data = data ? data + size : NULL;
+    }
+    return error;
+}
+
+static void page_submit(struct nbd_export *export, struct nbd_request *request)
+{
+    struct page_export *page = export->backend;
+    struct page_region *region = &page->memory->regions[page->entry];
+    int error = 0;
+    pthread_mutex_lock(&region->lock);
+    if (region->current != page) {
+        page->refused++;
+        error = ESHUTDOWN;
+    } else if (request->command == NBD_WRITE && !request->data) {
+        error = EINVAL;
+    } else if (request->command != NBD_FLUSH) {
+        bool there = arena_entry_assign(page->memory->arena, page->entry);
+        error = there ? page_run(page, request) : ENOMEM;
+    }
+    pthread_mutex_unlock(&region->lock);
+    nbd_request_done(request, error);
+}
+
+static void page_close(struct nbd_export *export, void (*closed)(struct nbd_export *))
+{
+    struct page_export *page = export->backend;
+    struct page_region *region = &page->memory->regions[page->entry];
+    pthread_mutex_lock(&region->lock);
+    if (region->current == page) {
+        region->current = NULL; /* io ends; the entry stays for the next one */
+    }
+    pthread_mutex_unlock(&region->lock);
+    if (closed) {
+        closed(export);
+    }
+    free(page);
+}
+
+static void page_statistics(struct nbd_export *export, void *json_object)
+{
+    struct page_export *page = export->backend;
+    json_t *object = json_object;
+    json_object_set_new(object, "kind", json_string("page"));
+    json_object_set_new(object, "pages_in", json_integer((json_int_t)page->pages_in));
+    json_object_set_new(object, "pages_out", json_integer((json_int_t)page->pages_out));
+    json_object_set_new(object, "zero_pages", json_integer((json_int_t)page->zero_pages));
+    json_object_set_new(object, "refused", json_integer((json_int_t)page->refused));
+}
+
+static const struct nbd_backend_operations page_operations = {
+    .submit = page_submit, .close = page_close, .statistics = page_statistics};
+
+/* --- the whole --- */
+
+static int page_memory_announce(struct page_memory *memory, struct vios_error *error)
+{
+    struct changes changes;
+    int status = changes_make(&changes, error);
+    for (size_t i = 0; status == VIOS_OK && i < PAGE_MEMORY_ENTRIES; i++) {
+        if (arena_entry(memory->arena, i)->state == ARENA_FREE) {
+            continue;
+        }
+        struct page_export *page = export_make(memory, i);
+        if (!page) {
+            status = out_of_memory(error);
+            break;
+        }
+        memory->granted_bytes += page->export.size;
+        export_publish(memory, page, &changes);
+    }
+    if (status == VIOS_OK) {
+        changes_announce(memory, &changes);
+    }
+    return status;
+}
+
+int page_memory_open(struct page_memory **out, int fd, uint64_t size_bytes,
+                     struct worker *const *workers, size_t worker_count,
+                     const struct page_memory_hooks *hooks, struct vios_error *error)
+{
+    assert(worker_count > 0);
+    struct page_memory *memory = calloc(1, sizeof *memory);
+    if (!memory) {
+        return out_of_memory(error);
+    }
+    pthread_mutex_init(&memory->control, NULL);
+    for (size_t i = 0; i < PAGE_MEMORY_ENTRIES; i++) {
+        pthread_mutex_init(&memory->regions[i].lock, NULL);
+    }
+    memory->workers = workers;
+    memory->worker_count = worker_count;
+    memory->hooks = *hooks;
+    int status = arena_open(&memory->arena, fd, size_bytes, error);
+    if (status == VIOS_OK) {
+        status = page_memory_announce(memory, error);
+    }
+    if (status != VIOS_OK) {
+        page_memory_free(memory);
+        return status;
+    }
+    *out = memory;
+    return VIOS_OK;
+}
+
+void page_memory_free(struct page_memory *memory)
+{
+    if (!memory) {
+        return;
+    }
+    for (size_t i = 0; i < PAGE_MEMORY_ENTRIES; i++) {
+        pthread_mutex_destroy(&memory->regions[i].lock);
+    }
+    pthread_mutex_destroy(&memory->control);
+    arena_free(memory->arena);
+    free(memory);
+}
+
+int page_memory_descriptor(const struct page_memory *memory)
+{
+    return arena_descriptor(memory->arena);
+}
+
+/* --- statistics --- */
+
+static json_t *entry_statistics(struct page_memory *memory, size_t number, uint64_t *used)
+{
+    const struct arena_entry *entry = arena_entry(memory->arena, number);
+    const struct arena_owner *owner = arena_entry_owner(entry);
+    uint64_t bytes = arena_entry_used(memory->arena, number);
+    *used += bytes;
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:I, s:b}", "lpar", entry->lpar, "node",
+                     owner->node, "generation", (json_int_t)owner->generation, "region",
+                     (json_int_t)entry->index, "number", (json_int_t)owner->number, "size_bytes",
+                     (json_int_t)entry->size_bytes, "used_bytes", (json_int_t)bytes, "assigned",
+                     entry->state == ARENA_ASSIGNED);
+}
+
+json_t *page_memory_statistics(struct page_memory *memory)
+{
+    const char *why;
+    uint64_t used = 0;
+    json_t *entries = json_array();
+    pthread_mutex_lock(&memory->control);
+    for (size_t i = 0; i < PAGE_MEMORY_ENTRIES; i++) {
+        if (arena_entry(memory->arena, i)->state != ARENA_FREE) {
+            json_array_append_new(entries, entry_statistics(memory, i, &used));
+        }
+    }
+    uint64_t size = arena_size(memory->arena), granted = memory->granted_bytes;
+    pthread_mutex_unlock(&memory->control);
+    bool locked = arena_locked(memory->arena, &why);
+    return json_pack("{s:I, s:I, s:I, s:I, s:b, s:s, s:o}", "size_bytes", (json_int_t)size,
+                     "granted_bytes", (json_int_t)granted, "used_bytes", (json_int_t)used,
+                     "free_bytes", (json_int_t)(size - granted), "locked", locked, "why", why,
+                     "entries", entries);
+}
