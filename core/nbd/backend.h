@@ -21,6 +21,7 @@
 
 struct nbd_export;
 struct nbd_connection;
+struct nbd_counters; /* nbd/server.h */
 
 enum nbd_command { /* as on the wire */
                    NBD_READ = 0,
@@ -33,7 +34,8 @@ enum nbd_command { /* as on the wire */
                    NBD_BLOCK_STATUS = 7
 };
 
-#define NBD_FLAG_FUA 1u
+#define NBD_FLAG_FUA 1u     /* on disk before the reply */
+#define NBD_FLAG_NO_HOLE 2u /* WRITE_ZEROES: keep the space allocated */
 
 /* One request, validated: inside the export, not empty, not larger than allowed. Belongs to
  * the connection; valid until nbd_request_done(). */
@@ -50,8 +52,9 @@ struct nbd_request {
     int error; /* errno-like for the client: 0, EIO, ENOSPC, EINVAL, EPERM, ESHUTDOWN */
     struct nbd_connection *connection;
     struct nbd_export *export;
-    struct nbd_request *next; /* free for the back end's own queues */
-    void *private;            /* likewise */
+    struct nbd_request *next;                  /* free for the back end's own queues */
+    void *private;                             /* likewise */
+    void (*done)(struct nbd_request *request); /* of whoever made it: the server, or a test */
 };
 
 struct nbd_backend_operations {
@@ -88,10 +91,14 @@ struct nbd_export {
     enum nbd_export_state state;
     unsigned in_flight;
     unsigned connections;
+    struct nbd_counters *counters; /* of io, may be NULL */
+    /* Of the server, on the home worker: */
+    struct nbd_connection *first_connection;
+    void (*drained)(struct nbd_export *export); /* set while somebody waits; called once */
 };
 
-/* Finishes a request: `error` is put into it and the reply goes out with its batch. On the home
- * worker's thread only. */
+/* Finishes a request: `error` is put into it and its `done` called, so that the reply goes out with
+ * its batch. On the home worker's thread only. */
 void nbd_request_done(struct nbd_request *request, int error);
 
 #endif
