@@ -6,14 +6,14 @@ GUEST := build/guest
 .PHONY: guest
 guest: $(GUEST)/vmlinuz $(GUEST)/initrd ## make the Linux test guest (downloads a kernel once)
 
-$(GUEST)/kernel.stamp: tests/guest/fetch.sh
+$(GUEST)/kernel.stamp: | tests/guest/fetch.sh
 	$(call say,FETCH,kernel)tests/guest/fetch.sh $(GUEST) kernel && touch $@
 
 $(GUEST)/vmlinuz: $(GUEST)/kernel.stamp
 	$(Q)cp $(GUEST)/kernel/boot/vmlinuz-* $@
 
 # The installed one if there is one; it must be static, the guest has no C library.
-$(GUEST)/busybox: tests/guest/fetch.sh
+$(GUEST)/busybox: | tests/guest/fetch.sh
 	@mkdir -p $(@D)
 	$(Q)if file=$$(command -v busybox) && ! LC_ALL=C ldd $$file >/dev/null 2>&1; then \
 	    cp $$file $@; \
