@@ -56,10 +56,10 @@ __attribute__((unused)) static bool tap_int(long long got, long long want, const
 #define is_text(got, want) tap_text((got), (want), __FILE__, __LINE__)
 
 /* Within a RUN function, before any check: it is shown as skipped, with the reason. */
-#define SKIP(why)                                                                                \
-    do {                                                                                         \
-        tap_skipped = (why);                                                                     \
-        return;                                                                                  \
+#define SKIP(why)                                                                                  \
+    do {                                                                                           \
+        tap_skipped = (why);                                                                       \
+        return;                                                                                    \
     } while (0)
 
 __attribute__((unused)) static void tap_run(void (*function)(void), const char *name)

@@ -45,8 +45,9 @@ static const struct code_row *find_code(int code)
     return NULL;
 }
 
-static void fill(struct vios_error *error, int code, const char *object, const char *hint,
-                 const char *format, va_list arguments)
+__attribute__((format(printf, 5, 0))) static void fill(struct vios_error *error, int code,
+                                                       const char *object, const char *hint,
+                                                       const char *format, va_list arguments)
 {
     error->code = code;
     snprintf(error->object, sizeof error->object, "%s", object ? object : "");
