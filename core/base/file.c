@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -76,8 +77,10 @@ static int write_temporary(int directory_fd, const char *temporary, const void *
 int file_replace(int directory_fd, const char *name, const void *data, size_t size, mode_t mode,
                  struct vios_error *error)
 {
+    static atomic_uint counter; /* two threads may replace the same file */
     char temporary[NAME_MAX + 1];
-    int length = snprintf(temporary, sizeof temporary, ".%s.%ld.tmp", name, (long)getpid());
+    int length = snprintf(temporary, sizeof temporary, ".%s.%ld.%u.tmp", name, (long)getpid(),
+                          atomic_fetch_add(&counter, 1));
     if (length >= (int)sizeof temporary) {
         return error_set(error, VIOS_E_INVALID, name, NULL, "the name is too long");
     }
