@@ -55,6 +55,12 @@ local NOUNS <const> = {
   "source", "on", "self-test", "complete", "quit",
 }
 
+-- The shell's own words: lua/builtins.lua has them all.
+local BUILTINS <const> = {
+  help = true, history = true, watch = true, source = true, on = true, quit = true,
+  ["self-test"] = true, complete = true,
+}
+
 local commands = {}
 local nouns = nil
 local loaded = {}
@@ -64,7 +70,7 @@ function commands.nouns()
   if not nouns then
     nouns = {}
     for _, noun in ipairs(NOUNS) do
-      if embedded.has("command_" .. noun) or embedded.has(noun) then
+      if BUILTINS[noun] or embedded.has(noun) then
         nouns[#nouns + 1] = noun
       end
     end
@@ -84,8 +90,7 @@ function commands.noun(name)
   if not found then
     return nil
   end
-  local file = embedded.has("command_" .. name) and "command_" .. name or name
-  local group = require("vios." .. file)
+  local group = BUILTINS[name] and require("vios.builtins")[name] or require("vios." .. name)
   group.by_verb = {}
   for _, row in ipairs(group.rows) do
     row.noun = group.noun

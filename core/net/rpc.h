@@ -69,6 +69,9 @@ void rpc_client_close(struct rpc_client *client);
 /* What the daemon said in hello: {"level","node","cluster","role"}. Owned by the client. */
 const json_t *rpc_client_hello(const struct rpc_client *client);
 
+/* False when the daemon has closed the connection, or it broke: open another. Never blocks. */
+bool rpc_client_alive(const struct rpc_client *client);
+
 /*
  * One call. Takes over `parameters`. A triggered cancel sends rpc.cancel and still waits for the
  * answer (a second is as good as it gets: then the connection is closed).

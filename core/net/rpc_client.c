@@ -471,3 +471,13 @@ const json_t *rpc_client_hello(const struct rpc_client *client)
 {
     return client->hello;
 }
+
+bool rpc_client_alive(const struct rpc_client *client)
+{
+    char byte;
+    if (client->fd < 0) {
+        return false;
+    }
+    ssize_t got = recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
+    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+}

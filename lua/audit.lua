@@ -1,0 +1,15 @@
+-- audit.lua - the commands of noun "audit": who changed what.
+
+return {
+  noun = "audit",
+  summary = "who changed what, and how it ended",
+  rows = {
+    {
+      verb = "list",
+      summary = "list the changes, oldest first",
+      method = "audit.list",
+      columns = { "time", "actor", "node", "method", "object", "outcome" },
+      examples = { "audit list", "audit list --json" },
+    },
+  },
+}

@@ -1,0 +1,191 @@
+-- builtins.lua - the words that are the shell's own: help, history, watch, source, on, quit, and
+-- the hidden self-test and complete. Their `run` gets (parameters, globals, cli) and returns a
+-- status.
+
+local vios <const> = require("vios")
+
+local builtins = {}
+
+local function fail(cli, globals, ...)
+  local err = vios.error(...)
+  require("vios.printer").error(err, globals)
+  return cli.status(err)
+end
+
+local function row(noun, fields)
+  fields.noun = noun
+  builtins[noun] = { noun = noun, summary = fields.summary, builtin = true, rows = { fields },
+    hidden = fields.hidden }
+end
+
+local function help_words(seen)
+  local commands <const> = require("vios.commands")
+  local names = {}
+  if seen.positional == 0 then
+    return commands.nouns()
+  end
+  return names
+end
+
+row("help", {
+  summary = "what there is, and how it is used",
+  arguments = {
+    { name = "noun", optional = true, words = "a noun" },
+    { name = "verb", optional = true, words = "its verb" },
+  },
+  complete_rest = help_words,
+  examples = { "help", "help node", "help node list" },
+  run = function(parameters, globals, cli)
+    local commands <const> = require("vios.commands")
+    local noun, verb = parameters.noun, parameters.verb
+    if noun and not commands.noun(noun) then
+      return fail(cli, globals, "usage", 'no command "' .. noun .. '"'
+        .. require("vios.nearest").hint(noun, commands.nouns()), { hint = 'see "help"' })
+    end
+    if verb and not commands.row(noun, verb) then
+      return fail(cli, globals, "usage", noun .. ' has no verb "' .. verb .. '"',
+        { hint = 'see "help ' .. noun .. '"' })
+    end
+    io.write(require("vios.help").text(noun, verb))
+    return 0
+  end,
+})
+
+row("history", {
+  summary = "the lines typed before",
+  arguments = { { name = "count", optional = true, words = "only the last so many" } },
+  examples = { "history 20" },
+  run = function(parameters, globals, cli)
+    local count = parameters.count and math.tointeger(tonumber(parameters.count))
+    if parameters.count and (not count or count < 0) then
+      return fail(cli, globals, "usage", '"' .. parameters.count .. '" is not a count',
+        { hint = "use: history [COUNT]" })
+    end
+    local lines, err = require("vios.shell").history()
+    if not lines then
+      require("vios.printer").error(err, globals)
+      return cli.status(err)
+    end
+    for number = math.max(1, #lines - (count or #lines) + 1), #lines do
+      local text = vios.term.escape((lines[number]:gsub("\n", "\0")))
+      io.write(string.format("%5d  %s\n", number, (text:gsub("\\x00", "\n       "))))
+    end
+    return 0
+  end,
+})
+
+local function watch_once(cli, words, seconds)
+  if vios.term.is_tty(1) then
+    io.write("\27[H\27[2J", "every ", seconds, " s: ", table.concat(words, " "), "\n\n")
+  end
+  local status = cli.command(words)
+  io.flush()
+  return status
+end
+
+local function inner_words(seen, prefix, words)
+  local rest = { table.unpack(words, 2) }
+  if tonumber(rest[1]) then
+    table.remove(rest, 1)
+  end
+  return require("vios.completion").words(rest, prefix)
+end
+
+row("watch", {
+  summary = "run a command again and again, until Ctrl-C",
+  raw = true,
+  arguments = { { name = "command", many = true, words = "[SECONDS] NOUN VERB ..." } },
+  complete_rest = inner_words,
+  examples = { "watch node list", "watch 0.5 paging show web1" },
+  run = function(parameters, globals, cli)
+    local words = parameters.command
+    local seconds = tonumber(words[1])
+    if seconds then
+      words = { table.unpack(words, 2) }
+    end
+    seconds = seconds or 2
+    if #words == 0 or seconds < 0.1 or seconds > 86400 then
+      return fail(cli, globals, "usage", "needs a command, and 0.1 to 86400 seconds",
+        { hint = "use: watch [SECONDS] NOUN VERB ..." })
+    end
+    while true do
+      local status = watch_once(cli, words, seconds)
+      if status == 2 or status == 130 then
+        return status
+      end
+      local ok, err = vios.os.sleep(seconds)
+      if not ok then
+        return cli.status(err)
+      end
+    end
+  end,
+})
+
+row("source", {
+  summary = "run the lines of a file",
+  arguments = { { name = "file", words = "commands and Lua, as typed", complete = "file" } },
+  examples = { "source setup.vios" },
+  run = function(parameters, globals, cli)
+    local file, why = io.open(parameters.file, "r")
+    if not file then
+      return fail(cli, globals, "not_found", why)
+    end
+    local ok, status = pcall(cli.lines, file, parameters.file)
+    file:close()
+    if not ok then
+      error(status, 0)
+    end
+    return status
+  end,
+})
+
+row("on", {
+  summary = "run a command on other nodes",
+  raw = true,
+  arguments = {
+    { name = "nodes", words = "n1,n2 or @all" },
+    { name = "command", many = true, words = "NOUN VERB ..." },
+  },
+  examples = { "on n2 node list", "on @all config list" },
+  run = function(_, globals, cli) -- the parser takes `on NODES` before it looks for a noun
+    return fail(cli, globals, "usage", "on needs nodes and a command",
+      { hint = "use: on n1,n2 NOUN VERB ..." })
+  end,
+})
+
+row("quit", {
+  summary = "leave the shell",
+  examples = { "quit" },
+  run = function()
+    require("vios.shell").quit()
+    return 0
+  end,
+})
+
+row("self-test", {
+  summary = "check the commands against themselves and the daemon",
+  hidden = true,
+  run = function(_, globals)
+    return require("vios.self_test").run(globals)
+  end,
+})
+
+row("complete", {
+  summary = "print what may come next, for a shell's completion",
+  hidden = true,
+  raw = true,
+  arguments = { { name = "words", many = true, optional = true, words = "so far, the last open" } },
+  run = function(parameters)
+    local words = parameters.words or { "" }
+    if words[1] == "--" then
+      table.remove(words, 1)
+    end
+    local prefix = table.remove(words) or ""
+    for _, name in ipairs(require("vios.completion").words(words, prefix)) do
+      io.write(vios.term.escape(name), "\n")
+    end
+    return 0
+  end,
+})
+
+return builtins

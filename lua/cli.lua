@@ -1,0 +1,332 @@
+-- cli.lua - runs what was typed: words, lines, expressions, scripts. Returns exit statuses.
+
+local vios <const> = require("vios")
+local errors <const> = vios.errors
+local commands <const> = require("vios.commands")
+local connection <const> = require("vios.connection")
+local words <const> = require("vios.words")
+
+local cli = {}
+
+-- Options given before everything, as `vios --json --on n2`: they hold for each command.
+cli.defaults = {}
+
+function cli.set_defaults(options)
+  cli.defaults = options
+  connection.defaults = { socket = options.socket, on = options.on, timeout = options.timeout }
+end
+
+function cli.status(err)
+  return errors.is(err) and errors.exit_status(err.code) or 1
+end
+
+local function report(err, globals, prefix)
+  io.stdout:flush()
+  require("vios.printer").error(err, globals or cli.defaults, prefix)
+  return cli.status(err)
+end
+
+cli.report = report
+
+-- {lpar = "web1", timeout = "30s"} as Lua text, arguments first.
+local function as_lua(row, parameters)
+  local function literal(value)
+    if type(value) == "table" then
+      local parts = {}
+      for _, element in ipairs(value) do
+        parts[#parts + 1] = literal(element)
+      end
+      return "{" .. table.concat(parts, ", ") .. "}"
+    elseif type(value) == "string" then
+      return (string.format("%q", value):gsub("\\\n", "\\n"))
+    end
+    return tostring(value)
+  end
+  local parts, done = {}, {}
+  local function add(name)
+    if parameters[name] ~= nil and not done[name] then
+      done[name] = true
+      parts[#parts + 1] = name .. " = " .. literal(parameters[name])
+    end
+  end
+  for _, list in ipairs({ row.arguments, row.options, { { name = "wait" } } }) do
+    for _, item in ipairs(list) do
+      add(item.name)
+    end
+  end
+  return "vios." .. row.noun .. "." .. row.verb .. "{" .. table.concat(parts, ", ") .. "}"
+end
+
+-- Asks before something is destroyed: true, or nil, err.
+local function confirm(row, parameters, globals)
+  if not row.confirm or globals.yes then
+    return true
+  end
+  local what = row.confirm:gsub("{([%w_]+)}", function(name)
+    local value = parameters[name]
+    return type(value) == "table" and table.concat(value, ", ") or tostring(value or "?")
+  end)
+  if not (vios.term.is_tty(0) and vios.term.is_tty(2)) then
+    return nil, vios.error("usage", row.name .. " " .. what, { hint = "say --yes to do it" })
+  end
+  local answer = vios.term.ask(vios.term.escape(row.name .. " " .. what) .. ": go on? [y/N] ")
+  if answer and answer:lower():match("^y") then
+    return true
+  end
+  return nil, vios.error("cancelled", "not done")
+end
+
+local function merged(globals)
+  return setmetatable(globals, { __index = cli.defaults })
+end
+
+-- What a running row tells: progress, notes, and items as they come.
+local function callbacks_of(row, globals, bar)
+  local first = true
+  return {
+    progress = bar and bar.show or nil,
+    note = function(text)
+      if not globals.quiet then
+        if bar then
+          bar.clear()
+        end
+        io.stderr:write(vios.term.escape(text), "\n")
+      end
+    end,
+    item = row.stream and function(value)
+      require("vios.printer").item(row, value, globals, first)
+      first = false
+    end or nil,
+  }
+end
+
+-- Runs one row on one node and prints what it gives; true, or nil, err.
+local function run_row(row, parameters, globals)
+  local bar = require("vios.progress").new(globals)
+  local result, err =
+    require("vios.execute").run(row, parameters, globals, callbacks_of(row, globals, bar))
+  if bar then
+    bar.clear()
+  end
+  if result == nil then
+    return nil, err
+  end
+  if row.stream or row.console or (globals.quiet and row.text) then
+    return true
+  end
+  return require("vios.printer").print(row, result, globals, parameters)
+end
+
+-- On each of several nodes, one after the other: 3 when some failed.
+local function run_on(nodes, parse, globals)
+  local failed, last = 0, 0
+  for _, node in ipairs(nodes) do
+    local options = setmetatable({ on = node }, { __index = globals })
+    if not globals.json then
+      print(node .. ":")
+    end
+    local ok, err = run_row(parse.row, parse.parameters, options)
+    if not ok then
+      failed = failed + 1
+      last = report(err, globals, node)
+    end
+  end
+  if failed == 0 then
+    return 0
+  end
+  return failed == #nodes and #nodes == 1 and last or 3
+end
+
+local function run_parsed(parse, globals)
+  local row = parse.row
+  if globals.help or not row then
+    io.write(require("vios.help").text(parse.group and parse.group.noun, row and row.verb))
+    return 0
+  end
+  if parse.group.builtin then
+    return row.run(parse.parameters, globals, cli)
+  end
+  if globals.dry_run then
+    local sent, err = require("vios.execute").parameters(row, parse.parameters)
+    if not sent then
+      return report(err, globals)
+    end
+    print(as_lua(row, parse.parameters))
+    return 0
+  end
+  local ok, err = confirm(row, parse.parameters, globals)
+  if not ok then
+    return report(err, globals)
+  end
+  local nodes
+  nodes, err = connection.targets(globals)
+  if err then
+    return report(err, globals)
+  elseif nodes and #nodes > 1 then
+    return run_on(nodes, parse, globals)
+  elseif nodes then
+    globals.on = nodes[1]
+  end
+  ok, err = run_row(row, parse.parameters, globals)
+  return ok and 0 or report(err, globals)
+end
+
+-- A command given as words.
+function cli.command(list)
+  local parse, err, partial = require("vios.parser").parse(list)
+  if not parse then
+    local globals = partial and partial.globals or {}
+    for _, word in ipairs(list) do
+      globals.json = globals.json or word == "--json"
+    end
+    return report(err, merged(globals))
+  end
+  return run_parsed(parse, merged(parse.globals))
+end
+
+-- True when the line is a command: a known noun first, and none of . ( [ = : behind it at once.
+function cli.is_command(text)
+  local word, behind = text:match("^%s*([%a][%w-]*)(.?)")
+  if not word or behind:match("[.%(%[=:]") then
+    return false
+  end
+  return (behind == "" or behind:match("%s") ~= nil)
+    and (word == "on" or commands.noun(word) ~= nil)
+end
+
+local function print_values(count, first, second)
+  if first == nil and count >= 2 and errors.is(second) then
+    return report(second)
+  end
+  if count == 0 or first == nil then
+    return 0
+  end
+  local meta = type(first) == "table" and getmetatable(first)
+  if type(first) == "table" and not (meta and meta.__tostring) then
+    local ok, err = require("vios.printer").print(nil, first, cli.defaults)
+    return ok and 0 or report(err)
+  end
+  print(vios.term.escape(tostring(first)))
+  return 0
+end
+
+-- Runs a compiled chunk and prints what it returns.
+local function run_chunk(chunk, ...)
+  local results = table.pack(pcall(chunk, ...))
+  if not results[1] then
+    return report(results[2])
+  end
+  local ok, status = pcall(print_values, results.n - 1, results[2], results[3])
+  return ok and status or report(status)
+end
+
+-- An expression or statements: the chunk, or nil, message, and whether more lines may help.
+local function compile(text, name)
+  local chunk = load("return " .. text, name, "t")
+  if chunk then
+    return chunk
+  end
+  local message
+  chunk, message = load(text, name, "t")
+  return chunk, message, message and message:match("<eof>$") ~= nil
+end
+
+-- False when more lines are needed to make a command or a chunk.
+function cli.is_complete(text)
+  if text:match("^%s*$") or text:match("^%s*#") then
+    return true
+  elseif cli.is_command(text) then
+    local _, info = words.split(text)
+    return not (info and info.open)
+  end
+  local chunk, _, more = compile(text, "=vios")
+  return chunk ~= nil or not more
+end
+
+-- Options before the mode: how many words they are, and a status when they are wrong.
+function cli.leading(list)
+  local options, at = require("vios.parser").leading(list)
+  if not options then
+    return 0, report(at)
+  end
+  cli.set_defaults(options)
+  return at - 1, 0
+end
+
+-- One line (or several, of one chunk): a status, or "more" when it is not complete yet; then
+-- `last` says that no more will come.
+function cli.line(text, name, last)
+  if text:match("^%s*$") or text:match("^%s*#") then
+    return 0
+  end
+  if cli.is_command(text) then
+    local list, info = words.split(text)
+    if not list then
+      return report(info)
+    end
+    if info.open then
+      return last and report(vios.error("usage", "the line ends within quotes")) or "more"
+    end
+    local ok, status = pcall(cli.command, list)
+    return ok and status or report(status)
+  end
+  local chunk, message, more = compile(text, name)
+  if chunk then
+    return run_chunk(chunk)
+  elseif more and not last then
+    return "more"
+  end
+  return report(message)
+end
+
+-- -e CODE
+function cli.expression(code)
+  local chunk, message = compile(code, "=-e")
+  return chunk and run_chunk(chunk) or report(message)
+end
+
+-- FILE.lua with the words behind it in `arg`
+function cli.script(path, arguments)
+  rawset(_G, "arg", arguments)
+  local chunk, message = loadfile(path, "t")
+  if not chunk then
+    return report(message)
+  end
+  local results = table.pack(pcall(chunk, table.unpack(arguments)))
+  if not results[1] then
+    return report(results[2])
+  elseif results[2] == nil and errors.is(results[3]) then
+    return report(results[3])
+  end
+  return 0
+end
+
+-- Lines of a file: the first that fails ends it, and says where.
+function cli.lines(file, name)
+  local number, pending, began = 0, nil, 0
+  local status = 0
+  for text in file:lines() do
+    number = number + 1
+    if not pending then
+      began = number
+    end
+    -- blank lines before a Lua chunk keep its line numbers those of the file
+    local whole = pending and pending .. "\n" .. text or text
+    local padded = cli.is_command(whole) and whole or string.rep("\n", began - 1) .. whole
+    status = cli.line(padded, "@" .. name)
+    pending = status == "more" and whole or nil
+    if (status ~= "more" and status ~= 0) or require("vios.shell").quitting() then
+      break
+    end
+  end
+  if pending then
+    status = cli.line(string.rep("\n", began - 1) .. pending, "@" .. name, true)
+  end
+  if status ~= 0 then
+    io.stdout:flush()
+    io.stderr:write("vios: ", name, ":", began, ": stopped here\n")
+  end
+  return status
+end
+
+return cli

@@ -1,0 +1,144 @@
+-- execute.lua - does what a row says: calls its method or its function.
+
+local vios <const> = require("vios")
+local connection <const> = require("vios.connection")
+
+local execute = {}
+
+-- After these the connection is in doubt and is not used again.
+local BROKEN <const> = { unreachable = true, io = true, corrupt = true }
+
+local function timeout_ms(options)
+  local text = options.timeout or connection.defaults.timeout
+  if text == nil then
+    return nil
+  end
+  return vios.parse.duration(tostring(text))
+end
+
+-- One RPC: result, or nil, err. `callbacks`: progress, item, bytes.
+function execute.call(method, parameters, options, callbacks)
+  local limit, err = timeout_ms(options)
+  if err then
+    return nil, err
+  end
+  local client, path = connection.get(options)
+  if not client then
+    return nil, path
+  end
+  callbacks = callbacks or {}
+  local result
+  result, err = client:call(method, parameters, {
+    timeout_ms = limit, progress = callbacks.progress, item = callbacks.item,
+    bytes = callbacks.bytes,
+  })
+  if err and BROKEN[err.code] then
+    connection.drop(path)
+  end
+  return result, err
+end
+
+-- A value as its row's type wants it; nil, err when it cannot be.
+local function convert(item, value)
+  local kind = item.type
+  if type(value) ~= "string" or not kind then
+    return value
+  end
+  if kind == "integer" then
+    return vios.parse.integer(value)
+  elseif kind == "boolean" then
+    return vios.parse.boolean(value)
+  elseif kind == "json" then
+    return vios.json.decode(value)
+  end
+  local ok, err = true, nil
+  if kind == "size" then
+    ok, err = vios.parse.size(value)
+  elseif kind == "duration" then
+    ok, err = vios.parse.duration(value)
+  elseif kind == "name" then
+    ok, err = vios.parse.name(value, item.name)
+  end
+  if not ok then
+    return nil, err
+  end
+  return value
+end
+
+-- A list where the row wants one; each element converted.
+local function convert_many(item, value)
+  local list = vios.json.array({})
+  for index, element in ipairs(type(value) == "table" and value or { value }) do
+    local converted, err = convert(item, element)
+    if converted == nil then
+      return nil, err
+    end
+    list[index] = converted
+  end
+  return list
+end
+
+-- The parameters as they are sent: a copy, checked and converted; nil, err.
+function execute.parameters(row, parameters)
+  local sent = {}
+  for name, value in pairs(parameters) do
+    sent[name] = value
+  end
+  for _, list in ipairs({ row.arguments, row.options }) do
+    for _, item in ipairs(list) do
+      local value = sent[item.name]
+      if value ~= nil then
+        local converted, err = (item.many and convert_many or convert)(item, value)
+        if converted == nil then
+          return nil, vios.error("usage", err.message,
+            { object = item.name, hint = err.hint })
+        end
+        sent[item.name] = converted
+      end
+    end
+  end
+  for name, value in pairs(row.fixed or {}) do
+    sent[name] = value
+  end
+  return sent
+end
+
+-- Runs a row; `callbacks` as for call(), and note(text). The result, or nil, err. A stream without
+-- an item callback gives the list of its items.
+function execute.run(row, parameters, options, callbacks)
+  callbacks = callbacks or {}
+  local sent, err = execute.parameters(row, parameters)
+  if not sent then
+    return nil, err
+  end
+  if row.run then
+    return row.run(sent, {
+      options = options,
+      call = function(method, its) return execute.call(method, its or {}, options, callbacks) end,
+      progress = function(done, total, unit)
+        if callbacks.progress then
+          callbacks.progress({ done = done, total = total, unit = unit })
+        end
+      end,
+      note = callbacks.note or function() end,
+      item = callbacks.item,
+    })
+  end
+  if row.console then
+    local client, failure = connection.get(options)
+    if not client then
+      return nil, failure
+    end
+    return client:console(row.method, sent)
+  end
+  if row.stream and not callbacks.item then
+    local items = vios.json.array({})
+    local with = setmetatable({ item = function(value) items[#items + 1] = value end },
+      { __index = callbacks })
+    local result, failure = execute.call(row.method, sent, options, with)
+    return result and items, failure
+  end
+  return execute.call(row.method, sent, options, callbacks)
+end
+
+return execute

@@ -1,0 +1,75 @@
+-- help.lua - what `help`, `help NOUN` and `help NOUN VERB` print, from the rows.
+
+local commands <const> = require("vios.commands")
+local parser <const> = require("vios.parser")
+local term <const> = require("vios").term
+
+local help = {}
+
+local function column(lines, left, right)
+  lines[#lines + 1] = "  " .. left .. string.rep(" ", math.max(2, 26 - term.text_width(left)))
+    .. right
+end
+
+local function overview()
+  local lines = { "Commands: [on NODES] NOUN VERB [OBJECT ...] [--option VALUE ...]", "" }
+  for _, noun in ipairs(commands.nouns()) do
+    local group = commands.noun(noun)
+    if not group.hidden then
+      column(lines, noun, group.summary)
+    end
+  end
+  lines[#lines + 1] = ""
+  lines[#lines + 1] = "Options of all commands:"
+  for _, option in ipairs(parser.GLOBALS) do
+    column(lines, parser.dashed(option.name) .. (option.value and " " .. option.value or ""),
+      option.words)
+  end
+  lines[#lines + 1] = ""
+  lines[#lines + 1] = 'Anything else is Lua: vios.node.list() returns a table. "help NOUN" tells more.'
+  return lines
+end
+
+local function of_noun(group)
+  local lines = { group.noun .. ": " .. group.summary, "" }
+  for _, row in ipairs(group.rows) do
+    if not row.hidden then
+      column(lines, row.name, row.summary)
+    end
+  end
+  return lines
+end
+
+local function of_row(row)
+  local lines = { parser.form(row), "    " .. row.summary, "" }
+  for _, argument in ipairs(row.arguments) do
+    column(lines, argument.name:upper(), argument.words)
+  end
+  for _, option in ipairs(row.options) do
+    column(lines, parser.dashed(option.name) .. (option.value and " " .. option.value or ""),
+      option.words)
+  end
+  if row.job then
+    column(lines, "--no-wait", "return the job at once")
+  end
+  for _, example in ipairs(row.examples or {}) do
+    lines[#lines + 1] = "  example: " .. example
+  end
+  return lines
+end
+
+-- The text for a noun and a verb, both optional and known.
+function help.text(noun, verb)
+  local group = noun and commands.noun(noun)
+  local lines
+  if not group then
+    lines = overview()
+  elseif group.by_verb[verb or ""] then
+    lines = of_row(group.by_verb[verb or ""])
+  else
+    lines = of_noun(group)
+  end
+  return table.concat(lines, "\n") .. "\n"
+end
+
+return help

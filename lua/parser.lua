@@ -1,0 +1,347 @@
+-- parser.lua - words to a command: [on NODES] NOUN VERB [OBJECT ...] [--option VALUE ...]
+--
+-- VIOS habits parse as well: `cluster -status` (a verb as an option), long options with one
+-- dash, `-fmt :`, `-field a b`.
+
+local vios <const> = require("vios")
+local commands <const> = require("vios.commands")
+local nearest <const> = require("vios.nearest")
+
+local parser = {}
+
+-- In the order of the manual. `value`: takes one.
+parser.GLOBALS = {
+  { name = "json", words = "print JSON" },
+  { name = "fmt", value = "D", words = "print fields with D between them; a space when empty" },
+  { name = "fmt2", value = "D", words = "the same; nothing when empty" },
+  { name = "field", value = "A,B", words = "only these fields, in this order" },
+  { name = "header", words = "with --fmt: the names of the fields first" },
+  { name = "on", value = "NODES", words = "run there: n1,n2 or @all" },
+  { name = "yes", words = "do not ask" },
+  { name = "dry_run", words = "check, print the same as Lua, and do nothing" },
+  { name = "timeout", value = "TIME", words = "give up after 5, 200ms, 2m" },
+  { name = "quiet", words = "no notes and no progress on stderr" },
+  { name = "color", value = "WHEN", words = "auto, always or never",
+    complete = { "auto", "always", "never" } },
+  { name = "socket", value = "PATH", words = "the daemon's socket" },
+}
+
+function parser.dashed(name)
+  return "--" .. name:gsub("_", "-")
+end
+
+local function usage(message, hint)
+  return nil, vios.error("usage", message, hint and { hint = hint } or nil)
+end
+
+local function quote(word)
+  return '"' .. word .. '"'
+end
+
+-- `lpar stop LPAR [--timeout TIME]`
+function parser.form(row)
+  local parts = { row.name }
+  for _, argument in ipairs(row.arguments) do
+    local word = argument.name:upper() .. (argument.many and " ..." or "")
+    parts[#parts + 1] = argument.optional and "[" .. word .. "]" or word
+  end
+  for _, option in ipairs(row.options) do
+    local word = parser.dashed(option.name) .. (option.value and " " .. option.value or "")
+    parts[#parts + 1] = option.required and word or "[" .. word .. "]"
+  end
+  if row.job then
+    parts[#parts + 1] = "[--no-wait]"
+  end
+  return table.concat(parts, " ")
+end
+
+local NO_WAIT <const> = { name = "no_wait", words = "return the job at once" }
+local HELP <const> = { name = "help", words = "show how it is used" }
+
+-- The options that a row takes, its own first: name -> option.
+function parser.options(row)
+  local known, list = {}, {}
+  local function add(option)
+    if not known[option.name] then
+      known[option.name] = option
+      list[#list + 1] = option
+    end
+  end
+  for _, option in ipairs(row and row.options or {}) do
+    add(option)
+  end
+  if row and row.job then
+    add(NO_WAIT)
+  end
+  for _, option in ipairs(parser.GLOBALS) do
+    add(option)
+  end
+  add(HELP)
+  return known, list
+end
+
+local function is_own(row, option)
+  for _, own in ipairs(row and row.options or {}) do
+    if own == option then
+      return true
+    end
+  end
+  return option == NO_WAIT
+end
+
+-- "--name=value", "-name" -> name, value or nil, dashes; nil for a word that is no option.
+local function option_word(word)
+  local dashes, name, rest = word:match("^(%-%-?)([%a][%w-]*)(.*)$")
+  if not dashes or (rest ~= "" and rest:sub(1, 1) ~= "=") then
+    return nil
+  end
+  return name:gsub("-", "_"), rest ~= "" and rest:sub(2) or nil, dashes
+end
+
+local function unknown_option(word, row)
+  local _, list = parser.options(row)
+  local names = {}
+  for _, option in ipairs(list) do
+    names[#names + 1] = parser.dashed(option.name)
+  end
+  local bare = "--" .. word:gsub("^%-+", "")
+  return usage("unknown option " .. quote(word) .. nearest.hint(bare, names),
+    row and "use: " .. parser.form(row) or nil)
+end
+
+-- A state of parsing: words, at, row, positional, parameters, globals.
+local Parse = {}
+Parse.__index = Parse
+
+-- `-field a b c`: with one dash, all words up to the next option.
+function Parse:take_value(option, value, dashes)
+  if value then
+    return value
+  end
+  local word = self.words[self.at]
+  if word == nil or (word:sub(1, 2) == "--" and #word > 2) then
+    return usage("option " .. quote(parser.dashed(option.name)) .. " needs " .. option.value,
+      self.row and "use: " .. parser.form(self.row) or nil)
+  end
+  self.at = self.at + 1
+  if option.name == "field" and dashes == "-" then
+    while self.words[self.at] and self.words[self.at]:sub(1, 1) ~= "-" do
+      word = word .. "," .. self.words[self.at]
+      self.at = self.at + 1
+    end
+  end
+  return word
+end
+
+function Parse:store(option, value)
+  local into = is_own(self.row, option) and self.parameters or self.globals
+  if option == NO_WAIT then
+    into.wait = false
+  elseif option.many then
+    into[option.name] = into[option.name] or {}
+    table.insert(into[option.name], value)
+  elseif into[option.name] ~= nil and into == self.parameters then
+    return usage("option " .. quote(parser.dashed(option.name)) .. " is given twice")
+  else
+    into[option.name] = value
+  end
+  return true
+end
+
+function Parse:option(word)
+  local name, value, dashes = option_word(word)
+  local known = parser.options(self.row)
+  local option = name and known[name]
+  if not option then
+    return unknown_option(word, self.row)
+  end
+  if not option.value then
+    if value then
+      return usage("option " .. quote(parser.dashed(name)) .. " takes no value")
+    end
+    return self:store(option, true)
+  end
+  local text, err = self:take_value(option, value, dashes)
+  if not text then
+    return nil, err
+  end
+  return self:store(option, text)
+end
+
+function Parse:unknown_noun(word)
+  local names = {}
+  for _, noun in ipairs(commands.nouns()) do
+    if not commands.noun(noun).hidden then
+      names[#names + 1] = noun
+    end
+  end
+  return usage("no command " .. quote(word) .. nearest.hint(word, names), 'see "help"')
+end
+
+function Parse:unknown_verb(group, word)
+  local verbs = {}
+  for _, row in ipairs(group.rows) do
+    verbs[#verbs + 1] = row.verb
+  end
+  local list = table.concat(verbs, ", ")
+  if not word then
+    return usage(group.noun .. " needs a verb", "one of: " .. list)
+  end
+  return usage(group.noun .. " has no verb " .. quote(word) .. nearest.hint(word, verbs),
+    "one of: " .. list)
+end
+
+-- Takes the verb, also one typed as an option: `cluster -status`.
+function Parse:verb(group)
+  if group.by_verb[""] then
+    self.row = group.by_verb[""]
+    return true
+  end
+  local word = self.words[self.at]
+  local name = word and (option_word(word) or word)
+  if name and group.by_verb[name] then
+    self.row = group.by_verb[name]
+    self.at = self.at + 1
+    return true
+  end
+  if word and word:sub(1, 1) == "-" then
+    local ok, err = self:skip_global()
+    if not ok then
+      return nil, err
+    end
+    return self:verb(group)
+  end
+  if self.globals.help then
+    return true
+  end
+  return self:unknown_verb(group, word)
+end
+
+-- A global option before noun or verb.
+function Parse:skip_global()
+  local word = self.words[self.at]
+  self.at = self.at + 1
+  return self:option(word)
+end
+
+-- Global options and `on NODES`, up to the noun.
+function Parse:prefix()
+  while true do
+    local word = self.words[self.at]
+    if word and word:sub(1, 1) == "-" and #word > 1 then
+      local ok, err = self:skip_global()
+      if not ok then
+        return nil, err
+      end
+    elseif word == "on" then
+      if not self.words[self.at + 1] then
+        return usage("on needs the names of nodes", "use: on n1,n2 NOUN VERB, or on @all ...")
+      end
+      self.globals.on = self.words[self.at + 1]
+      self.at = self.at + 2
+    else
+      return true
+    end
+  end
+end
+
+function Parse:rest()
+  local literal = self.row.raw
+  while self.words[self.at] do
+    local word = self.words[self.at]
+    self.at = self.at + 1
+    if word == "--" and not literal then
+      literal = true
+    elseif word:sub(1, 1) == "-" and #word > 1 and not literal then
+      local ok, err = self:option(word)
+      if not ok then
+        return nil, err
+      end
+    else
+      self.positional[#self.positional + 1] = word
+    end
+  end
+  return true
+end
+
+-- Gives the positional words their names.
+function Parse:name_arguments()
+  local at = 1
+  for _, argument in ipairs(self.row.arguments) do
+    local value = self.positional[at]
+    if value == nil then
+      if not argument.optional then
+        return usage(argument.name:upper() .. " is missing", "use: " .. parser.form(self.row))
+      end
+    elseif argument.many then
+      self.parameters[argument.name] = { table.unpack(self.positional, at) }
+      at = #self.positional + 1
+    else
+      self.parameters[argument.name] = value
+      at = at + 1
+    end
+  end
+  if self.positional[at] then
+    return usage("unexpected word " .. quote(self.positional[at]),
+      "use: " .. parser.form(self.row))
+  end
+  for _, option in ipairs(self.row.options) do
+    if option.required and self.parameters[option.name] == nil then
+      return usage("option " .. quote(parser.dashed(option.name)) .. " is missing",
+        "use: " .. parser.form(self.row))
+    end
+  end
+  return true
+end
+
+-- { row =, parameters =, globals = }; row is nil when only help of a noun was asked. nil, err.
+function parser.parse(words)
+  local parse = setmetatable({ words = words, at = 1, positional = {}, parameters = {},
+    globals = {} }, Parse)
+  local ok, err = parse:prefix()
+  if not ok then
+    return nil, err
+  end
+  local noun = words[parse.at]
+  if not noun then
+    if parse.globals.help then
+      return parse
+    end
+    return usage("no command", 'see "help"')
+  end
+  local group = commands.noun(noun)
+  if not group then
+    return parse:unknown_noun(noun)
+  end
+  parse.group = group
+  parse.at = parse.at + 1
+  ok, err = parse:verb(group)
+  if ok and parse.row then
+    ok, err = parse:rest()
+  end
+  if ok and parse.row and not parse.globals.help then
+    ok, err = parse:name_arguments()
+  end
+  if not ok then
+    return nil, err, parse
+  end
+  return parse
+end
+
+-- Reads leading global options of the program itself: the options, and where the rest begins.
+function parser.leading(words)
+  local parse = setmetatable({ words = words, at = 1, globals = {}, parameters = {} }, Parse)
+  while words[parse.at] and words[parse.at]:sub(1, 1) == "-" do
+    local name = option_word(words[parse.at])
+    if not name or name == "e" or name == "c" or name == "help" or name == "version" then
+      break
+    end
+    local ok, err = parse:skip_global()
+    if not ok then
+      return nil, err
+    end
+  end
+  return parse.globals, parse.at
+end
+
+return parser

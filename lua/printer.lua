@@ -1,0 +1,334 @@
+-- printer.lua - results as a table by display width, as JSON, or with --fmt.
+--
+-- A list is a table with a line for each object; one object is a line for each field. Control
+-- bytes are escaped, so that a line of output is a line. Colour only on a terminal.
+
+local vios <const> = require("vios")
+local term <const> = vios.term
+
+local printer = {}
+
+local COLORS <const> = {
+  ok = 32, up = 32, running = 32, current = 32, done = 32,
+  degraded = 33, suspect = 33, filling = 33, paused = 33, drained = 33, lost = 31,
+  down = 31, failed = 31, panicked = 31,
+}
+
+local function use_color(globals)
+  local when = globals.color or "auto"
+  if when ~= "auto" then
+    return when == "always"
+  end
+  local none = os.getenv("NO_COLOR")
+  return term.is_tty(1) and os.getenv("TERM") ~= "dumb" and not (none and none ~= "")
+end
+
+local function paint(text, globals)
+  local color = COLORS[text:lower()]
+  if color and use_color(globals) then
+    return "\27[" .. color .. "m" .. text .. "\27[0m"
+  end
+  return text
+end
+
+local UNITS <const> = { "K", "M", "G", "T", "P" }
+
+-- 1610612736 -> "1.5G"; as it is below 1024.
+function printer.size(bytes)
+  local value, unit = bytes, ""
+  for _, next_unit in ipairs(UNITS) do
+    if value < 1024 then
+      break
+    end
+    value, unit = value / 1024, next_unit
+  end
+  if unit == "" then
+    return tostring(bytes)
+  end
+  local text = string.format("%.1f", value):gsub("%.0$", "")
+  return text .. unit
+end
+
+local function sorted_keys(object)
+  local keys = {}
+  for key in pairs(object) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys, function(a, b) return tostring(a) < tostring(b) end)
+  return keys
+end
+
+-- Any value as one line of text; nil is "".
+local function flat(value, depth)
+  if value == nil or value == vios.json.null then
+    return ""
+  elseif math.type(value) == "float" then
+    return (string.format("%.3f", value):gsub("%.?0+$", ""))
+  elseif type(value) ~= "table" then
+    return tostring(value)
+  elseif depth > 3 then
+    return "..."
+  end
+  local parts = {}
+  if vios.json.is_array(value) then
+    for _, element in ipairs(value) do
+      parts[#parts + 1] = flat(element, depth + 1)
+    end
+    return table.concat(parts, ", ")
+  end
+  if value.node and value.state then -- a replica, a peer
+    return flat(value.node, depth) .. " " .. flat(value.state, depth)
+  end
+  for _, key in ipairs(sorted_keys(value)) do
+    parts[#parts + 1] = key .. "=" .. flat(value[key], depth + 1)
+  end
+  return table.concat(parts, " ")
+end
+
+local function cell(value)
+  return term.escape(flat(value, 0))
+end
+
+-- For people: sizes with their unit.
+local function human(name, value)
+  if math.type(value) == "integer" and name:match("_bytes$") then
+    return printer.size(value)
+  end
+  return cell(value)
+end
+
+local function title(name)
+  return (name:gsub("_bytes$", ""):upper())
+end
+
+-- The fields to show of `rows`: those asked for, else the row's columns, else all.
+local function fields_of(row, rows, globals)
+  if globals.field then
+    local fields = {}
+    for name in globals.field:gmatch("[^,%s]+") do
+      fields[#fields + 1] = name
+    end
+    return fields
+  end
+  if row and row.columns then
+    return row.columns
+  end
+  local seen, fields = {}, {}
+  for _, object in ipairs(rows) do
+    for _, name in ipairs(type(object) == "table" and sorted_keys(object) or {}) do
+      if not seen[name] then
+        seen[name] = true
+        fields[#fields + 1] = name
+      end
+    end
+  end
+  return fields
+end
+
+local function pad(text, width)
+  return text .. string.rep(" ", width - term.text_width(text))
+end
+
+local function print_lines(lines, widths, globals)
+  for number, line in ipairs(lines) do
+    local parts = {}
+    for i, text in ipairs(line) do
+      local padded = i < #line and pad(text, widths[i]) or text
+      if number > 1 and text ~= "" then
+        padded = paint(text, globals) .. padded:sub(#text + 1)
+      end
+      parts[i] = padded
+    end
+    io.write((table.concat(parts, "  "):gsub("%s+$", "")), "\n")
+  end
+end
+
+local function print_table(rows, fields, globals)
+  local lines, widths = { {} }, {}
+  for i, name in ipairs(fields) do
+    lines[1][i] = title(name)
+  end
+  for _, object in ipairs(rows) do
+    local line = {}
+    for i, name in ipairs(fields) do
+      line[i] = human(name, object[name])
+    end
+    lines[#lines + 1] = line
+  end
+  for _, line in ipairs(lines) do
+    for i, text in ipairs(line) do
+      widths[i] = math.max(widths[i] or 0, term.text_width(text))
+    end
+  end
+  print_lines(lines, widths, globals)
+end
+
+local function print_object(object, fields, globals)
+  local width = 0
+  for _, name in ipairs(fields) do
+    width = math.max(width, #name)
+  end
+  for _, name in ipairs(fields) do
+    local text = human(name, object[name])
+    local label = name:gsub("_bytes$", "")
+    io.write(((pad(label, width) .. "  " .. paint(text, globals)):gsub("%s+$", "")), "\n")
+  end
+end
+
+local function print_delimited(rows, fields, globals)
+  local delimiter = globals.fmt or globals.fmt2
+  local empty = globals.fmt and " " or ""
+  if globals.header then
+    io.write(table.concat(fields, delimiter), "\n")
+  end
+  for _, object in ipairs(rows) do
+    local parts = {}
+    for i, name in ipairs(fields) do
+      local text = cell(object[name])
+      parts[i] = text == "" and empty or text
+    end
+    io.write(table.concat(parts, delimiter), "\n")
+  end
+end
+
+local function pick(object, fields)
+  local picked = {}
+  for _, name in ipairs(fields) do
+    picked[name] = object[name]
+  end
+  return picked
+end
+
+local function print_json(row, result, globals, indent)
+  local order = row and row.columns
+  if globals.field then
+    order = fields_of(row, {}, globals)
+    if vios.json.is_array(result) then
+      local picked = vios.json.array({})
+      for i, object in ipairs(result) do
+        picked[i] = pick(object, order)
+      end
+      result = picked
+    elseif type(result) == "table" then
+      result = pick(result, order)
+    end
+  end
+  local text, err = vios.json.encode(result, { indent = indent, order = order })
+  if not text then
+    return nil, err
+  end
+  io.write(text, "\n")
+  return true
+end
+
+-- A field that nobody has is a mistake, and not an empty column.
+local function check_fields(rows, globals)
+  if not globals.field or #rows == 0 then
+    return true
+  end
+  for _, name in ipairs(fields_of(nil, rows, globals)) do
+    local found = false
+    for _, object in ipairs(rows) do
+      found = found or (type(object) == "table" and object[name] ~= nil)
+    end
+    if not found then
+      local known = fields_of(nil, rows, {})
+      return nil, vios.error("usage", 'no field "' .. name .. '"'
+        .. require("vios.nearest").hint(name, known),
+        { hint = "there are " .. table.concat(known, ", ") })
+    end
+  end
+  return true
+end
+
+-- Objects only? Lists of plain values are printed one a line.
+local function print_values(values)
+  for _, value in ipairs(values) do
+    io.write(cell(value), "\n")
+  end
+end
+
+local function all_columns(row, object)
+  local seen, fields = {}, {}
+  for _, name in ipairs(row and row.columns or {}) do
+    if object[name] ~= nil then
+      seen[name] = true
+      fields[#fields + 1] = name
+    end
+  end
+  for _, name in ipairs(sorted_keys(object)) do
+    if not seen[name] then
+      fields[#fields + 1] = name
+    end
+  end
+  return fields
+end
+
+-- Prints the result of a row (nil: of Lua code); true, or nil, err.
+function printer.print(row, result, globals, parameters)
+  local plain = globals.fmt or globals.fmt2
+  if type(result) ~= "table" then
+    io.write(globals.json and vios.json.encode(result) or cell(result), "\n")
+    return true
+  end
+  local list = vios.json.is_array(result)
+  local rows = list and result or { result }
+  local ok, err = check_fields(rows, globals)
+  if not ok then
+    return nil, err
+  end
+  if globals.json then
+    return print_json(row, result, globals, true)
+  elseif plain then
+    print_delimited(rows, fields_of(row, rows, globals), globals)
+  elseif row and row.text and not globals.field then
+    local text = row.text(result, parameters or {})
+    if text and text ~= "" then
+      io.write(text, "\n")
+    end
+  elseif list and type(result[1]) ~= "table" then
+    print_values(result)
+  elseif list then
+    print_table(rows, fields_of(row, rows, globals), globals)
+  else
+    local fields = globals.field and fields_of(row, rows, globals) or all_columns(row, result)
+    print_object(result, fields, globals)
+  end
+  return true
+end
+
+-- One item of a stream, at once: a line of JSON, or of the fields.
+function printer.item(row, value, globals, first)
+  if globals.json then
+    print_json(row, value, globals, false)
+  elseif globals.fmt or globals.fmt2 then
+    local header = globals.header and first
+    print_delimited({ value }, fields_of(row, { value }, globals),
+      setmetatable({ header = header or false }, { __index = globals }))
+  elseif row.text then
+    io.write(row.text(value, {}), "\n")
+  elseif type(value) == "table" then
+    local parts = {}
+    for _, name in ipairs(fields_of(row, { value }, globals)) do
+      parts[#parts + 1] = human(name, value[name])
+    end
+    io.write(table.concat(parts, "  "), "\n")
+  else
+    io.write(cell(value), "\n")
+  end
+  io.flush()
+end
+
+-- An error, to stderr; with --json as an object.
+function printer.error(err, globals, prefix)
+  if globals.json and vios.errors.is(err) then
+    local members = { code = err.code, message = err.message, hint = err.hint, object = err.object }
+    io.stderr:write(vios.json.encode({ error = members },
+      { order = { "code", "message", "hint" } }), "\n")
+    return
+  end
+  local text = term.escape(tostring(err)):gsub("\\x0a", "\n"):gsub("\\x09", "\t")
+  io.stderr:write(prefix or "vios", ": ", text, "\n")
+end
+
+return printer

@@ -1,0 +1,313 @@
+/*
+ * rpc_binding.c - vios.rpc: a connection to a daemon.
+ *
+ *   local client <close> = assert(vios.rpc.open("unix:/run/vios/vios.sock"))
+ *   client:hello()                       what the daemon said: node, cluster, role, level
+ *   client:call(method, parameters [, {timeout_ms =, progress = function(table),
+ *               item = function(value) return false to stop end, bytes = function(text, last)}])
+ *       -> result, or nil, err
+ *   client:console(method, parameters)   stdin and stdout are the other end's, raw when a
+ *                                        terminal, until it ends or Ctrl-] is typed
+ *   client:close()
+ *
+ * Ctrl-C cancels a running call. A callback that fails ends its call, and its error is raised
+ * once the connection is in order again.
+ */
+#include "lua/binding.h"
+#include "net/rpc.h"
+
+#include <stdlib.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#define CLIENT_TYPE "vios.rpc_client"
+#define CONSOLE_ESCAPE 0x1d /* Ctrl-] */
+
+struct client {
+    struct rpc_client *rpc; /* NULL: closed */
+    bool busy;              /* within a call: no second one, no close */
+};
+
+/* One running call, as its callbacks see it. */
+struct running {
+    lua_State *L;
+    int progress, item, bytes; /* stack indices; 0: none */
+    bool failed;               /* a callback raised: its error is on top of the stack */
+    bool escaped;              /* Ctrl-] was typed */
+    struct cancel *cancel;     /* of the call */
+};
+
+static int rpc_open(lua_State *L)
+{
+    const char *address = luaL_checkstring(L, 1);
+    lua_Integer timeout_ms = luaL_optinteger(L, 2, 5000);
+    struct client *client = lua_newuserdatauv(L, sizeof *client, 0);
+    *client = (struct client){0};
+    luaL_setmetatable(L, CLIENT_TYPE);
+    struct operation operation;
+    operation_start(&operation, timeout_ms, interrupt_cancel());
+    if (rpc_client_open(&client->rpc, address, &operation) != VIOS_OK) {
+        client->rpc = NULL;
+        return binding_fail(L, &operation.error);
+    }
+    return 1;
+}
+
+static struct client *check_client(lua_State *L)
+{
+    struct client *client = luaL_checkudata(L, 1, CLIENT_TYPE);
+    luaL_argcheck(L, client->rpc != NULL, 1, "the connection is closed");
+    luaL_argcheck(L, !client->busy, 1, "the connection is in use by a call");
+    return client;
+}
+
+/* Calls the function at `index` with the `count` values on top; false when it raised. */
+static bool run_callback(struct running *running, int index, int count, bool *keep)
+{
+    lua_State *L = running->L;
+    lua_pushvalue(L, index);
+    lua_insert(L, -count - 1);
+    if (lua_pcall(L, count, 1, 0) != LUA_OK) {
+        running->failed = true; // [..., error]
+        return false;
+    }
+    *keep = !(lua_isboolean(L, -1) && !lua_toboolean(L, -1));
+    lua_pop(L, 1);
+    return true;
+}
+
+static void on_progress(void *context, const json_t *parameters)
+{
+    struct running *running = context;
+    bool keep;
+    if (running->progress && !running->failed && lua_checkstack(running->L, 16)) {
+        binding_push_json(running->L, parameters);
+        run_callback(running, running->progress, 1, &keep);
+    }
+}
+
+static bool on_item(void *context, const json_t *value)
+{
+    struct running *running = context;
+    bool keep = true;
+    if (running->failed || interrupt_pending() || !lua_checkstack(running->L, 16)) {
+        return false;
+    }
+    if (!running->item) {
+        return true;
+    }
+    binding_push_json(running->L, value);
+    return run_callback(running, running->item, 1, &keep) && keep;
+}
+
+static bool on_bytes(void *context, const void *data, size_t size, bool end)
+{
+    struct running *running = context;
+    bool keep = true;
+    if (running->failed || interrupt_pending() || !lua_checkstack(running->L, 16)) {
+        return false;
+    }
+    if (!running->bytes) {
+        return true;
+    }
+    lua_pushlstring(running->L, data, size);
+    lua_pushboolean(running->L, end);
+    return run_callback(running, running->bytes, 2, &keep) && keep;
+}
+
+static int callback_index(lua_State *L, int options, const char *key)
+{
+    if (lua_getfield(L, options, key) == LUA_TFUNCTION) {
+        return lua_gettop(L);
+    }
+    luaL_argcheck(L, lua_isnil(L, -1), options, "a callback that is not a function");
+    lua_pop(L, 1);
+    return 0;
+}
+
+static int64_t timeout_of(lua_State *L, int options)
+{
+    int64_t timeout_ms = OPERATION_NO_DEADLINE;
+    if (lua_getfield(L, options, "timeout_ms") != LUA_TNIL) {
+        timeout_ms = luaL_checkinteger(L, -1);
+    }
+    lua_pop(L, 1);
+    return timeout_ms;
+}
+
+/* Parameters at index 3 as an object; raises on misuse before anything is held. */
+static json_t *check_parameters(lua_State *L)
+{
+    if (lua_isnoneornil(L, 3)) {
+        return json_object();
+    }
+    luaL_checktype(L, 3, LUA_TTABLE);
+    struct vios_error error;
+    json_t *parameters = binding_to_json(L, 3, &error);
+    if (!parameters) {
+        lua_pushfstring(L, "parameters: %s", error.message);
+        lua_error(L);
+    }
+    if (json_is_array(parameters) && json_array_size(parameters) == 0) {
+        json_decref(parameters);
+        parameters = json_object();
+    }
+    return parameters;
+}
+
+static int client_call(lua_State *L)
+{
+    struct client *client = check_client(L);
+    const char *method = luaL_checkstring(L, 2);
+    lua_settop(L, 4);
+    if (lua_isnil(L, 4)) {
+        lua_newtable(L);
+        lua_replace(L, 4);
+    }
+    struct operation operation;
+    operation_start(&operation, timeout_of(L, 4), interrupt_cancel());
+    struct running running = {.L = L, .cancel = operation.cancel};
+    running.progress = callback_index(L, 4, "progress");
+    running.item = callback_index(L, 4, "item");
+    running.bytes = callback_index(L, 4, "bytes");
+    struct rpc_handlers handlers = {.progress = on_progress,
+                                    .item = on_item,
+                                    .bytes = on_bytes,
+                                    .input_fd = -1,
+                                    .context = &running};
+    json_t *parameters = check_parameters(L), *result = NULL;
+    client->busy = true;
+    int status = rpc_client_call(client->rpc, method, parameters, &handlers, &result, &operation);
+    client->busy = false;
+    if (running.failed) {
+        json_decref(result);
+        return lua_error(L);
+    }
+    if (status != VIOS_OK) {
+        return binding_fail(L, &operation.error);
+    }
+    binding_push_json(L, result);
+    json_decref(result);
+    if (lua_isnil(L, -1)) {
+        lua_newtable(L);
+    }
+    return 1;
+}
+
+/* --- the console --- */
+
+static bool console_bytes(void *context, const void *data, size_t size, bool end)
+{
+    (void)context;
+    (void)end;
+    const char *next = data;
+    while (size > 0) {
+        ssize_t written = write(STDOUT_FILENO, next, size);
+        if (written <= 0) {
+            return false;
+        }
+        next += written;
+        size -= (size_t)written;
+    }
+    return !interrupt_pending();
+}
+
+/* Ends the call at Ctrl-], sending what was typed before it to nobody. */
+static ssize_t console_input(void *context, char *data, size_t size)
+{
+    struct running *running = context;
+    if (memchr(data, CONSOLE_ESCAPE, size)) {
+        running->escaped = true;
+        cancel_trigger(running->cancel);
+        return -1;
+    }
+    return (ssize_t)size;
+}
+
+static bool go_raw(struct termios *saved)
+{
+    if (!isatty(STDIN_FILENO) || tcgetattr(STDIN_FILENO, saved) != 0) {
+        return false;
+    }
+    struct termios raw = *saved;
+    cfmakeraw(&raw);
+    return tcsetattr(STDIN_FILENO, TCSADRAIN, &raw) == 0;
+}
+
+static int client_console(lua_State *L)
+{
+    struct client *client = check_client(L);
+    const char *method = luaL_checkstring(L, 2);
+    json_t *parameters = check_parameters(L), *result = NULL;
+    struct cancel *cancel = cancel_new();
+    struct running running = {.L = L, .cancel = cancel};
+    struct rpc_handlers handlers = {.bytes = console_bytes,
+                                    .input_fd = STDIN_FILENO,
+                                    .input = console_input,
+                                    .context = &running};
+    struct operation operation;
+    operation_start(&operation, OPERATION_NO_DEADLINE, cancel);
+    struct termios saved;
+    bool raw = go_raw(&saved);
+    handlers.input = raw ? console_input : NULL;
+    client->busy = true;
+    int status = rpc_client_call(client->rpc, method, parameters, &handlers, &result, &operation);
+    client->busy = false;
+    if (raw) {
+        tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
+    }
+    cancel_free(cancel);
+    json_decref(result);
+    if (status != VIOS_OK && !running.escaped) {
+        return binding_fail(L, &operation.error);
+    }
+    lua_pushboolean(L, 1);
+    return 1;
+}
+
+static int client_hello(lua_State *L)
+{
+    struct client *client = check_client(L);
+    binding_push_json(L, rpc_client_hello(client->rpc));
+    return 1;
+}
+
+static int client_alive(lua_State *L)
+{
+    struct client *client = luaL_checkudata(L, 1, CLIENT_TYPE);
+    lua_pushboolean(L, client->busy || (client->rpc && rpc_client_alive(client->rpc)));
+    return 1;
+}
+
+static int client_close(lua_State *L)
+{
+    struct client *client = luaL_checkudata(L, 1, CLIENT_TYPE);
+    if (client->rpc && !client->busy) {
+        rpc_client_close(client->rpc);
+        client->rpc = NULL;
+    }
+    return 0;
+}
+
+static int client_tostring(lua_State *L)
+{
+    struct client *client = luaL_checkudata(L, 1, CLIENT_TYPE);
+    lua_pushfstring(L, "%s (%s)", CLIENT_TYPE, client->rpc ? "open" : "closed");
+    return 1;
+}
+
+int luaopen_vios_rpc(lua_State *L)
+{
+    static const luaL_Reg methods[] = {
+        {"call", client_call},     {"console", client_console},     {"hello", client_hello},
+        {"alive", client_alive},   {"close", client_close},         {"__gc", client_close},
+        {"__close", client_close}, {"__tostring", client_tostring}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"open", rpc_open}, {NULL, NULL}};
+    luaL_newmetatable(L, CLIENT_TYPE);
+    luaL_setfuncs(L, methods, 0);
+    lua_pushvalue(L, -1);
+    lua_setfield(L, -2, "__index");
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,127 @@
+-- self_test.lua - walks the command rows: each is whole, and fits the daemon's method table when
+-- one answers. Speaks TAP.
+
+local commands <const> = require("vios.commands")
+local parser <const> = require("vios.parser")
+local execute <const> = require("vios.execute")
+local words <const> = require("vios.words")
+
+local self_test = {}
+
+-- The faults of a row by itself.
+local function faults_of(row)
+  local faults = {}
+  local function need(good, what)
+    if not good then
+      faults[#faults + 1] = what
+    end
+  end
+  need(type(row.summary) == "string" and not row.summary:match("%.$"), "summary")
+  need(row.run or row.method, "neither run nor method")
+  need(not (row.run and row.method), "both run and method")
+  local seen, optional = {}, false
+  for index, argument in ipairs(row.arguments) do
+    need(argument.name and argument.words, "argument " .. index .. " lacks name or words")
+    need(not optional or argument.optional, "a needed argument behind an optional one")
+    need(not argument.many or index == #row.arguments, "`many` only for the last argument")
+    optional = optional or argument.optional
+    seen[argument.name] = true
+  end
+  for index, option in ipairs(row.options) do
+    need(option.name and option.words, "option " .. index .. " lacks name or words")
+    need(not seen[option.name], "name twice: " .. tostring(option.name))
+    seen[option.name] = true
+  end
+  for _, example in ipairs(row.examples or {}) do
+    local list = words.split(example)
+    local parse, err = parser.parse(list)
+    need(parse and (parse.row == row or row.raw), "example: " .. example .. ": " .. tostring(err))
+  end
+  need(row.hidden or (row.examples and #row.examples > 0), "no example")
+  return faults
+end
+
+-- "lpar:name node:node?" -> name -> { type, optional }
+local function parameters_of(text)
+  local known = {}
+  for name, kind, optional in text:gmatch("([%w_]+):(%w+)(%??)") do
+    known[name] = { type = kind, optional = optional == "?" }
+  end
+  return known
+end
+
+-- The faults of a row against the method it calls.
+local function compare(row, method)
+  local faults = {}
+  if not method then
+    return { "the daemon has no method " .. row.method }
+  end
+  local known = parameters_of(method.parameters or "")
+  local given = {}
+  local function check(item, needed)
+    local parameter = known[item.name]
+    given[item.name] = true
+    if not parameter then
+      faults[#faults + 1] = "the method has no parameter " .. item.name
+    elseif needed == false and not parameter.optional then
+      faults[#faults + 1] = "the method needs " .. item.name
+    elseif parameter.type == "integer" and item.type ~= "integer" then
+      faults[#faults + 1] = item.name .. " must be of type integer"
+    elseif (parameter.type == "list") ~= (item.many == true) and parameter.type ~= "object" then
+      faults[#faults + 1] = item.name .. ": `many` in one place, and not in the other"
+    end
+  end
+  for _, argument in ipairs(row.arguments) do
+    check(argument, not argument.optional)
+  end
+  for _, option in ipairs(row.options) do
+    check(option, option.required == true)
+  end
+  for name, parameter in pairs(known) do
+    local fixed = row.fixed and row.fixed[name] ~= nil
+    if not parameter.optional and not given[name] and not fixed then
+      faults[#faults + 1] = "the method needs " .. name
+    end
+  end
+  table.sort(faults)
+  return faults
+end
+
+-- The daemon's methods by name; nil when none answers.
+local function describe(globals)
+  local result = execute.call("rpc.describe", {}, globals)
+  if not result then
+    return nil
+  end
+  local methods = {}
+  for _, method in ipairs(result.methods or result) do
+    methods[method.name] = method
+  end
+  return methods
+end
+
+function self_test.run(globals)
+  local methods = describe(globals)
+  local count, failed = 0, 0
+  for _, row in ipairs(commands.all()) do
+    local faults = faults_of(row)
+    if methods and row.method then
+      for _, fault in ipairs(compare(row, methods[row.method])) do
+        faults[#faults + 1] = fault
+      end
+    end
+    count = count + 1
+    failed = failed + (#faults > 0 and 1 or 0)
+    print((#faults > 0 and "not ok " or "ok ") .. count .. " - " .. row.name)
+    for _, fault in ipairs(faults) do
+      print("# " .. row.name .. ": " .. fault)
+    end
+  end
+  if not methods then
+    print("# no daemon answers: the rows were not compared with its methods")
+  end
+  print("1.." .. count)
+  return failed == 0 and 0 or 1
+end
+
+return self_test

@@ -1,0 +1,119 @@
+/* term_binding.c - vios.term: what a terminal is, how wide text is on it, and safe text. */
+#include "lua/binding.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+#include <wchar.h>
+
+#define WIDTH_DEFAULT 80
+#define WIDTH_MIN 20
+
+static int term_is_tty(lua_State *L)
+{
+    lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
+    return 1;
+}
+
+/* Columns of the terminal behind stdout, else $COLUMNS, else 80. */
+static int term_width(lua_State *L)
+{
+    struct winsize size;
+    long width = 0;
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
+        width = size.ws_col;
+    }
+    const char *columns = getenv("COLUMNS");
+    if (width <= 0 && columns) {
+        width = strtol(columns, NULL, 10);
+    }
+    lua_pushinteger(L, width >= WIDTH_MIN ? width : WIDTH_DEFAULT);
+    return 1;
+}
+
+struct glyph {
+    size_t bytes;
+    int width; /* -1: a control character or not text */
+};
+
+static struct glyph next_glyph(const char *text, size_t size)
+{
+    wchar_t wide;
+    mbstate_t state = {0};
+    size_t bytes = mbrtowc(&wide, text, size, &state);
+    if (bytes == 0 || bytes == (size_t)-1 || bytes == (size_t)-2) {
+        return (struct glyph){1, -1};
+    }
+    return (struct glyph){bytes, wcwidth(wide)};
+}
+
+/* Cells that the text takes; a byte that is escaped counts as its four cells. */
+static int term_text_width(lua_State *L)
+{
+    size_t size;
+    const char *text = luaL_checklstring(L, 1, &size);
+    lua_Integer width = 0;
+    for (size_t at = 0; at < size;) {
+        struct glyph glyph = next_glyph(text + at, size - at);
+        width += glyph.width >= 0 ? glyph.width : 4 * (lua_Integer)glyph.bytes;
+        at += glyph.bytes;
+    }
+    lua_pushinteger(L, width);
+    return 1;
+}
+
+/* The text with control characters and bytes that are not text as \xNN. */
+static int term_escape(lua_State *L)
+{
+    size_t size;
+    const char *text = luaL_checklstring(L, 1, &size);
+    luaL_Buffer out;
+    luaL_buffinit(L, &out);
+    for (size_t at = 0; at < size;) {
+        struct glyph glyph = next_glyph(text + at, size - at);
+        for (size_t i = 0; glyph.width < 0 && i < glyph.bytes; i++) {
+            char escaped[5];
+            snprintf(escaped, sizeof escaped, "\\x%02x", (unsigned char)text[at + i]);
+            luaL_addstring(&out, escaped);
+        }
+        if (glyph.width >= 0) {
+            luaL_addlstring(&out, text + at, glyph.bytes);
+        }
+        at += glyph.bytes;
+    }
+    luaL_pushresult(&out);
+    return 1;
+}
+
+/* One question, answered on the terminal and not on stdin: the line, or nil. */
+static int term_ask(lua_State *L)
+{
+    const char *question = luaL_checkstring(L, 1);
+    char answer[64];
+    int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
+    ssize_t size = -1;
+    if (fd >= 0 && write(fd, question, strlen(question)) >= 0) {
+        size = read(fd, answer, sizeof answer);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
+    if (size <= 0) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_pushlstring(L, answer, (size_t)size - (answer[size - 1] == '\n'));
+    return 1;
+}
+
+int luaopen_vios_term(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"is_tty", term_is_tty}, {"width", term_width}, {"text_width", term_text_width},
+        {"escape", term_escape}, {"ask", term_ask},     {NULL, NULL}};
+    luaL_newlib(L, functions);
+    return 1;
+}

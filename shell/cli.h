@@ -1,0 +1,32 @@
+/*
+ * cli.h - runs commands, lines, expressions and scripts through lua/cli.lua. Each returns an exit
+ * status (MISSION, "Grammar"); Ctrl-C ends it with 130.
+ */
+#ifndef SHELL_CLI_H
+#define SHELL_CLI_H
+
+#include <lua.h>
+#include <stdbool.h>
+
+#define CLI_MORE (-1) /* of cli_line: the line is not complete */
+
+int cli_command(lua_State *L, int count, char *const *words);
+/* `last`: no more lines will come, so that an incomplete one is an error. */
+int cli_line(lua_State *L, const char *text, bool last);
+/* True unless more lines are needed. */
+bool cli_complete(lua_State *L, const char *text);
+int cli_expression(lua_State *L, const char *code);
+/* words[0] is the file. */
+int cli_script(lua_State *L, int count, char *const *words);
+int cli_stdin(lua_State *L);
+
+/* Reads options before the mode (--socket P, --json, ...): how many words they are, or a negative
+ * exit status when they are wrong. They hold for everything after. */
+int cli_leading(lua_State *L, int count, char *const *words);
+
+/* Calls MODULE.FUNCTION with the `arguments` on top of the stack, leaving `results`. False: it
+ * raised, and the error was reported; `*status` is its exit status. */
+bool cli_call(lua_State *L, const char *module, const char *function, int arguments, int results,
+              int *status);
+
+#endif
