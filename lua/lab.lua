@@ -19,8 +19,8 @@ local MARKER <const> = "lab.json"
 local FOLDER_MODE <const> = 448 -- 0700
 local NODES_DEFAULT <const>, NODES_MAX <const> = 3, 16
 local PAGE_MEMORY_DEFAULT <const> = "256M"
--- Clients connect to DIR/n16/run/lpar/<uuid>/console.sock, and sun_path has 108 bytes.
-local DIR_MAX <const> = 44
+-- Foreign NBD clients connect to DIR/n16/run/nbd.sock, and a socket's path has 107 characters.
+local DIR_MAX <const> = 84
 local START_MS <const> = 20000 -- until a daemon answers
 local UP_MS <const> = 30000    -- until every node sees all others up
 local POLL_SECONDS <const> = 0.02
