@@ -14,7 +14,7 @@ function nearest.distance(a, b)
     row[j] = j
   end
   for i = 1, #a do
-    older, before, row = before, row, { [0] = i }
+    older, before, row = before, row, { [0] = i } -- luacheck: ignore 331
     for j = 1, #b do
       local same = a:byte(i) == b:byte(j) and 0 or 1
       row[j] = math.min(before[j] + 1, row[j - 1] + 1, before[j - 1] + same)

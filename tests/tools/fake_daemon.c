@@ -1,0 +1,226 @@
+/*
+ * fake_daemon.c - answers the shell as a daemon would, with what the tests of the shell need:
+ * known lists, each error code, a call that lasts until it is cancelled, awkward text.
+ *
+ *     fake_daemon FOLDER       listens on FOLDER/vios.sock until it is killed
+ *
+ * A node's state is what FOLDER/STATE-n2 says ("up" without it), so that a test can change it.
+ * One process a connection, one call at a time.
+ */
+#include "base/file.h"
+#include "net/rpc.h"
+#include "net/transport.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+static int connection;
+static int folder_fd;
+static struct rpc_framer *framer;
+
+static void send_json(json_t *message)
+{
+    size_t size;
+    char *line = rpc_format(message, &size);
+    if (!line || file_write_all(connection, line, size, NULL) != VIOS_OK) {
+        exit(1);
+    }
+    free(line);
+    json_decref(message);
+}
+
+static void answer(const json_t *id, json_t *result)
+{
+    send_json(json_pack("{s:s, s:O, s:o}", "jsonrpc", "2.0", "id", id, "result", result));
+}
+
+static void answer_error(const json_t *id, int code, const char *object, const char *text,
+                         const char *hint)
+{
+    struct vios_error error;
+    error_set(&error, code, object, hint, "%s", text);
+    send_json(json_pack("{s:s, s:O, s:o}", "jsonrpc", "2.0", "id", id, "error",
+                        rpc_error_to_json(&error)));
+}
+
+/* The next message, waiting at most `timeout_ms`; NULL: none came. Ends with the connection. */
+static json_t *receive(int timeout_ms)
+{
+    struct rpc_message message;
+    char data[4096];
+    for (;;) {
+        int status = rpc_framer_pop(framer, &message, NULL);
+        if (status == 1) {
+            return message.json;
+        }
+        struct pollfd input = {.fd = connection, .events = POLLIN};
+        int ready = status == 0 ? poll(&input, 1, timeout_ms) : -1;
+        if (ready == 0) {
+            return NULL;
+        }
+        ssize_t got = ready > 0 ? read(connection, data, sizeof data) : -1;
+        if (got <= 0 || rpc_framer_push(framer, data, (size_t)got, NULL) != VIOS_OK) {
+            exit(0);
+        }
+    }
+}
+
+static json_t *node(const char *name)
+{
+    char file[64], *state = NULL;
+    size_t size = 0;
+    snprintf(file, sizeof file, "STATE-%s", name);
+    if (file_read(folder_fd, file, sizeof file, &state, &size, NULL) == VIOS_OK) {
+        state[strcspn(state, "\n")] = '\0';
+    }
+    json_t *json = json_pack("{s:s, s:s, s:s, s:s, s:i, s:s}", "name", name, "state",
+                             size > 0 ? state : "up", "address", "127.0.0.1", "role", "member",
+                             "level", 1, "since", "2026-01-02T03:04:05.000Z");
+    free(state);
+    return json;
+}
+
+static void list_nodes(const json_t *id, const json_t *parameters)
+{
+    (void)parameters;
+    answer(id, json_pack("[o, o]", node("n1"), node("n2")));
+}
+
+static void show_node(const json_t *id, const json_t *parameters)
+{
+    const char *name = json_string_value(json_object_get(parameters, "node"));
+    if (name && (strcmp(name, "n1") == 0 || strcmp(name, "n2") == 0)) {
+        answer(id, node(name));
+    } else {
+        answer_error(id, VIOS_E_NOT_FOUND, "node \"n9\"", "there is no such node",
+                     "did you mean \"n1\", \"n2\"?");
+    }
+}
+
+/* Wide, combining and control characters, an empty field, a delimiter within a value. */
+static void list_audit(const json_t *id, const json_t *parameters)
+{
+    (void)parameters;
+    answer(id, json_pack("[{s:s, s:s, s:s, s:s, s:s, s:s}, {s:s, s:s, s:s, s:s, s:s}]", "time",
+                         "2026-01-02T03:04:05.000Z", "actor", "uid:0", "node", "n1", "method",
+                         "node.drain", "object", "日本 e\xcc\x81", "outcome", "ok", "time",
+                         "2026-01-02T03:04:06.000Z", "actor", "uid:1000", "node", "n2", "method",
+                         "evil\n\x1b[31m", "outcome", "a:b"));
+}
+
+/* config.get NAME-OF-AN-ERROR fails with that error. */
+static void get_config(const json_t *id, const json_t *parameters)
+{
+    const char *key = json_string_value(json_object_get(parameters, "key"));
+    if (strcmp(key, "ttl") == 0) {
+        answer(id, json_pack("{s:s, s:s, s:s}", "key", key, "value", "5s", "origin", "default"));
+    } else {
+        answer_error(id, error_code(key), "key", "as asked", "ask for another");
+    }
+}
+
+/* Lasts until it is cancelled, telling its progress. */
+static void wait_job(const json_t *id, const json_t *parameters)
+{
+    (void)parameters;
+    for (int done = 1;; done++) {
+        json_t *message = receive(50);
+        const char *method = json_string_value(json_object_get(message, "method"));
+        if (method && strcmp(method, "rpc.cancel") == 0) {
+            answer_error(id, VIOS_E_CANCELLED, NULL, "the waiting was cancelled", NULL);
+            json_decref(message);
+            return;
+        }
+        json_decref(message);
+        send_json(json_pack("{s:s, s:s, s:{s:O, s:s, s:i, s:i, s:s}}", "jsonrpc", "2.0", "method",
+                            "progress", "params", "id", id, "job", "j-1", "done", done, "total",
+                            1000, "unit", "steps"));
+    }
+}
+
+static void hello(const json_t *id, const json_t *parameters)
+{
+    (void)parameters;
+    answer(id, json_pack("{s:i, s:s, s:s, s:s}", "level", RPC_LEVEL, "node", "n1", "cluster", "lab",
+                         "role", "admin"));
+}
+
+static void show_cluster(const json_t *id, const json_t *parameters)
+{
+    (void)parameters;
+    answer(id, json_pack("{s:s, s:s, s:n, s:i, s:i}", "name", "lab", "state", "OK", "primary",
+                         "epoch", 0, "nodes", 2));
+}
+
+static void empty_list(const json_t *id, const json_t *parameters)
+{
+    (void)parameters;
+    answer(id, json_array());
+}
+
+static void serve(void)
+{
+    static const struct {
+        const char *name;
+        void (*call)(const json_t *id, const json_t *parameters);
+    } methods[] = {{"rpc.hello", hello},       {"node.list", list_nodes},
+                   {"node.show", show_node},   {"audit.list", list_audit},
+                   {"config.get", get_config}, {"job.wait", wait_job},
+                   {"job.list", empty_list},   {"cluster.status", show_cluster}};
+    for (;;) {
+        json_t *message = receive(-1);
+        const char *name = json_string_value(json_object_get(message, "method"));
+        const json_t *id = json_object_get(message, "id");
+        size_t i = 0;
+        while (name && i < sizeof methods / sizeof methods[0] &&
+               strcmp(methods[i].name, name) != 0) {
+            i++;
+        }
+        if (id && i < sizeof methods / sizeof methods[0]) {
+            methods[i].call(id, json_object_get(message, "params"));
+        } else if (id) {
+            answer_error(id, VIOS_E_USAGE, name, "no such method", NULL);
+        }
+        json_decref(message);
+    }
+}
+
+int main(int argc, char **argv)
+{
+    char address[4200];
+    struct vios_error error;
+    if (argc != 2) {
+        fprintf(stderr, "use: fake_daemon FOLDER\n");
+        return 2;
+    }
+    snprintf(address, sizeof address, "unix:%s/vios.sock", argv[1]);
+    folder_fd = open(argv[1], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int listener = transport_listen(address, &error);
+    if (folder_fd < 0 || listener < 0) {
+        fprintf(stderr, "%s: %s\n", address, error.message);
+        return 1;
+    }
+    signal(SIGCHLD, SIG_IGN);
+    for (;;) {
+        struct pollfd input = {.fd = listener, .events = POLLIN};
+        poll(&input, 1, -1);
+        connection = accept(listener, NULL, NULL);
+        if (connection >= 0 && fork() == 0) {
+            prctl(PR_SET_PDEATHSIG, SIGKILL);
+            close(listener);
+            framer = rpc_framer_new();
+            serve();
+        }
+        if (connection >= 0) {
+            close(connection);
+        }
+    }
+}
