@@ -16,6 +16,7 @@
 #define NODE_METHOD_H
 
 #include "base/operation.h"
+#include "job/job.h"
 
 #include <jansson.h>
 #include <stdbool.h>
@@ -57,6 +58,7 @@ struct call {
     const struct call_operations *operations;
     void *connection; /* the server's */
     int64_t id;
+    char job[JOB_ID_SIZE]; /* what it waits for; "" */
 };
 
 struct call_operations {
@@ -74,7 +76,6 @@ struct call_operations {
 
 /* For a METHOD_JOB method: submits, waits with progress unless "wait" is false, and returns
  * the job's result, or {"job": ID} when not waited for. Takes over `data`. */
-struct job_kind;
 int call_job(struct call *call, const struct job_kind *kind, const char *object, json_t *data,
              const json_t *parameters, json_t **result, struct operation *operation);
 

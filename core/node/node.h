@@ -1,7 +1,8 @@
 /*
  * node.h - what the parts of one daemon are given. One struct, made by the daemon's main
  * and handed down; there are no globals. Members that point are set before any method or job
- * runs, and live until all have ended.
+ * runs, and live until all have ended. Before the node has a cluster only METHOD_UNCONFIGURED
+ * methods run: they must not touch what the second half of the struct points to.
  */
 #ifndef NODE_NODE_H
 #define NODE_NODE_H
@@ -12,22 +13,42 @@
 #include "node/io_client.h"
 #include "store/store.h"
 
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
 #include <stdint.h>
+
+#define NODE_SOFTWARE_LEVEL 1 /* of this program, as /node/N has it */
+
+struct node;
+struct method_group;
+
+/* What methods ask of the daemon that runs them. */
+struct node_hooks {
+    /* /cluster and /node/self are in the store: take part. VIOS_OK when it does already. */
+    int (*activate)(struct node *node, struct operation *operation);
+    /* Ends the daemon once what runs has answered; with the guests and io, or without. */
+    void (*stop)(struct node *node, bool stop_guests);
+};
 
 struct node {
     const char *name;
-    const char *cluster; /* "" until `cluster create` or `node join` */
-    int64_t incarnation; /* grows with a boot or a fence (DESIGN "Fencing") */
     struct config *config;
-    const char *config_path; /* for `config set` */
+    const char *config_path; /* for `config set`; NULL: none was given */
     const char *run_dir;     /* absolute; sockets; 0711 */
     const char *state_dir;   /* absolute; what survives a boot; 0700 */
     int run_dir_fd;
     int state_dir_fd;
-    struct store_pool *stores; /* connections to the VIOS DB, see node_store() */
-    struct jobs *jobs;
-    struct io_client *io; /* the data plane of this node */
     struct recorder *recorder;
+    struct store_pool *stores; /* connections to the VIOS DB, see node_store() */
+    const struct node_hooks *hooks;
+    const struct method_group *const *method_groups; /* NULL-terminated: all methods there are */
+
+    atomic_bool active;  /* it takes part in a cluster: the rest is there */
+    const char *cluster; /* "" until `cluster create` or `node join` */
+    int64_t incarnation; /* grows with a boot or a fence (DESIGN "Fencing") */
+    struct jobs *jobs;
+    struct io_client *io;    /* the data plane of this node */
     struct members *members; /* see members.h; the alive lane's */
     struct paging *paging;   /* core/paging's own state; NULL until it started */
     struct lpars *lpars;     /* core/lpar's own state; likewise */
@@ -37,5 +58,16 @@ struct node {
  * out when the node has no store yet. */
 int node_store(struct node *node, struct store **store, struct operation *operation);
 void node_store_return(struct node *node, struct store *store);
+
+/* The pool behind it. `address` is copied; nothing is opened yet. */
+struct store_pool *store_pool_new(const char *address);
+void store_pool_free(struct store_pool *pool);
+
+/* A record of the store as JSON, with its revision (may be NULL); VIOS_E_NOT_FOUND when absent,
+ * VIOS_E_CORRUPT when it is not an object. */
+int node_record(struct store *store, const char *key, json_t **record, int64_t *revision,
+                struct operation *operation);
+
+extern const struct method_group node_methods;
 
 #endif

@@ -1,0 +1,97 @@
+/* audit.c - see audit.h. */
+#include "daemon/audit.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/parse.h"
+#include "daemon/parameters.h"
+#include "node/node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define AUDIT_TIMEOUT_MS 5000
+#define AUDIT_PRUNE_EVERY 64 /* records of this daemon between two looks */
+
+static json_t *bounded_parameters(const json_t *parameters)
+{
+    if (json_dumpb(parameters, NULL, 0, JSON_COMPACT) <= AUDIT_PARAMETERS_MAX) {
+        return json_deep_copy(parameters);
+    }
+    return json_pack("{s:b}", "left_out", 1);
+}
+
+static char *audit_record(const struct call *call, const struct method *method,
+                          const json_t *parameters, int status, int64_t wall_ms)
+{
+    char time[CLOCK_TEXT_SIZE], object[128];
+    parameters_object(method->parameters, parameters, object, sizeof object);
+    json_t *record = json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:o, s:s}", "v", 1, "time",
+                               clock_format(wall_ms, time), "actor", call->actor, "node",
+                               call->node->name, "method", method->name, "object", object,
+                               "parameters", bounded_parameters(parameters), "outcome",
+                               status == VIOS_OK ? "ok" : error_name(status));
+    char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
+    json_decref(record);
+    return text;
+}
+
+/* Removes the oldest beyond AUDIT_KEPT, as many as one commit may. */
+static int audit_prune(struct store *store, struct operation *operation)
+{
+    struct store_list list;
+    int status = store_list(store, "/audit/", &list, NULL, operation);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    struct store_change changes[STORE_CHANGES_MAX];
+    size_t count = list.count > AUDIT_KEPT ? list.count - AUDIT_KEPT : 0;
+    count = count < STORE_CHANGES_MAX ? count : STORE_CHANGES_MAX;
+    for (size_t i = 0; i < count; i++) {
+        changes[i] = (struct store_change){.key = list.values[i].key};
+    }
+    if (count > 0) {
+        status = store_commit(store, NULL, 0, changes, count, NULL, operation);
+    }
+    store_list_clear(&list);
+    return status;
+}
+
+static int audit_commit(struct node *node, int64_t wall_ms, const char *record,
+                        struct operation *operation)
+{
+    static atomic_uint written;
+    char uuid[UUID_TEXT_SIZE], key[96];
+    struct store *store;
+    int status = node_store(node, &store, operation);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    uuid_make(uuid);
+    snprintf(key, sizeof key, "/audit/%013lld-%s", (long long)wall_ms, uuid);
+    struct store_compare absent = {.kind = STORE_ABSENT, .key = key};
+    struct store_change change = {.key = key, .json = record};
+    status = store_commit(store, &absent, 1, &change, 1, NULL, operation);
+    if (status == VIOS_OK && atomic_fetch_add(&written, 1) % AUDIT_PRUNE_EVERY == 0) {
+        status = audit_prune(store, operation);
+    }
+    node_store_return(node, store);
+    return status;
+}
+
+void audit_write(const struct call *call, const struct method *method, const json_t *parameters,
+                 int status)
+{
+    struct operation operation;
+    operation_start(&operation, AUDIT_TIMEOUT_MS, NULL);
+    int64_t wall_ms = clock_wall_ms();
+    char *record = audit_record(call, method, parameters, status, wall_ms);
+    int written = record ? audit_commit(call->node, wall_ms, record, &operation)
+                         : error_set(&operation.error, VIOS_E_NO_SPACE, NULL, NULL, "no memory");
+    if (written != VIOS_OK) {
+        log_error("audit", "%s by %s (%s) is not recorded: %s", method->name, call->actor,
+                  status == VIOS_OK ? "ok" : error_name(status), operation.error.message);
+    }
+    free(record);
+}

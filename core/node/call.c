@@ -1,0 +1,30 @@
+/* call.c - the calls whose work is a job (method.h). */
+#include "node/method.h"
+
+#include "job/job.h"
+#include "node/node.h"
+
+static void show_progress(void *context, const json_t *progress)
+{
+    struct call *call = context;
+    const char *unit = json_string_value(json_object_get(progress, "unit"));
+    call->operations->progress(
+        call, call->job, json_integer_value(json_object_get(progress, "done")),
+        json_integer_value(json_object_get(progress, "total")), unit ? unit : "");
+}
+
+int call_job(struct call *call, const struct job_kind *kind, const char *object, json_t *data,
+             const json_t *parameters, json_t **result, struct operation *operation)
+{
+    const char *retry = json_string_value(json_object_get(parameters, "operation"));
+    const json_t *wait = json_object_get(parameters, "wait");
+    int status = job_submit(call->node->jobs, kind, object, data, retry, call->job, operation);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    if (json_is_false(wait)) {
+        *result = json_pack("{s:s}", "job", call->job);
+        return VIOS_OK;
+    }
+    return job_wait(call->node->jobs, call->job, show_progress, call, result, operation);
+}

@@ -1,0 +1,105 @@
+/*
+ * node.c - the pool of store connections, and reading records.
+ *
+ * A `struct store` serves one call at a time, so each caller borrows one. At most
+ * STORES_IDLE_MAX stay open when nobody needs them.
+ */
+#include "node/node.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define STORES_IDLE_MAX 8
+
+struct store_pool {
+    pthread_mutex_t lock;
+    char *address;
+    struct store *idle[STORES_IDLE_MAX];
+    size_t idle_count;
+};
+
+struct store_pool *store_pool_new(const char *address)
+{
+    struct store_pool *pool = calloc(1, sizeof *pool);
+    if (pool) {
+        pthread_mutex_init(&pool->lock, NULL);
+        pool->address = strdup(address);
+    }
+    if (pool && !pool->address) {
+        free(pool);
+        return NULL;
+    }
+    return pool;
+}
+
+void store_pool_free(struct store_pool *pool)
+{
+    if (!pool) {
+        return;
+    }
+    for (size_t i = 0; i < pool->idle_count; i++) {
+        store_close(pool->idle[i]);
+    }
+    pthread_mutex_destroy(&pool->lock);
+    free(pool->address);
+    free(pool);
+}
+
+int node_store(struct node *node, struct store **store, struct operation *operation)
+{
+    struct store_pool *pool = node->stores;
+    *store = NULL;
+    pthread_mutex_lock(&pool->lock);
+    if (pool->idle_count > 0) {
+        *store = pool->idle[--pool->idle_count];
+    }
+    pthread_mutex_unlock(&pool->lock);
+    if (*store) {
+        return VIOS_OK;
+    }
+    int status = store_open(store, pool->address, false, operation);
+    if (status == VIOS_E_NOT_FOUND) {
+        return operation_fail(operation, VIOS_E_UNREACHABLE, "VIOS DB",
+                              "run \"vios cluster create NAME\"", "there is no cluster yet");
+    }
+    return status;
+}
+
+void node_store_return(struct node *node, struct store *store)
+{
+    struct store_pool *pool = node->stores;
+    if (!store) {
+        return;
+    }
+    pthread_mutex_lock(&pool->lock);
+    if (pool->idle_count < STORES_IDLE_MAX) {
+        pool->idle[pool->idle_count++] = store;
+        store = NULL;
+    }
+    pthread_mutex_unlock(&pool->lock);
+    store_close(store);
+}
+
+int node_record(struct store *store, const char *key, json_t **record, int64_t *revision,
+                struct operation *operation)
+{
+    struct store_value value;
+    *record = NULL;
+    int status = store_get(store, key, &value, operation);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    *record = json_loads(value.json, JSON_REJECT_DUPLICATES, NULL);
+    if (revision) {
+        *revision = value.revision;
+    }
+    store_value_clear(&value);
+    if (!json_is_object(*record)) {
+        json_decref(*record);
+        *record = NULL;
+        return operation_fail(operation, VIOS_E_CORRUPT, key, "run \"vios db check\"",
+                              "the record is not a JSON object");
+    }
+    return VIOS_OK;
+}
