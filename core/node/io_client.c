@@ -1,0 +1,669 @@
+/*
+ * io_client.c - see io_client.h.
+ *
+ * Two threads. The keeper sees to it that there is an io: it connects or starts one, takes
+ * over or hands over what is kept, then sleeps on its pidfd. The server passes "serve" on, so
+ * that neither the alive lane nor a slow set-up ever holds the gate's time back.
+ *
+ * `kept` holds what a successor needs. It is asked for (give) after each request that changes it,
+ * before that request returns: an io that dies afterwards has lost nothing that we promised.
+ */
+#include "node/io_client.h"
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/transport.h"
+#include "node/io_wire.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <spawn.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#define IDLE_MAX 8
+#define SETUP_TIMEOUT_MS 10000 /* from its start until io has taken everything over */
+#define SERVE_TIMEOUT_MS 1000
+#define RETRY_MS 20
+#define SHORT_LIFE_MS 1000 /* one that lived shorter is started again with a pause */
+#define PAUSE_FIRST_MS 100
+#define PAUSE_MAX_MS 3000
+#define STOP_TIMEOUT_MS 8000
+
+extern char **environ;
+
+enum kept { KEPT_LISTENERS, KEPT_ARENA, KEPT_PAGER, KEPT_COUNT };
+
+static const char *const kept_names[KEPT_COUNT] = {"listeners", "arena", "pager"};
+
+struct kept_state {
+    json_t *description; /* NULL: nothing yet */
+    struct io_descriptors descriptors;
+};
+
+struct io_client {
+    char *program, *run_dir;
+    uint64_t page_memory_bytes;
+    void (*restored)(void *context);
+    void *context;
+
+    pthread_t keeper, server;
+    int wake;       /* eventfd: the keeper looks at `stopping` */
+    int serve_wake; /* eventfd: the server looks at what follows */
+
+    pthread_mutex_t lock; /* of all below */
+    pthread_cond_t changed;
+    bool stopping;
+    bool ready;    /* set up, and not known to be dead */
+    pid_t pid;     /* 0: none */
+    int pidfd;     /* -1: none; the keeper's */
+    uint64_t life; /* counts the ios: connections of an older one are useless */
+    int idle[IDLE_MAX];
+    size_t idle_count;
+    int64_t until_stop_ms, until_kill_ms; /* 0: nothing to say yet */
+    uint64_t memory_size_bytes, memory_used_bytes;
+
+    pthread_mutex_t kept_lock; /* held over a give, so that two cannot overtake each other */
+    struct kept_state kept[KEPT_COUNT];
+};
+
+/* --- connections --- */
+
+static int connect_io(struct io_client *client, struct operation *operation)
+{
+    char address[1100];
+    snprintf(address, sizeof address, "unix:%s/io.sock", client->run_dir);
+    return transport_connect(address, operation);
+}
+
+/* An idle connection of the present io, or a new one. */
+static int borrow(struct io_client *client, uint64_t *life, struct operation *operation)
+{
+    int fd = -1;
+    pthread_mutex_lock(&client->lock);
+    *life = client->life;
+    if (client->idle_count > 0) {
+        fd = client->idle[--client->idle_count];
+    }
+    pthread_mutex_unlock(&client->lock);
+    return fd >= 0 ? fd : connect_io(client, operation);
+}
+
+static void give_back(struct io_client *client, int fd, uint64_t life)
+{
+    pthread_mutex_lock(&client->lock);
+    if (life == client->life && client->ready && client->idle_count < IDLE_MAX) {
+        client->idle[client->idle_count++] = fd;
+        fd = -1;
+    }
+    pthread_mutex_unlock(&client->lock);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+static void close_idle(struct io_client *client)
+{
+    for (size_t i = 0; i < client->idle_count; i++) {
+        close(client->idle[i]);
+    }
+    client->idle_count = 0;
+}
+
+/* One exchange with the io there is now. `*answered`: it came from io itself. */
+static int exchange_once(struct io_client *client, const json_t *request,
+                         const struct io_descriptors *sent, json_t **answer,
+                         struct io_descriptors *received, bool *answered,
+                         struct operation *operation)
+{
+    uint64_t life;
+    *answered = false;
+    int fd = borrow(client, &life, operation);
+    if (fd < 0) {
+        return fd;
+    }
+    int status = io_wire_exchange(fd, request, sent, answer, received, answered, operation);
+    if (*answered) {
+        give_back(client, fd, life);
+    } else {
+        close(fd);
+    }
+    return status;
+}
+
+/* --- what is kept for a successor --- */
+
+static void kept_replace(struct kept_state *kept, json_t *description,
+                         const struct io_descriptors *descriptors)
+{
+    json_decref(kept->description);
+    io_descriptors_close(&kept->descriptors);
+    kept->description = description;
+    kept->descriptors = *descriptors;
+}
+
+static int fetch_kept(struct io_client *client, enum kept what, struct operation *operation)
+{
+    struct io_descriptors descriptors = {.count = 0};
+    json_t *answer = NULL;
+    bool answered;
+    json_t *request = json_pack("{s:s, s:s}", "do", "give", "what", kept_names[what]);
+    pthread_mutex_lock(&client->kept_lock);
+    int status = exchange_once(client, request, NULL, &answer, &descriptors, &answered, operation);
+    if (status == VIOS_OK) {
+        json_t *description = json_incref(json_object_get(answer, "description"));
+        kept_replace(&client->kept[what], description, &descriptors);
+    }
+    pthread_mutex_unlock(&client->kept_lock);
+    json_decref(answer);
+    json_decref(request);
+    return status;
+}
+
+/* Which state a request changes; KEPT_COUNT: none. */
+static enum kept changed_by(const json_t *request)
+{
+    static const struct {
+        const char *word;
+        enum kept what;
+    } rows[] = {{"listen", KEPT_LISTENERS}, {"unlisten", KEPT_LISTENERS}, {"grant", KEPT_ARENA},
+                {"revoke", KEPT_ARENA},     {"export", KEPT_PAGER},       {"drop", KEPT_PAGER},
+                {"regions", KEPT_PAGER},    {"claim", KEPT_PAGER}};
+    const char *word = json_string_value(json_object_get(request, "do"));
+    for (size_t i = 0; word && i < sizeof rows / sizeof rows[0]; i++) {
+        if (strcmp(rows[i].word, word) == 0) {
+            return rows[i].what;
+        }
+    }
+    return KEPT_COUNT;
+}
+
+static int hand_over(struct io_client *client, enum kept what, struct operation *operation)
+{
+    struct kept_state *kept = &client->kept[what];
+    bool answered;
+    int status = VIOS_OK;
+    pthread_mutex_lock(&client->kept_lock);
+    if (kept->description) {
+        json_t *request = json_pack("{s:s, s:s, s:O}", "do", "take", "what", kept_names[what],
+                                    "description", kept->description);
+        status =
+            exchange_once(client, request, &kept->descriptors, NULL, NULL, &answered, operation);
+        json_decref(request);
+    }
+    pthread_mutex_unlock(&client->kept_lock);
+    return status;
+}
+
+/* --- the keeper --- */
+
+static int spawn_io(struct io_client *client, pid_t *pid, struct vios_error *error)
+{
+    char memory[32];
+    snprintf(memory, sizeof memory, "%llu", (unsigned long long)client->page_memory_bytes);
+    char *arguments[] = {client->program, (char *)"--run-dir",
+                         client->run_dir, (char *)"--page-memory",
+                         memory,          NULL};
+    posix_spawn_file_actions_t actions;
+    posix_spawnattr_t attributes;
+    sigset_t none, defaults;
+    sigemptyset(&none);
+    sigfillset(&defaults);
+    posix_spawn_file_actions_init(&actions);
+    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
+    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
+    posix_spawn_file_actions_addclosefrom_np(&actions, 3);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes,
+                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    posix_spawnattr_setsigdefault(&attributes, &defaults);
+    int failed = posix_spawn(pid, client->program, &actions, &attributes, arguments, environ);
+    posix_spawnattr_destroy(&attributes);
+    posix_spawn_file_actions_destroy(&actions);
+    errno = failed;
+    return failed ? error_set_errno(error, client->program, "cannot start it") : VIOS_OK;
+}
+
+static int pidfd_of(pid_t pid)
+{
+    return (int)syscall(SYS_pidfd_open, pid, 0);
+}
+
+static bool pidfd_ended(int pidfd)
+{
+    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
+    return poll(&ended, 1, 0) == 1;
+}
+
+/* A child of ours is reaped; one of an earlier daemon is not ours to reap. */
+static void reap(int pidfd)
+{
+    siginfo_t information;
+    int ended = waitid(P_PIDFD, (id_t)pidfd, &information, WEXITED | WNOHANG);
+    (void)ended;
+}
+
+static bool stopping(struct io_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    bool value = client->stopping;
+    pthread_mutex_unlock(&client->lock);
+    return value;
+}
+
+/* Waits on `fd` (-1: on nothing) at most `timeout_ms`, or until io_client_stop. */
+static void keeper_wait(struct io_client *client, int fd, int timeout_ms)
+{
+    struct pollfd polls[2] = {{.fd = client->wake, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    int ready = poll(polls, 2, timeout_ms);
+    (void)ready;
+}
+
+/* Says hello to whoever listens; its process id, or a negative status. */
+static pid_t say_hello(struct io_client *client, struct operation *operation)
+{
+    json_t *answer = NULL;
+    bool answered;
+    json_t *hello = json_pack("{s:s, s:i}", "do", "hello", "level", 1);
+    int status = exchange_once(client, hello, NULL, &answer, NULL, &answered, operation);
+    pid_t pid = (pid_t)json_integer_value(json_object_get(answer, "pid"));
+    json_decref(hello);
+    json_decref(answer);
+    if (status == VIOS_OK && pid <= 0) {
+        status = operation_fail(operation, VIOS_E_CORRUPT, "io", NULL, "hello without a pid");
+    }
+    return status == VIOS_OK ? pid : status;
+}
+
+/* Hello to the io that was just started, as soon as it listens. */
+static pid_t await_hello(struct io_client *client, int pidfd, struct operation *operation)
+{
+    for (;;) {
+        pid_t pid = say_hello(client, operation);
+        if (pid > 0) {
+            return pid;
+        }
+        if (pidfd_ended(pidfd)) {
+            return operation_fail(operation, VIOS_E_UNREACHABLE, client->program,
+                                  "see its lines in the log", "it ended at once");
+        }
+        if (operation_check(operation) != VIOS_OK || stopping(client)) {
+            return VIOS_E_TIMEOUT;
+        }
+        keeper_wait(client, pidfd, RETRY_MS);
+    }
+}
+
+/* Gets hold of an io: the running one, or a new one that took everything over. The pidfd, or a
+ * negative status. */
+static int obtain(struct io_client *client, struct operation *operation, pid_t *pid, bool *fresh)
+{
+    *pid = say_hello(client, operation);
+    *fresh = *pid <= 0;
+    if (!*fresh) {
+        return pidfd_of(*pid);
+    }
+    int status = spawn_io(client, pid, &operation->error);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    int pidfd = pidfd_of(*pid);
+    if (pidfd < 0) {
+        return operation_fail(operation, VIOS_E_SYSTEM, "io", NULL, "no pidfd for it");
+    }
+    pid_t answered = await_hello(client, pidfd, operation);
+    for (int what = KEPT_COUNT - 1; answered > 0 && what >= 0; what--) {
+        /* memory first: a listener must not serve before there are pages behind it */
+        static const enum kept order[] = {KEPT_LISTENERS, KEPT_PAGER, KEPT_ARENA};
+        int taken = hand_over(client, order[what], operation);
+        answered = taken == VIOS_OK ? answered : taken;
+    }
+    if (answered > 0) {
+        return pidfd;
+    }
+    syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0); /* half set up is worse than none */
+    keeper_wait(client, pidfd, SERVE_TIMEOUT_MS);
+    reap(pidfd);
+    close(pidfd);
+    return answered;
+}
+
+static void set_ready(struct io_client *client, pid_t pid, int pidfd, bool ready)
+{
+    pthread_mutex_lock(&client->lock);
+    client->ready = ready;
+    client->pid = pid;
+    client->pidfd = pidfd;
+    if (!ready) {
+        client->life++;
+        close_idle(client);
+    }
+    pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->lock);
+    uint64_t one = 1;
+    ssize_t written = write(client->serve_wake, &one, sizeof one); /* a successor's gate */
+    (void)written;
+}
+
+/* Lives with one io from its beginning to its end. False: there was none. */
+static bool keep_one(struct io_client *client, unsigned *lives)
+{
+    struct operation operation;
+    pid_t pid;
+    bool fresh;
+    operation_start(&operation, SETUP_TIMEOUT_MS, NULL);
+    int pidfd = obtain(client, &operation, &pid, &fresh);
+    if (pidfd < 0) {
+        if (!stopping(client)) {
+            log_error("io", "cannot set it up: %s", operation.error.message);
+        }
+        return false;
+    }
+    log_notice("io", "%s, process %ld", fresh ? "started" : "found running", (long)pid);
+    set_ready(client, pid, pidfd, true);
+    for (int what = 0; what < KEPT_COUNT; what++) {
+        if (fetch_kept(client, what, &operation) != VIOS_OK) {
+            log_warning("io", "it does not give its %s: %s", kept_names[what],
+                        operation.error.message);
+        }
+    }
+    if ((*lives)++ > 0 && client->restored) {
+        client->restored(client->context);
+    }
+    while (!pidfd_ended(pidfd) && !stopping(client)) {
+        keeper_wait(client, pidfd, -1);
+    }
+    if (!pidfd_ended(pidfd)) {
+        return true; /* stopping: io stays, its pidfd too */
+    }
+    set_ready(client, 0, -1, false);
+    log_warning("io", "process %ld ended", (long)pid);
+    reap(pidfd);
+    close(pidfd);
+    return true;
+}
+
+static void *keeper_run(void *argument)
+{
+    struct io_client *client = argument;
+    int pause_ms = PAUSE_FIRST_MS;
+    unsigned lives = 0;
+    while (!stopping(client)) {
+        int64_t began_ms = clock_now_ms();
+        bool lived = keep_one(client, &lives);
+        if (lived && clock_now_ms() - began_ms >= SHORT_LIFE_MS) {
+            pause_ms = PAUSE_FIRST_MS;
+            continue;
+        }
+        keeper_wait(client, -1, pause_ms);
+        pause_ms = pause_ms * 2 < PAUSE_MAX_MS ? pause_ms * 2 : PAUSE_MAX_MS;
+    }
+    return NULL;
+}
+
+/* --- the server --- */
+
+static void note_memory(struct io_client *client, const json_t *answer)
+{
+    const json_t *memory = json_object_get(answer, "page_memory");
+    json_int_t size = json_integer_value(json_object_get(memory, "size_bytes"));
+    json_int_t used = json_integer_value(json_object_get(memory, "used_bytes"));
+    pthread_mutex_lock(&client->lock);
+    client->memory_size_bytes = size > 0 ? (uint64_t)size : 0;
+    client->memory_used_bytes = used > 0 ? (uint64_t)used : 0;
+    pthread_mutex_unlock(&client->lock);
+}
+
+static void serve_once(struct io_client *client)
+{
+    struct operation operation;
+    bool answered;
+    json_t *answer = NULL;
+    pthread_mutex_lock(&client->lock);
+    bool ready = client->ready;
+    int64_t until_stop_ms = client->until_stop_ms, until_kill_ms = client->until_kill_ms;
+    pthread_mutex_unlock(&client->lock);
+    if (!ready) {
+        return;
+    }
+    operation_start(&operation, SERVE_TIMEOUT_MS, NULL);
+    if (until_stop_ms > 0) {
+        json_t *serve =
+            json_pack("{s:s, s:I, s:I}", "do", "serve", "until_stop", (json_int_t)until_stop_ms,
+                      "until_kill", (json_int_t)until_kill_ms);
+        if (exchange_once(client, serve, NULL, NULL, NULL, &answered, &operation) != VIOS_OK) {
+            log_warning("io", "the gate was not moved: %s", operation.error.message);
+        }
+        json_decref(serve);
+    }
+    json_t *statistics = json_pack("{s:s}", "do", "statistics");
+    if (exchange_once(client, statistics, NULL, &answer, NULL, &answered, &operation) == VIOS_OK) {
+        note_memory(client, answer);
+    }
+    json_decref(statistics);
+    json_decref(answer);
+}
+
+static void *server_run(void *argument)
+{
+    struct io_client *client = argument;
+    while (!stopping(client)) {
+        struct pollfd wake = {.fd = client->serve_wake, .events = POLLIN};
+        int ready = poll(&wake, 1, -1);
+        uint64_t value;
+        ssize_t got = ready > 0 ? read(client->serve_wake, &value, sizeof value) : 0;
+        (void)got;
+        if (!stopping(client)) {
+            serve_once(client);
+        }
+    }
+    return NULL;
+}
+
+void io_client_serve(struct io_client *client, int64_t until_stop_ms, int64_t until_kill_ms)
+{
+    pthread_mutex_lock(&client->lock);
+    client->until_stop_ms = until_stop_ms;
+    client->until_kill_ms = until_kill_ms;
+    pthread_mutex_unlock(&client->lock);
+    uint64_t one = 1;
+    ssize_t written = write(client->serve_wake, &one, sizeof one);
+    (void)written;
+}
+
+/* --- calls --- */
+
+/* Waits until an io is there; looks at the operation every so often, which a condition cannot. */
+static int await_ready(struct io_client *client, struct operation *operation)
+{
+    pthread_mutex_lock(&client->lock);
+    int status = operation_check(operation);
+    while (status == VIOS_OK && !client->ready) {
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += RETRY_MS * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000L;
+        until.tv_nsec %= 1000000000L;
+        pthread_cond_timedwait(&client->changed, &client->lock, &until);
+        status = client->stopping
+                     ? operation_fail(operation, VIOS_E_UNREACHABLE, "io", NULL, "the daemon ends")
+                     : operation_check(operation);
+    }
+    pthread_mutex_unlock(&client->lock);
+    return status;
+}
+
+int io_client_call(struct io_client *client, json_t *request, const int *descriptors,
+                   size_t descriptor_count, json_t **answer, struct operation *operation)
+{
+    assert(descriptor_count <= IO_WIRE_DESCRIPTORS);
+    struct io_descriptors sent = {.count = descriptor_count};
+    if (descriptor_count > 0) {
+        memcpy(sent.fds, descriptors, descriptor_count * sizeof sent.fds[0]);
+    }
+    bool answered = false;
+    int status;
+    for (;;) {
+        status = await_ready(client, operation);
+        if (status != VIOS_OK) {
+            break;
+        }
+        status = exchange_once(client, request, &sent, answer, NULL, &answered, operation);
+        if (answered || operation_check(operation) != VIOS_OK ||
+            operation_sleep(operation, RETRY_MS) != VIOS_OK) {
+            break;
+        }
+    }
+    enum kept changed = changed_by(request);
+    if (status == VIOS_OK && changed != KEPT_COUNT) {
+        /* if io died in between, its successor got the state before, and `restored` repairs */
+        struct operation give;
+        operation_start(&give, SETUP_TIMEOUT_MS, operation->cancel);
+        fetch_kept(client, changed, &give);
+    }
+    json_decref(request);
+    return status;
+}
+
+pid_t io_client_pid(const struct io_client *client)
+{
+    struct io_client *mutable = (struct io_client *)client;
+    pthread_mutex_lock(&mutable->lock);
+    pid_t pid = client->pid;
+    pthread_mutex_unlock(&mutable->lock);
+    return pid;
+}
+
+void io_client_page_memory(const struct io_client *client, uint64_t *size_bytes,
+                           uint64_t *used_bytes)
+{
+    struct io_client *mutable = (struct io_client *)client;
+    pthread_mutex_lock(&mutable->lock);
+    *size_bytes = client->memory_size_bytes;
+    *used_bytes = client->memory_used_bytes;
+    pthread_mutex_unlock(&mutable->lock);
+}
+
+/* --- beginning and end --- */
+
+static void client_free(struct io_client *client)
+{
+    for (int what = 0; what < KEPT_COUNT; what++) {
+        struct io_descriptors none = {.count = 0};
+        kept_replace(&client->kept[what], NULL, &none);
+    }
+    close_idle(client);
+    close(client->wake);
+    close(client->serve_wake);
+    if (client->pidfd >= 0) {
+        close(client->pidfd);
+    }
+    pthread_cond_destroy(&client->changed);
+    pthread_mutex_destroy(&client->lock);
+    pthread_mutex_destroy(&client->kept_lock);
+    free(client->program);
+    free(client->run_dir);
+    free(client);
+}
+
+static struct io_client *client_new(const struct io_client_settings *settings)
+{
+    struct io_client *client = calloc(1, sizeof *client);
+    if (!client) {
+        return NULL;
+    }
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(&client->changed, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+    pthread_mutex_init(&client->lock, NULL);
+    pthread_mutex_init(&client->kept_lock, NULL);
+    client->program = strdup(settings->program);
+    client->run_dir = strdup(settings->run_dir);
+    client->page_memory_bytes = settings->page_memory_bytes;
+    client->restored = settings->restored;
+    client->context = settings->context;
+    client->pidfd = -1;
+    client->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    client->serve_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    if (!client->program || !client->run_dir || client->wake < 0 || client->serve_wake < 0) {
+        client_free(client);
+        return NULL;
+    }
+    return client;
+}
+
+int io_client_start(struct io_client **client, const struct io_client_settings *settings,
+                    struct vios_error *error)
+{
+    struct io_client *made = client_new(settings);
+    *client = NULL;
+    if (!made) {
+        return error_set(error, VIOS_E_NO_SPACE, "io", NULL, "no memory or descriptors");
+    }
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&made->keeper, NULL, keeper_run, made);
+    if (!failed && pthread_create(&made->server, NULL, server_run, made) != 0) {
+        failed = 1;
+        made->stopping = true;
+        pthread_join(made->keeper, NULL);
+    }
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) {
+        client_free(made);
+        return error_set(error, VIOS_E_NO_SPACE, "io", NULL, "no thread for its client");
+    }
+    *client = made;
+    return VIOS_OK;
+}
+
+/* Asks io to end, and ends it when it does not. */
+static void stop_io(struct io_client *client)
+{
+    struct operation operation;
+    bool answered;
+    operation_start(&operation, STOP_TIMEOUT_MS, NULL);
+    json_t *request = json_pack("{s:s}", "do", "stop");
+    exchange_once(client, request, NULL, NULL, NULL, &answered, &operation);
+    json_decref(request);
+    if (operation_wait(&operation, client->pidfd, POLLIN) != VIOS_OK) {
+        log_warning("io", "it does not end, and is killed");
+        syscall(SYS_pidfd_send_signal, client->pidfd, SIGKILL, NULL, 0);
+    }
+    reap(client->pidfd);
+}
+
+void io_client_stop(struct io_client *client, bool stop_io_too)
+{
+    if (!client) {
+        return;
+    }
+    pthread_mutex_lock(&client->lock);
+    client->stopping = true;
+    pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->lock);
+    uint64_t one = 1;
+    ssize_t written = write(client->wake, &one, sizeof one);
+    written += write(client->serve_wake, &one, sizeof one);
+    (void)written;
+    pthread_join(client->keeper, NULL);
+    pthread_join(client->server, NULL);
+    if (stop_io_too && client->pidfd >= 0) {
+        stop_io(client);
+    }
+    client_free(client);
+}
