@@ -2,7 +2,8 @@
 #
 # The noun is the folder: each core/X becomes build/lib/X.a, and what a program may use is what
 # its link line names. V=1 shows the commands. VARIANT=test adds the test hooks (crash points,
-# faults), VARIANT=asan those and AddressSanitizer + UBSan; each variant has its own folder.
+# faults), VARIANT=asan those and AddressSanitizer + UBSan, VARIANT=fuzz what libFuzzer needs (clang);
+# each variant has its own folder.
 
 CC      ?= gcc
 PREFIX  ?= /usr/local
@@ -18,8 +19,11 @@ VARIANT_FLAGS := -O2 -DVIOS_TEST_HOOKS
 else ifeq ($(VARIANT),asan)
 B := build/asan
 VARIANT_FLAGS := -O1 -DVIOS_TEST_HOOKS -fsanitize=address,undefined -fno-sanitize-recover=undefined
+else ifeq ($(VARIANT),fuzz)
+B := build/fuzz
+VARIANT_FLAGS := -O1 -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
 else
-$(error VARIANT is release, test or asan)
+$(error VARIANT is release, test, asan or fuzz)
 endif
 
 PKG_CONFIG ?= pkg-config
@@ -62,7 +66,7 @@ PROGRAMS := $(if $(wildcard shell/main.c),$(B)/bin/vios) \
             $(if $(wildcard core/io/main.c),$(B)/libexec/vios/io)
 
 .PHONY: all
-all: $(PROGRAMS)
+all: $(PROGRAMS) ## build the programs (the default)
 
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
@@ -87,8 +91,30 @@ $(B)/libexec/vios/io: $(B)/core/io/main.o $(call archives,$(IO_USES))
 -include shell/shell.mk
 -include tests/tests.mk
 
--include $(shell find $(B) -name '*.d' 2>/dev/null)
+-include $(shell find $(B)/core $(B)/shell $(B)/lua $(B)/tests -name "*.d" 2>/dev/null)
 
 .PHONY: clean
-clean:
+clean: ## remove what was built (the downloaded guest kernel too)
 	rm -rf build
+
+.PHONY: install
+install: all ## install below PREFIX=/usr/local, in DESTDIR= when packaging
+	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/libexec/vios' \
+	    '$(DESTDIR)$(PREFIX)/share/man/man1'
+	install -m 755 $(B)/bin/vios '$(DESTDIR)$(PREFIX)/bin/'
+	install -m 755 $(B)/libexec/vios/daemon $(B)/libexec/vios/io '$(DESTDIR)$(PREFIX)/libexec/vios/'
+	install -m 644 vios.1 '$(DESTDIR)$(PREFIX)/share/man/man1/'
+ifneq ($(wildcard shell/vios.bash-completion),)
+	install -d '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
+	install -m 644 shell/vios.bash-completion \
+	    '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/vios'
+endif
+ifneq ($(wildcard core/daemon/vios.service.in),)
+	install -d '$(DESTDIR)$(PREFIX)/lib/systemd/system'
+	sed 's|@PREFIX@|$(PREFIX)|g' core/daemon/vios.service.in \
+	    >'$(DESTDIR)$(PREFIX)/lib/systemd/system/vios.service'
+endif
+
+.PHONY: help
+help: ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)

@@ -87,7 +87,8 @@ __attribute__((unused)) static const char *tap_folder(void)
 {
     static char path[64];
     if (!path[0]) {
-        snprintf(path, sizeof path, "/tmp/vios-test-XXXXXX");
+        const char *parent = getenv("TMPDIR");
+        snprintf(path, sizeof path, "%.40s/vios-test-XXXXXX", parent ? parent : "/tmp");
         if (!mkdtemp(path)) {
             perror("mkdtemp");
             exit(1);

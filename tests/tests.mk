@@ -1,20 +1,93 @@
-# Each tests/unit/X/test_Y.c is one program, linked with every archive.
+# The tests: what is built, and the targets that run it. Every program is linked with every
+# archive; tests/X.c becomes $(B)/tests/X.
+
+ALL_ARCHIVES  := $(patsubst %,$(B)/lib/%.a,$(FOLDERS))
 UNIT_SOURCES  := $(wildcard tests/unit/*/test_*.c)
 UNIT_PROGRAMS := $(patsubst %.c,$(B)/%,$(UNIT_SOURCES))
+TOOL_PROGRAMS    := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
+FUZZ_SOURCES  := $(wildcard tests/fuzz/fuzz_*.c)
+FUZZ_PROGRAMS := $(patsubst %.c,$(B)/%,$(FUZZ_SOURCES))
+RUNNER        := $(B)/tests/runner/runner
 
-$(UNIT_PROGRAMS): $(B)/%: $(B)/%.o $(patsubst %,$(B)/lib/%.a,$(FOLDERS))
+$(UNIT_PROGRAMS) $(TOOL_PROGRAMS): $(B)/%: $(B)/%.o $(ALL_ARCHIVES)
 	$(link) $(TEST_LIBS)
 
-# tests/tools/X.c: programs that tests run.
-TOOL_PROGRAMS := $(patsubst %.c,$(B)/%,$(wildcard tests/tools/*.c))
-$(TOOL_PROGRAMS): $(B)/%: $(B)/%.o $(patsubst %,$(B)/lib/%.a,$(FOLDERS))
-	$(link) $(TEST_LIBS)
+$(RUNNER): $(patsubst %.c,$(B)/%.o,$(wildcard tests/runner/*.c)) $(B)/lib/base.a
+	$(link)
 
-.PHONY: tools
+# Replayed with fixed inputs in each suite; VARIANT=fuzz links libFuzzer's own main instead.
+# FUZZ_OBJECTS_<name>: what a target needs beside the archives of core.
+.SECONDEXPANSION:
+$(FUZZ_PROGRAMS): $(B)/%: $(B)/%.o $(if $(filter fuzz,$(VARIANT)),,$(B)/tests/fuzz/replay.o) \
+                  $$(FUZZ_OBJECTS_$$(notdir $$*)) $(ALL_ARCHIVES)
+	$(link) $(TEST_LIBS) $(FUZZ_LIBS_$(notdir $*))
+
+# What the runner is given. TESTS='tests/e2e/lab_*.sh' runs only those that match.
+SUITE := $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) $(wildcard tests/lua/test_*.lua) \
+         $(filter-out %/lib.sh,$(wildcard tests/e2e/*.sh)) $(wildcard tests/e2e/*.exp) \
+         $(filter-out %/lib.sh,$(wildcard tests/rules/*.sh))
+JOBS  ?= $(shell nproc)
+SLOW  := $(if $(filter asan,$(VARIANT)),4,1)
+
+.PHONY: test-programs tools suite unit
+test-programs: all tools $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) $(RUNNER)
 tools: $(TOOL_PROGRAMS)
 
-.PHONY: unit
-unit: $(UNIT_PROGRAMS) ## build and run the unit tests
-	prove -j2 --exec '' $(UNIT_PROGRAMS)
+suite: test-programs guest # every test of this VARIANT, or TESTS='...'
+	@BUILD=$(abspath $(B)) VARIANT=$(VARIANT) $(RUNNER) -j $(JOBS) -x $(SLOW) \
+	    $(if $(TESTS),$(wildcard $(TESTS) $(addprefix $(B)/,$(TESTS))),$(SUITE))
+
+unit: $(UNIT_PROGRAMS) $(RUNNER) ## build and run the unit tests only
+	@$(RUNNER) -j $(JOBS) -x $(SLOW) $(UNIT_PROGRAMS)
+
+# --- what a person or a CI machine calls ---
+
+# Parallel also when the person did not say -j.
+SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
+
+.PHONY: deps deps-check check check-asan check-long fuzz bench demo
+deps: ## install what building and the demo need (Debian)
+	@.ci/deps.sh build
+
+deps-check: ## install what the tests and lint need (Debian)
+	@.ci/deps.sh check
+
+demo: deps ## four nodes, a guest on remote memory, a kill -9; under two minutes
+	@$(SUBMAKE) all guest
+	@$(B)/bin/vios scripts/tour.lua
+
+check: deps deps-check ## every test; what must pass before a push (under ten minutes)
+	@$(SUBMAKE) all
+	@$(SUBMAKE) VARIANT=test suite
+
+check-asan: deps deps-check ## every test under AddressSanitizer and UBSan
+	@$(SUBMAKE) VARIANT=asan suite
+
+ROUNDS       ?= 5
+FUZZ_SECONDS ?= 60
+check-long: deps deps-check ## the suite ROUNDS=5 times, ASan, fuzzing (about an hour)
+	@for round in $$(seq $(ROUNDS)); do \
+	    echo "round $$round of $(ROUNDS)"; $(SUBMAKE) VARIANT=test suite || exit 1; done
+	@$(SUBMAKE) VARIANT=asan suite
+	@$(SUBMAKE) fuzz
+
+fuzz: ## search for new inputs with libFuzzer, FUZZ_SECONDS=60 for each target
+	@$(SUBMAKE) VARIANT=fuzz CC=clang fuzz-run
+
+.PHONY: fuzz-run
+fuzz-run: $(FUZZ_PROGRAMS)
+	@for program in $(FUZZ_PROGRAMS); do \
+	    name=$${program##*/fuzz_}; found=$(B)/found/$$name; \
+	    mkdir -p $$found tests/fuzz/corpus/$$name; echo "fuzzing $$name"; \
+	    $$program -max_total_time=$(FUZZ_SECONDS) -max_len=65536 -rss_limit_mb=2048 \
+	        -print_final_stats=0 -verbosity=0 -artifact_prefix=$$found/crash- \
+	        $$found tests/fuzz/corpus/$$name || exit 1; \
+	done
+
+bench: deps deps-check ## measure against peers; a line of JSON each
+	@$(SUBMAKE) all test-programs >&2
+	@for script in $(filter-out %/lib.sh,$(wildcard tests/bench/*.sh)); do \
+	    BUILD=$(abspath $(B)) bash $$script || exit 1; done
 
 include tests/guest/guest.mk
+include tests/lint.mk
