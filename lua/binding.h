@@ -41,6 +41,9 @@ bool interrupt_pending(void);
 /* For operations of the current command; owned here, valid until interrupt_begin(). */
 struct cancel *interrupt_cancel(void);
 
+/* The Lua function vios.os.finally(work, cleanup), see os_binding.c. */
+int interrupt_finally(lua_State *L);
+
 /* --- a state --- */
 
 /* Libraries, bindings, the embedded files, strict mode, and the global `vios`. NULL: no memory

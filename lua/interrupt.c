@@ -8,6 +8,7 @@
  */
 #include "lua/binding.h"
 
+#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -72,4 +73,64 @@ struct cancel *interrupt_cancel(void)
         }
     }
     return current;
+}
+
+/* --- finally --- */
+
+#define ENDING_SIGNALS 2
+static const int ENDING[ENDING_SIGNALS] = {SIGTERM, SIGHUP};
+
+/* Calls the function at index 1, its results from index 3 on; SIGTERM and SIGHUP act as Ctrl-C. */
+static int call_work(lua_State *L)
+{
+    struct sigaction action = {.sa_handler = on_interrupt}, before[ENDING_SIGNALS];
+    sigemptyset(&action.sa_mask);
+    for (int i = 0; i < ENDING_SIGNALS; i++) {
+        sigaction(ENDING[i], &action, &before[i]);
+    }
+    lua_pushvalue(L, 1); // [work, cleanup, work]
+    int outcome = lua_pcall(L, 0, LUA_MULTRET, 0);
+    for (int i = 0; i < ENDING_SIGNALS; i++) {
+        sigaction(ENDING[i], &before[i], NULL);
+    }
+    return outcome;
+}
+
+/* Calls the function at index 2 as if no Ctrl-C had been typed; one that comes now waits. */
+static int call_cleanup(lua_State *L)
+{
+    sigset_t held, before;
+    sigemptyset(&held);
+    sigaddset(&held, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &held, &before);
+    struct cancel *cancel = current; /* triggered, so that nothing could wait with it */
+    sig_atomic_t was = interrupted;
+    current = NULL;
+    interrupted = 0;
+    lua_sethook(L, NULL, 0, 0);
+    lua_pushvalue(L, 2); // [..., cleanup]
+    int outcome = lua_pcall(L, 0, 0, 0);
+    cancel_free(current);
+    current = cancel;
+    interrupted = was;
+    lua_sethook(L, hook, LUA_MASKCOUNT, was ? 1 : HOOK_COUNT);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    return outcome;
+}
+
+int interrupt_finally(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    luaL_checktype(L, 2, LUA_TFUNCTION);
+    lua_settop(L, 2);
+    int outcome = call_work(L);
+    luaL_checkstack(L, LUA_MINSTACK, NULL);
+    int cleaned = call_cleanup(L);
+    if (outcome != LUA_OK && cleaned != LUA_OK) {
+        lua_pop(L, 1); /* the first error counts */
+    }
+    if (outcome != LUA_OK || cleaned != LUA_OK) {
+        return lua_error(L);
+    }
+    return lua_gettop(L) - 2;
 }

@@ -289,16 +289,20 @@ function lab.up(parameters, context)
   end
   local fresh <const> = marker(dir) == nil
   fine, why = make_folders(dir, count)
-  if fine then
-    fine, why = bring_up(dir, count, parameters.page_memory or PAGE_MEMORY_DEFAULT, context)
+  system.finally(function()
+    if fine then
+      fine = nil
+      fine, why = bring_up(dir, count, parameters.page_memory or PAGE_MEMORY_DEFAULT, context)
+    end
+  end, function()
+    if not fine and fresh then
+      take_down(dir)
+    end
+  end)
+  if not fine then
+    return nil, why
   end
-  if fine then
-    return lab.status({ dir = dir })
-  end
-  if fresh then
-    take_down(dir)
-  end
-  return nil, why
+  return lab.status({ dir = dir })
 end
 
 local function node_state(dir, node, daemon)

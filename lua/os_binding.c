@@ -13,12 +13,16 @@
  *   remove_tree(path), remove(path), symlink(target, path) -> true
  *   read_dir(path) -> sorted names; read_file(path) -> text; write_file(path, text [, mode])
  *   kind(path) -> "file" | "folder" | "socket" | "link" | "other", nil when absent
- *   size(path) -> bytes
+ *   size(path) -> bytes; owner(path) -> its user id, of a link its own
  *   connectable(path) -> true when somebody listens on the unix socket
  *   sleep(seconds) -> true; nil, err(cancelled) on Ctrl-C
  *   now_ms() -> boot-time clock; wall_ms(); uid(); pid(); hostname(); real_path(path)
  *   self() -> path of this program; program(name) -> path of libexec/vios/NAME
  *   getenv(name), setenv(name, value)
+ *
+ *   finally(work, cleanup)
+ *       calls work(), and then cleanup() whatever happened; returns what work() returned, or
+ *       raises what it raised. Ctrl-C (within it SIGTERM and SIGHUP too) stops work() only.
  *
  * All fail as nil, err.
  */
@@ -404,6 +408,17 @@ static int os_size(lua_State *L)
     return 1;
 }
 
+static int os_owner(lua_State *L)
+{
+    struct stat info;
+    const char *path = luaL_checkstring(L, 1);
+    if (lstat(path, &info) != 0) {
+        return fail_errno(L, path, "cannot be read");
+    }
+    lua_pushinteger(L, info.st_uid);
+    return 1;
+}
+
 static int os_real_path(lua_State *L)
 {
     char resolved[PATH_MAX];
@@ -537,6 +552,8 @@ int luaopen_vios_os(lua_State *L)
                                          {"write_file", os_write_file},
                                          {"kind", os_kind},
                                          {"size", os_size},
+                                         {"owner", os_owner},
+                                         {"finally", interrupt_finally},
                                          {"real_path", os_real_path},
                                          {"connectable", os_connectable},
                                          {"sleep", os_sleep},
