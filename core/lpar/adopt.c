@@ -1,0 +1,184 @@
+/* adopt.c - guests that outlived the daemon. See the header. */
+#include "lpar/adopt.h"
+
+#include "base/log.h"
+#include "lpar/exports.h"
+#include "lpar/guest.h"
+#include "lpar/jobs.h"
+#include "lpar/run_folder.h"
+
+#include <dirent.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define CONNECT_TIMEOUT_MS 10000
+#define END_TIMEOUT_MS 10000
+
+/* The record that says this QEMU is right; VIOS_E_STALE when it is not. */
+static int load_current(struct node *node, const struct run_guest *found, struct lpar *lpar,
+                        struct operation *operation)
+{
+    struct store *store = NULL;
+    int status = node_store(node, &store, operation);
+    if (status < 0) {
+        return status;
+    }
+    status = lpar_load(store, found->name, lpar, operation);
+    node_store_return(node, store);
+    if (status == VIOS_E_NOT_FOUND ||
+        (status == VIOS_OK &&
+         (strcmp(lpar->uuid, found->uuid) != 0 || strcmp(lpar->owner, node->name) != 0 ||
+          lpar->owner_incarnation != node->incarnation || lpar->generation != found->generation))) {
+        status =
+            operation_fail(operation, VIOS_E_STALE, found->name, NULL, "a QEMU of an older start");
+    }
+    return status;
+}
+
+static void end_stale(struct node *node, struct run_folder *folder, const char *uuid)
+{
+    struct run_process process;
+    struct operation operation;
+    operation_start(&operation, END_TIMEOUT_MS, NULL);
+    int fd = run_folder_process(folder, &process, &operation);
+    if (fd >= 0) {
+        log_warning("lpar", "ending QEMU %d, whose start is not the current one", (int)process.pid);
+        syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+        (void)operation_wait(&operation, fd, POLLIN);
+        close(fd);
+    }
+    if (!run_folder_is_locked(folder) &&
+        run_folder_remove(node->run_dir, uuid, &operation.error) < 0) {
+        log_warning("lpar", "%s", operation.error.message);
+    }
+}
+
+static int take_up(struct node *node, const struct lpar *lpar, struct run_folder *folder,
+                   struct operation *operation)
+{
+    int status = guests_reserve(node->lpars, lpar, false, &operation->error);
+    if (status == VIOS_OK) {
+        status = exports_make(node, lpar, folder, lpar->generation, operation);
+    }
+    if (status < 0) {
+        return status;
+    }
+    struct guest *guest = guests_find(node->lpars, lpar->name);
+    status = guest ? guest_connect(guest, operation) : VIOS_E_NOT_FOUND;
+    guest_release(guest);
+    return status;
+}
+
+static int adopt_folder(struct node *node, const char *uuid)
+{
+    struct run_folder folder = {.fd = -1};
+    struct run_guest found;
+    struct lpar lpar;
+    struct operation operation;
+    operation_start(&operation, CONNECT_TIMEOUT_MS, NULL);
+    int status = run_folder_open(&folder, node->run_dir, uuid, &operation.error);
+    if (status == VIOS_OK) {
+        status = run_folder_read_guest(&folder, &found, &operation.error);
+    }
+    if (status == VIOS_OK) {
+        status = load_current(node, &found, &lpar, &operation);
+    }
+    if (status == VIOS_OK && run_folder_is_locked(&folder)) {
+        status = take_up(node, &lpar, &folder, &operation);
+        log_notice("lpar", "guest %s: %s", found.name,
+                   status == VIOS_OK ? "found running" : operation.error.message);
+    } else if (status == VIOS_OK && lpar.job[0]) {
+        status = VIOS_OK; /* a job that has just made the folder goes on with it */
+    } else if (status == VIOS_OK || status == VIOS_E_STALE || status == VIOS_E_NOT_FOUND ||
+               status == VIOS_E_CORRUPT) {
+        end_stale(node, &folder, uuid);
+        status = VIOS_OK;
+    }
+    run_folder_close(&folder);
+    return status;
+}
+
+int lpar_adopt_guests(struct node *node, struct operation *operation)
+{
+    char path[4096];
+    int worst = VIOS_OK;
+    snprintf(path, sizeof path, "%s/lpar", node->run_dir);
+    DIR *parent = opendir(path);
+    const struct dirent *entry;
+    while (parent && (entry = readdir(parent)) != NULL) {
+        if (parse_uuid(entry->d_name, NULL) < 0) {
+            continue;
+        }
+        int status = adopt_folder(node, entry->d_name);
+        if (status < 0) {
+            worst = operation_fail(operation, status, entry->d_name, NULL,
+                                   "a guest could not be taken up");
+        }
+    }
+    if (parent) {
+        closedir(parent);
+    }
+    return worst;
+}
+
+int lpar_settle(struct node *node, struct store *store, const char *name,
+                struct operation *operation)
+{
+    struct lpar lpar;
+    int status = lpar_load(store, name, &lpar, operation);
+    struct guest *guest = guests_find(node->lpars, name);
+    bool running = guest != NULL;
+    guest_release(guest);
+    if (status < 0 || running || strcmp(lpar.owner, node->name) != 0 ||
+        lpar_check_lock(store, &lpar, NULL, operation) < 0) {
+        return status < 0 ? status : 1;
+    }
+    lpar.owner[0] = lpar.job[0] = 0;
+    lpar.wanted = LPAR_STOPPED;
+    status = lpar_save(store, &lpar, operation);
+    if (status == VIOS_OK) {
+        status = lpar_publish(store, name, node->name, node->incarnation, "stopped",
+                              "it ended while no daemon watched", 0, operation);
+    }
+    return status == VIOS_E_CONFLICT ? 1 : status; /* somebody is at it already */
+}
+
+static bool has_folder(struct node *node, const char *uuid)
+{
+    struct run_folder folder = {.fd = -1};
+    bool locked = run_folder_open(&folder, node->run_dir, uuid, NULL) == VIOS_OK &&
+                  run_folder_is_locked(&folder);
+    run_folder_close(&folder);
+    return locked;
+}
+
+int lpar_settle_all(struct node *node, struct store *store, json_t **names,
+                    struct operation *operation)
+{
+    struct store_list list;
+    *names = json_array();
+    int status = store_list(store, "/lpar/", &list, NULL, operation);
+    if (status < 0) {
+        return status;
+    }
+    for (size_t i = 0; i < list.count; i++) {
+        struct lpar lpar;
+        struct guest *guest = NULL;
+        if (lpar_parse(list.values[i].json, &lpar, &operation->error) < 0 ||
+            strcmp(lpar.owner, node->name) != 0 || has_folder(node, lpar.uuid) ||
+            (guest = guests_find(node->lpars, lpar.name)) != NULL) {
+            guest_release(guest);
+            continue;
+        }
+        if (lpar_settle(node, store, lpar.name, operation) == VIOS_OK && lpar.autostart) {
+            json_array_append_new(*names, json_string(lpar.name));
+        }
+    }
+    store_list_clear(&list);
+    return VIOS_OK;
+}

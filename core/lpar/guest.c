@@ -1,0 +1,202 @@
+/* guest.c - one running guest, as others see it. See the header. */
+#include "lpar/exports.h"
+#include "lpar/guest_private.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+const struct lpar *guest_lpar(const struct guest *guest)
+{
+    return &guest->lpar;
+}
+
+struct console *guest_console(struct guest *guest)
+{
+    return guest->console;
+}
+
+void guest_wake(struct guest *guest)
+{
+    eventfd_write(guest->wake, 1);
+}
+
+void guest_status(struct guest *guest, struct guest_status *status)
+{
+    pthread_mutex_lock(&guest->lock);
+    *status = guest->status;
+    pthread_mutex_unlock(&guest->lock);
+}
+
+bool guest_is_connected(struct guest *guest)
+{
+    pthread_mutex_lock(&guest->lock);
+    bool connected = guest->connected;
+    pthread_mutex_unlock(&guest->lock);
+    return connected;
+}
+
+void guest_leave_record(struct guest *guest)
+{
+    pthread_mutex_lock(&guest->lock);
+    guest->leave_record = true;
+    pthread_mutex_unlock(&guest->lock);
+}
+
+void guest_set_state(struct guest *guest, const char *state, const char *why)
+{
+    pthread_mutex_lock(&guest->lock);
+    if (strcmp(guest->status.state, state) != 0 || strcmp(guest->status.why, why) != 0) {
+        snprintf(guest->status.state, sizeof guest->status.state, "%s", state);
+        snprintf(guest->status.why, sizeof guest->status.why, "%s", why);
+        guest->unpublished = true;
+    }
+    pthread_mutex_unlock(&guest->lock);
+}
+
+int guest_open_qmp(struct guest *guest, struct operation *operation)
+{
+    struct run_folder folder = {.fd = -1};
+    struct qmp *qmp = NULL;
+    int fd =
+        run_folder_open(&folder, guest->lpars->node->run_dir, guest->lpar.uuid, &operation->error);
+    if (fd == VIOS_OK) {
+        fd = run_folder_connect(&folder, "qmp.sock", operation);
+        run_folder_close(&folder);
+    }
+    int status = fd < 0 ? fd : qmp_open(&qmp, fd, operation);
+    if (status == VIOS_OK) {
+        pthread_mutex_lock(&guest->qmp_lock);
+        qmp_close(guest->qmp);
+        guest->qmp = qmp;
+        pthread_mutex_unlock(&guest->qmp_lock);
+    }
+    return status;
+}
+
+void guest_open_console(struct guest *guest)
+{
+    struct run_folder folder = {.fd = -1};
+    struct operation operation;
+    operation_start(&operation, 2000, guest->lpars->cancel);
+    if (guest->lpar.serial_console &&
+        run_folder_open(&folder, guest->lpars->node->run_dir, guest->lpar.uuid, &operation.error) ==
+            VIOS_OK) {
+        int fd = run_folder_connect(&folder, "console.sock", &operation);
+        if (fd >= 0) {
+            console_attach(guest->console, fd);
+        }
+        run_folder_close(&folder);
+    }
+}
+
+/* QEMU's own words say more than "it closed its connection". */
+static int explain(const struct run_folder *folder, const struct guest *guest, int status,
+                   struct operation *operation)
+{
+    char words[320], object[96];
+    run_folder_last_words(folder, words, sizeof words);
+    if (!words[0] || run_folder_is_locked(folder)) {
+        return status;
+    }
+    return operation_fail(operation, VIOS_E_IO, lpar_object(guest->lpar.name, object), NULL,
+                          "QEMU ended: %s", words);
+}
+
+static int find_process(struct guest *guest, struct run_folder *folder, int *process_fd,
+                        struct operation *operation)
+{
+    struct run_process process;
+    int status =
+        run_folder_open(folder, guest->lpars->node->run_dir, guest->lpar.uuid, &operation->error);
+    if (status < 0) {
+        return status;
+    }
+    int fd = run_folder_process(folder, &process, operation);
+    if (fd < 0) {
+        return explain(folder, guest, fd, operation);
+    }
+    pthread_mutex_lock(&guest->lock);
+    guest->status.qemu_pid = process.pid;
+    pthread_mutex_unlock(&guest->lock);
+    *process_fd = fd;
+    return VIOS_OK;
+}
+
+int guest_connect(struct guest *guest, struct operation *operation)
+{
+    struct run_folder folder = {.fd = -1};
+    int process_fd = -1;
+    if (guest_is_connected(guest)) {
+        return VIOS_OK;
+    }
+    int status = find_process(guest, &folder, &process_fd, operation);
+    if (status == VIOS_OK) {
+        guest_open_console(guest);
+        status = guest_open_qmp(guest, operation);
+        if (status == VIOS_E_UNREACHABLE || status == VIOS_E_IO) {
+            /* The lock goes with the process: wait for its end, it has lost its QMP. */
+            struct operation ending;
+            operation_start(&ending, 2000, operation->cancel);
+            (void)operation_wait(&ending, process_fd, POLLIN);
+            status = explain(&folder, guest, status, operation);
+        }
+    }
+    if (status == VIOS_OK) {
+        status = exports_watch_guest(guest->lpars->node, &guest->lpar, process_fd, operation);
+    }
+    if (status == VIOS_OK) {
+        pthread_mutex_lock(&guest->lock);
+        guest->process_fd = process_fd;
+        guest->connected = guest->refresh = guest->unpublished = true;
+        pthread_mutex_unlock(&guest->lock);
+        process_fd = -1;
+        status = supervisor_start(guest, &operation->error);
+        if (status < 0) {
+            pthread_mutex_lock(&guest->lock);
+            guest->connected = false;
+            pthread_mutex_unlock(&guest->lock);
+        }
+    }
+    if (process_fd >= 0) {
+        close(process_fd);
+    }
+    run_folder_close(&folder);
+    return status;
+}
+
+int guest_call(struct guest *guest, const char *command, json_t *arguments, json_t **result,
+               struct operation *operation)
+{
+    int status;
+    pthread_mutex_lock(&guest->qmp_lock);
+    if (!guest->qmp) {
+        json_decref(arguments);
+        status = operation_fail(operation, VIOS_E_UNREACHABLE, "qmp", NULL,
+                                "QEMU does not answer just now");
+    } else {
+        status = qmp_call(guest->qmp, command, arguments, -1, result, operation);
+    }
+    pthread_mutex_unlock(&guest->qmp_lock);
+    pthread_mutex_lock(&guest->lock);
+    guest->refresh = true;
+    pthread_mutex_unlock(&guest->lock);
+    guest_wake(guest);
+    return status;
+}
+
+int guest_await_end(struct guest *guest, struct operation *operation)
+{
+    return guest->process_fd < 0 ? VIOS_OK : operation_wait(operation, guest->process_fd, POLLIN);
+}
+
+void guest_kill(struct guest *guest)
+{
+    if (guest->process_fd >= 0) {
+        syscall(SYS_pidfd_send_signal, guest->process_fd, SIGKILL, NULL, 0);
+    }
+}

@@ -1,0 +1,81 @@
+/*
+ * guest.h - one guest that runs, or is about to, on this node; and the table of them.
+ *
+ * Each running guest has a supervisor thread: it hears QMP events, reads the console, and sees
+ * the process end. The thread alone changes the guest's state; others ask for it, or talk QMP
+ * through guest_call(), one at a time. A guest that ended is cleaned up by its supervisor (io's
+ * exports, run folder, the record's owner), leaves the table last of all, and is freed with its
+ * last reference.
+ */
+#ifndef LPAR_GUEST_H
+#define LPAR_GUEST_H
+
+#include "lpar/console.h"
+#include "lpar/record.h"
+#include "node/node.h"
+
+struct lpars; /* the table: node->lpars */
+struct guest;
+
+struct guest_status {
+    char state[24]; /* "starting", "running", "paused", "panicked", "io-error", "stopping", ... */
+    char why[200];  /* for people; may be empty */
+    pid_t qemu_pid; /* 0: none yet */
+    int64_t start;  /* the generation it started at */
+};
+
+int guests_open(struct lpars **lpars, struct node *node, struct vios_error *error);
+
+/* Ends all supervisors, not the guests. */
+void guests_close(struct lpars *lpars);
+
+/*
+ * Puts a guest that is to start into the table, so that its memory counts; again for the same
+ * name is fine. Memory admission: VIOS_E_NO_SPACE, with the numbers, when the guests of this
+ * node and the page memory it lends would not fit the machine's memory.
+ */
+int guests_reserve(struct lpars *lpars, const struct lpar *lpar, bool admit,
+                   struct vios_error *error);
+
+/* Takes one that never connected out again; one that did is left alone. */
+void guests_unreserve(struct lpars *lpars, const char *name);
+
+/* A reference, NULL when there is none; guest_release(). */
+struct guest *guests_find(struct lpars *lpars, const char *name);
+void guest_release(struct guest *guest);
+
+/* References to all; free the array, release each. */
+struct guest **guests_list(struct lpars *lpars, size_t *count);
+
+/* Waits until `name` is not in the table. */
+int guests_await_gone(struct lpars *lpars, const char *name, struct operation *operation);
+
+/*
+ * Finds the QEMU of a reserved guest through its run folder, opens its QMP and console, hands
+ * its process to io, and starts its supervisor. Done already: VIOS_OK. When QEMU is gone or
+ * refused its arguments: VIOS_E_IO with its last words.
+ */
+int guest_connect(struct guest *guest, struct operation *operation);
+bool guest_is_connected(struct guest *guest);
+
+const struct lpar *guest_lpar(const struct guest *guest);
+void guest_status(struct guest *guest, struct guest_status *status);
+struct console *guest_console(struct guest *guest);
+
+/* One QMP command, see qmp_call(); the supervisor then asks for the state again. */
+int guest_call(struct guest *guest, const char *command, json_t *arguments, json_t **result,
+               struct operation *operation);
+
+/* Waits for the end of its QEMU. */
+int guest_await_end(struct guest *guest, struct operation *operation);
+
+/* SIGKILL; it is gone soon. */
+void guest_kill(struct guest *guest);
+
+/* Its end will be recorded by the job that ends it, not by its supervisor. */
+void guest_leave_record(struct guest *guest);
+
+/* Tells io everything again about all guests. */
+void guests_restore_exports(struct lpars *lpars);
+
+#endif

@@ -1,0 +1,55 @@
+/* guest_private.h - what guest.c, guests.c and supervisor.c share, and nobody else sees. */
+#ifndef LPAR_GUEST_PRIVATE_H
+#define LPAR_GUEST_PRIVATE_H
+
+#include "lpar/guest.h"
+#include "lpar/qmp.h"
+#include "lpar/run_folder.h"
+
+#include <pthread.h>
+
+struct lpars {
+    struct node *node;
+    struct cancel *cancel;  /* triggered by guests_close() */
+    pthread_mutex_t lock;   /* the list, references, threads */
+    pthread_cond_t changed; /* a guest left, or a thread ended */
+    struct guest *first;
+    size_t threads;
+};
+
+struct guest {
+    struct lpars *lpars;
+    struct guest *next;
+    unsigned references; /* under lpars->lock */
+    bool listed;         /* in the table */
+    struct lpar lpar;    /* as it was at its start */
+    struct console *console;
+    int wake; /* eventfd: look at the guest again */
+
+    pthread_mutex_t qmp_lock; /* qmp */
+    struct qmp *qmp;          /* NULL: not connected */
+
+    pthread_mutex_t lock; /* the rest */
+    bool connected;       /* it has, or had, a supervisor */
+    bool refresh;         /* ask query-status */
+    bool unpublished;     /* the state changed since /lpar-run was written */
+    bool leave_record;
+    bool shut_down; /* a SHUTDOWN event came: it ends by its own will */
+    int process_fd; /* pidfd; -1 before it is connected */
+    struct guest_status status;
+};
+
+/* Starts the thread of a guest that was connected. */
+int supervisor_start(struct guest *guest, struct vios_error *error);
+
+/* A new QMP and console connection. */
+int guest_open_qmp(struct guest *guest, struct operation *operation);
+void guest_open_console(struct guest *guest);
+
+void guest_set_state(struct guest *guest, const char *state, const char *why);
+void guest_wake(struct guest *guest);
+
+/* Out of the table; the table's reference goes. */
+void guests_unlist(struct guest *guest);
+
+#endif

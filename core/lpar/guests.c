@@ -1,0 +1,268 @@
+/* guests.c - the table of this node's guests, and memory admission. See guest.h. */
+#include "lpar/exports.h"
+#include "lpar/guest_private.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#define GUESTS_MAX 400
+
+int guests_open(struct lpars **out, struct node *node, struct vios_error *error)
+{
+    struct lpars *lpars = calloc(1, sizeof *lpars);
+    assert(lpars);
+    lpars->node = node;
+    lpars->cancel = cancel_new();
+    if (!lpars->cancel) {
+        free(lpars);
+        return error_set_errno(error, "lpar", "cannot make a descriptor");
+    }
+    pthread_mutex_init(&lpars->lock, NULL);
+    pthread_cond_init(&lpars->changed, NULL);
+    *out = lpars;
+    return VIOS_OK;
+}
+
+void guests_close(struct lpars *lpars)
+{
+    if (!lpars) {
+        return;
+    }
+    cancel_trigger(lpars->cancel);
+    pthread_mutex_lock(&lpars->lock);
+    for (struct guest *guest = lpars->first; guest; guest = guest->next) {
+        guest_wake(guest);
+    }
+    while (lpars->threads > 0) {
+        pthread_cond_wait(&lpars->changed, &lpars->lock);
+    }
+    pthread_mutex_unlock(&lpars->lock);
+    while (lpars->first) {
+        guests_unlist(lpars->first);
+    }
+    cancel_free(lpars->cancel);
+    pthread_mutex_destroy(&lpars->lock);
+    pthread_cond_destroy(&lpars->changed);
+    free(lpars);
+}
+
+static void free_guest(struct guest *guest)
+{
+    qmp_close(guest->qmp);
+    console_free(guest->console);
+    close(guest->wake);
+    if (guest->process_fd >= 0) {
+        close(guest->process_fd);
+    }
+    pthread_mutex_destroy(&guest->qmp_lock);
+    pthread_mutex_destroy(&guest->lock);
+    free(guest);
+}
+
+void guest_release(struct guest *guest)
+{
+    if (!guest) {
+        return;
+    }
+    struct lpars *lpars = guest->lpars;
+    pthread_mutex_lock(&lpars->lock);
+    bool last = --guest->references == 0;
+    pthread_mutex_unlock(&lpars->lock);
+    if (last) {
+        free_guest(guest);
+    }
+}
+
+void guests_unlist(struct guest *guest)
+{
+    struct lpars *lpars = guest->lpars;
+    bool was = false;
+    pthread_mutex_lock(&lpars->lock);
+    for (struct guest **at = &lpars->first; *at; at = &(*at)->next) {
+        if (*at == guest) {
+            *at = guest->next;
+            was = true;
+            break;
+        }
+    }
+    guest->listed = false;
+    pthread_cond_broadcast(&lpars->changed);
+    pthread_mutex_unlock(&lpars->lock);
+    if (was) {
+        guest_release(guest);
+    }
+}
+
+static struct guest *find_locked(struct lpars *lpars, const char *name)
+{
+    struct guest *guest = lpars->first;
+    while (guest && strcmp(guest->lpar.name, name) != 0) {
+        guest = guest->next;
+    }
+    return guest;
+}
+
+struct guest *guests_find(struct lpars *lpars, const char *name)
+{
+    pthread_mutex_lock(&lpars->lock);
+    struct guest *guest = find_locked(lpars, name);
+    if (guest) {
+        guest->references++;
+    }
+    pthread_mutex_unlock(&lpars->lock);
+    return guest;
+}
+
+struct guest **guests_list(struct lpars *lpars, size_t *count)
+{
+    pthread_mutex_lock(&lpars->lock);
+    size_t n = 0;
+    for (struct guest *guest = lpars->first; guest; guest = guest->next) {
+        n++;
+    }
+    struct guest **list = calloc(n + 1, sizeof *list);
+    assert(list);
+    *count = 0;
+    for (struct guest *guest = lpars->first; guest; guest = guest->next) {
+        guest->references++;
+        list[(*count)++] = guest;
+    }
+    pthread_mutex_unlock(&lpars->lock);
+    return list;
+}
+
+int guests_await_gone(struct lpars *lpars, const char *name, struct operation *operation)
+{
+    for (;;) {
+        struct guest *guest = guests_find(lpars, name);
+        guest_release(guest);
+        if (!guest) {
+            return VIOS_OK;
+        }
+        int status = operation_sleep(operation, 10);
+        if (status < 0) {
+            return status;
+        }
+    }
+}
+
+/* --- admission --- */
+
+static uint64_t machine_memory(void)
+{
+    long pages = sysconf(_SC_PHYS_PAGES), size = sysconf(_SC_PAGESIZE);
+    return (uint64_t)pages * (uint64_t)size;
+}
+
+static int admit_locked(struct lpars *lpars, const struct lpar *lpar, struct vios_error *error)
+{
+    uint64_t guests = 0, lent = config_size(lpars->node->config, "page_memory");
+    uint64_t machine = machine_memory();
+    size_t count = 0;
+    char object[96];
+    for (const struct guest *guest = lpars->first; guest; guest = guest->next) {
+        guests += guest->lpar.memory_bytes;
+        count++;
+    }
+    if (count >= GUESTS_MAX) {
+        return error_set(error, VIOS_E_NO_SPACE, lpar_object(lpar->name, object),
+                         "start it on another node", "this node runs %zu guests already", count);
+    }
+    if (guests + lent + lpar->memory_bytes > machine) {
+        return error_set(error, VIOS_E_NO_SPACE, lpar_object(lpar->name, object),
+                         "stop a guest, or start it on another node",
+                         "it needs %llu MiB; this node has %llu MiB, its guests have %llu MiB and "
+                         "%llu MiB are lent as page memory",
+                         (unsigned long long)(lpar->memory_bytes >> 20),
+                         (unsigned long long)(machine >> 20), (unsigned long long)(guests >> 20),
+                         (unsigned long long)(lent >> 20));
+    }
+    return VIOS_OK;
+}
+
+static struct guest *new_guest(struct lpars *lpars, const struct lpar *lpar)
+{
+    struct guest *guest = calloc(1, sizeof *guest);
+    assert(guest);
+    guest->lpars = lpars;
+    guest->references = 1;
+    guest->listed = true;
+    guest->lpar = *lpar;
+    guest->console = console_new();
+    guest->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    guest->process_fd = -1;
+    guest->status.start = lpar->generation;
+    snprintf(guest->status.state, sizeof guest->status.state, "starting");
+    pthread_mutex_init(&guest->qmp_lock, NULL);
+    pthread_mutex_init(&guest->lock, NULL);
+    return guest;
+}
+
+int guests_reserve(struct lpars *lpars, const struct lpar *lpar, bool admit,
+                   struct vios_error *error)
+{
+    int status = VIOS_OK;
+    pthread_mutex_lock(&lpars->lock);
+    struct guest *guest = find_locked(lpars, lpar->name);
+    if (guest && !guest->connected) {
+        guest->lpar = *lpar;
+        guest->status.start = lpar->generation;
+    } else if (!guest) {
+        status = admit ? admit_locked(lpars, lpar, error) : VIOS_OK;
+        if (status == VIOS_OK) {
+            guest = new_guest(lpars, lpar);
+            guest->next = lpars->first;
+            lpars->first = guest;
+        }
+    }
+    pthread_mutex_unlock(&lpars->lock);
+    return status;
+}
+
+void guests_unreserve(struct lpars *lpars, const char *name)
+{
+    struct guest *guest = guests_find(lpars, name);
+    if (guest && !guest_is_connected(guest)) {
+        guests_unlist(guest);
+    }
+    guest_release(guest);
+}
+
+/* --- io is new --- */
+
+void guests_restore_exports(struct lpars *lpars)
+{
+    size_t count = 0;
+    struct guest **list = guests_list(lpars, &count);
+    for (size_t i = 0; i < count; i++) {
+        struct guest *guest = list[i];
+        struct run_folder folder = {.fd = -1};
+        struct operation operation;
+        operation_start(&operation, 10000, lpars->cancel);
+        if (guest_is_connected(guest)) {
+            int status =
+                run_folder_open(&folder, lpars->node->run_dir, guest->lpar.uuid, &operation.error);
+            if (status == VIOS_OK) {
+                status = exports_make(lpars->node, &guest->lpar, &folder, guest->status.start,
+                                      &operation);
+            }
+            if (status == VIOS_OK) {
+                status =
+                    exports_watch_guest(lpars->node, &guest->lpar, guest->process_fd, &operation);
+            }
+            if (status < 0) {
+                log_error("lpar", "guest %s: the new io does not serve it: %s", guest->lpar.name,
+                          operation.error.message);
+            }
+        }
+        run_folder_close(&folder);
+        guest_release(guest);
+    }
+    free(list);
+}

@@ -1,0 +1,512 @@
+/*
+ * jobs.c - starting and stopping, step by step. See the headers.
+ *
+ * start: claim (the record: generation + 1, owner this node, held by this job) -> prepare (run
+ *        folder, io, paging) -> launch (the process, stopped) -> run (QMP, cont; the commit
+ *        point) -> finish (the record is free).
+ * stop:  claim -> powerdown (ask the guest) -> end (quit, then SIGKILL; the commit point)
+ *        -> finish (no owner, free).
+ * The record's `job` tells a repeated claim from somebody else's, so each step may run again.
+ */
+#include "lpar/jobs.h"
+
+#include "base/clock.h"
+#include "lpar/adopt.h"
+#include "lpar/exports.h"
+#include "lpar/guest.h"
+#include "lpar/launch.h"
+#include "lpar/lpar.h"
+#include "lpar/spec.h"
+#include "lpar/view.h"
+#include "paging/paging.h"
+
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <unistd.h>
+
+#define SAVE_TRIES 20
+#define READY_TIMEOUT_MS 30000 /* io, paging and QEMU, each */
+#define QUIT_TIMEOUT_MS 5000
+#define GONE_TIMEOUT_MS 60000
+#define QEMU_PROGRAM "/usr/bin/qemu-system-x86_64"
+
+static struct node *job_node(const struct job *job)
+{
+    return job->context;
+}
+
+static const char *job_name(const struct job *job)
+{
+    return json_string_value(json_object_get(job->data, "name"));
+}
+
+/* Steps that wait for others take no longer than this, even when the job has no deadline. */
+static void limit(struct job *job, struct operation *operation, int64_t timeout_ms)
+{
+    operation_start(operation, timeout_ms, job->operation.cancel);
+}
+
+static int keep(struct job *job, const struct operation *operation, int status)
+{
+    if (status < 0) {
+        job->operation.error = operation->error;
+    }
+    return status;
+}
+
+/* --- the record --- */
+
+static bool job_is_over(struct store *store, const char *id, struct operation *operation)
+{
+    char key[STORE_KEY_MAX];
+    struct store_value value;
+    snprintf(key, sizeof key, "/job/%s", id);
+    int status = store_get(store, key, &value, operation);
+    if (status < 0) {
+        return status == VIOS_E_NOT_FOUND;
+    }
+    json_t *json = json_loads(value.json, 0, NULL);
+    const char *state = json_string_value(json_object_get(json, "state"));
+    bool over = !state || (strcmp(state, "running") != 0 && strcmp(state, "undoing") != 0);
+    json_decref(json);
+    store_value_clear(&value);
+    return over;
+}
+
+int lpar_check_lock(struct store *store, const struct lpar *lpar, const char *id,
+                    struct operation *operation)
+{
+    char object[96], hint[128];
+    struct operation asking;
+    operation_start(&asking, 5000, operation->cancel);
+    if (!lpar->job[0] || (id && strcmp(lpar->job, id) == 0) ||
+        job_is_over(store, lpar->job, &asking)) {
+        return VIOS_OK;
+    }
+    snprintf(hint, sizeof hint, "wait for it: job wait %s", lpar->job);
+    return operation_fail(operation, VIOS_E_LOCKED, lpar_object(lpar->name, object), hint,
+                          "job %s is at work on it", lpar->job);
+}
+
+/* Changes the record by `change`, again when somebody else was first. A change returns VIOS_OK to
+ * write, 1 when nothing is to be written, or an error. */
+static int update(struct job *job, int (*change)(struct job *, struct lpar *), struct lpar *lpar)
+{
+    int status = VIOS_E_CONFLICT;
+    for (int i = 0; i < SAVE_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
+         i++) {
+        status = lpar_load(job->store, job_name(job), lpar, &job->operation);
+        if (status == VIOS_OK) {
+            status = change(job, lpar);
+        }
+        if (status == VIOS_OK) {
+            status = lpar_save(job->store, lpar, &job->operation);
+        }
+    }
+    return status > 0 ? VIOS_OK : status;
+}
+
+static void take(struct job *job, struct lpar *lpar)
+{
+    snprintf(lpar->job, sizeof lpar->job, "%s", job->id);
+}
+
+/* --- start --- */
+
+static int refuse_running(struct job *job, const struct lpar *lpar)
+{
+    char object[96], hint[128];
+    bool here = strcmp(lpar->owner, job_node(job)->name) == 0;
+    snprintf(hint, sizeof hint, here ? "see lpar show %s" : "stop it there: on %s lpar stop",
+             here ? lpar->name : lpar->owner);
+    return operation_fail(&job->operation, VIOS_E_CONFLICT, lpar_object(lpar->name, object), hint,
+                          "it runs on node \"%s\" already", lpar->owner);
+}
+
+static int claim_start(struct job *job, struct lpar *lpar)
+{
+    struct node *node = job_node(job);
+    if (strcmp(lpar->job, job->id) == 0) {
+        return 1;
+    }
+    int status = lpar_check_lock(job->store, lpar, job->id, &job->operation);
+    if (status == VIOS_OK && lpar->owner[0]) {
+        status = refuse_running(job, lpar);
+    }
+    if (status == VIOS_OK) {
+        status = spec_check_files(lpar, &job->operation.error);
+    }
+    if (status == VIOS_OK) {
+        status = spec_check_accel(lpar, &job->operation.error);
+    }
+    if (status == VIOS_OK) {
+        status = guests_reserve(node->lpars, lpar, true, &job->operation.error);
+    }
+    if (status == VIOS_OK) {
+        take(job, lpar);
+        lpar->generation++;
+        lpar->wanted = LPAR_RUNNING;
+        lpar->owner_incarnation = node->incarnation;
+        snprintf(lpar->owner, sizeof lpar->owner, "%s", node->name);
+    }
+    return status;
+}
+
+static int start_claim(struct job *job)
+{
+    struct lpar lpar;
+    int status = update(job, claim_start, &lpar);
+    if (status == VIOS_OK) {
+        json_object_set_new(job->data, "generation", json_integer(lpar.generation));
+    }
+    return status;
+}
+
+static int release_start(struct job *job, struct lpar *lpar)
+{
+    if (strcmp(lpar->job, job->id) != 0) {
+        return 1;
+    }
+    lpar->job[0] = lpar->owner[0] = 0;
+    lpar->wanted = LPAR_STOPPED;
+    return VIOS_OK;
+}
+
+static int start_claim_undo(struct job *job)
+{
+    struct lpar lpar;
+    int status = update(job, release_start, &lpar);
+    guests_unreserve(job_node(job)->lpars, job_name(job));
+    return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+}
+
+/* The record as claimed, and the guest in the table (anew after a restart of the daemon). */
+static int load_claimed(struct job *job, struct lpar *lpar)
+{
+    char object[96];
+    int status = lpar_load(job->store, job_name(job), lpar, &job->operation);
+    if (status == VIOS_OK && strcmp(lpar->job, job->id) != 0) {
+        status = operation_fail(&job->operation, VIOS_E_STALE, lpar_object(lpar->name, object),
+                                NULL, "somebody else has taken it over");
+    }
+    if (status == VIOS_OK) {
+        status = guests_reserve(job_node(job)->lpars, lpar, false, &job->operation.error);
+    }
+    return status;
+}
+
+static int make_folder(struct job *job, const struct lpar *lpar, struct run_folder *folder)
+{
+    struct node *node = job_node(job);
+    struct run_guest guest = {.generation = lpar->generation};
+    int status =
+        run_folder_make(folder, node->run_dir, lpar->uuid,
+                        config_integer(node->config, "guest_uid_base"), &job->operation.error);
+    if (status == VIOS_OK) {
+        snprintf(guest.name, sizeof guest.name, "%s", lpar->name);
+        snprintf(guest.uuid, sizeof guest.uuid, "%s", lpar->uuid);
+        status = run_folder_write_guest(folder, &guest, &job->operation.error);
+    }
+    return status;
+}
+
+static int start_prepare(struct job *job)
+{
+    struct lpar lpar;
+    struct run_folder folder = {.fd = -1};
+    struct operation waiting;
+    int status = load_claimed(job, &lpar);
+    if (status == VIOS_OK) {
+        status = make_folder(job, &lpar, &folder);
+    }
+    if (status == VIOS_OK) {
+        limit(job, &waiting, READY_TIMEOUT_MS);
+        status = keep(job, &waiting,
+                      exports_make(job_node(job), &lpar, &folder, lpar.generation, &waiting));
+    }
+    if (status == VIOS_OK) {
+        limit(job, &waiting, READY_TIMEOUT_MS);
+        status =
+            keep(job, &waiting, paging_await(job_node(job), lpar.name, lpar.generation, &waiting));
+    }
+    run_folder_close(&folder);
+    return status;
+}
+
+static int start_prepare_undo(struct job *job)
+{
+    struct lpar lpar;
+    struct operation waiting;
+    int status = lpar_load(job->store, job_name(job), &lpar, &job->operation);
+    if (status < 0) {
+        return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+    }
+    if (strcmp(lpar.job, job->id) != 0) {
+        return VIOS_OK;
+    }
+    limit(job, &waiting, READY_TIMEOUT_MS);
+    waiting.cancel = NULL; /* undoing is not cancelled */
+    status = keep(job, &waiting, exports_drop(job_node(job), &lpar, lpar.generation, &waiting));
+    int removed = run_folder_remove(job_node(job)->run_dir, lpar.uuid, &job->operation.error);
+    return status < 0 ? status : removed;
+}
+
+static int start_launch(struct job *job)
+{
+    struct lpar lpar;
+    struct node *node = job_node(job);
+    struct run_folder folder = {.fd = -1};
+    char paging[160];
+    uint64_t paging_bytes = 0;
+    int status = load_claimed(job, &lpar);
+    if (status == VIOS_OK) {
+        status = paging_device_size(node, lpar.name, &paging_bytes, &job->operation);
+    }
+    if (status == VIOS_OK) {
+        status = run_folder_open(&folder, node->run_dir, lpar.uuid, &job->operation.error);
+    }
+    if (status == VIOS_OK) {
+        paging_export_name(lpar.uuid, lpar.generation, paging, sizeof paging);
+        status = launch_qemu(&lpar, &folder, QEMU_PROGRAM, lpar.generation,
+                             paging_bytes ? paging : NULL, &job->operation);
+        if (status == VIOS_E_LOCKED) {
+            status = VIOS_OK; /* this step ran already */
+        }
+    }
+    run_folder_close(&folder);
+    return status;
+}
+
+/* Ends whatever QEMU holds the folder's lock, known to the table or not. */
+static int kill_in_folder(struct node *node, const char *uuid, struct operation *operation)
+{
+    struct run_folder folder = {.fd = -1};
+    struct run_process process;
+    int status = run_folder_open(&folder, node->run_dir, uuid, &operation->error);
+    if (status < 0) {
+        return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+    }
+    int fd = run_folder_process(&folder, &process, operation);
+    if (fd >= 0) {
+        syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
+        status = operation_wait(operation, fd, POLLIN);
+        close(fd);
+    } else {
+        status = fd == VIOS_E_NOT_FOUND ? VIOS_OK : fd;
+    }
+    run_folder_close(&folder);
+    return status;
+}
+
+static int start_launch_undo(struct job *job)
+{
+    struct lpar lpar;
+    struct node *node = job_node(job);
+    struct operation waiting;
+    int status = lpar_load(job->store, job_name(job), &lpar, &job->operation);
+    if (status < 0) {
+        return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+    }
+    if (strcmp(lpar.job, job->id) != 0) {
+        return VIOS_OK;
+    }
+    operation_start(&waiting, GONE_TIMEOUT_MS, NULL);
+    struct guest *guest = guests_find(node->lpars, lpar.name);
+    if (guest && guest_is_connected(guest)) {
+        guest_leave_record(guest);
+        guest_kill(guest);
+        status = guests_await_gone(node->lpars, lpar.name, &waiting);
+    } else {
+        status = kill_in_folder(node, lpar.uuid, &waiting);
+    }
+    guest_release(guest);
+    return keep(job, &waiting, status);
+}
+
+static int start_run(struct job *job)
+{
+    struct lpar lpar;
+    struct operation waiting;
+    int status = load_claimed(job, &lpar);
+    if (status < 0) {
+        return status;
+    }
+    struct guest *guest = guests_find(job_node(job)->lpars, lpar.name);
+    limit(job, &waiting, READY_TIMEOUT_MS);
+    status = guest ? guest_connect(guest, &waiting)
+                   : operation_fail(&waiting, VIOS_E_IO, lpar.name, NULL, "QEMU ended at once");
+    if (status == VIOS_OK) {
+        status = guest_call(guest, "cont", NULL, NULL, &waiting);
+    }
+    guest_release(guest);
+    return keep(job, &waiting, status);
+}
+
+static int free_record(struct job *job, struct lpar *lpar)
+{
+    if (strcmp(lpar->job, job->id) != 0) {
+        return 1;
+    }
+    lpar->job[0] = 0;
+    return VIOS_OK;
+}
+
+static int start_finish(struct job *job)
+{
+    struct lpar lpar;
+    struct node *node = job_node(job);
+    int status = update(job, free_record, &lpar);
+    if (status < 0) {
+        return status;
+    }
+    struct guest *guest = guests_find(node->lpars, lpar.name);
+    if (!guest || !guest_is_connected(guest)) {
+        /* It ended while no daemon was there to see. */
+        guest_release(guest);
+        guests_unreserve(node->lpars, lpar.name);
+        status = lpar_settle(node, job->store, lpar.name, &job->operation);
+        return status < 0 ? status : VIOS_OK;
+    }
+    guest_release(guest);
+    return view_show(node, job->store, lpar.name, &job->result, &job->operation);
+}
+
+static const struct job_step START_STEPS[] = {
+    {"claim", start_claim, start_claim_undo},
+    {"prepare", start_prepare, start_prepare_undo},
+    {"launch", start_launch, start_launch_undo},
+    {"run", start_run, NULL},
+    {"finish", start_finish, NULL},
+};
+
+const struct job_kind lpar_start_job = {"lpar.start", START_STEPS,
+                                        sizeof START_STEPS / sizeof *START_STEPS, 3};
+
+/* --- stop --- */
+
+static int claim_stop(struct job *job, struct lpar *lpar)
+{
+    char object[96], hint[200];
+    const struct node *node = job_node(job);
+    if (strcmp(lpar->job, job->id) == 0) {
+        return 1;
+    }
+    int status = lpar_check_lock(job->store, lpar, job->id, &job->operation);
+    if (status < 0) {
+        return status;
+    }
+    if (!lpar->owner[0]) {
+        return operation_fail(&job->operation, VIOS_E_CONFLICT, lpar_object(lpar->name, object),
+                              NULL, "it does not run");
+    }
+    if (strcmp(lpar->owner, node->name) != 0) {
+        snprintf(hint, sizeof hint, "say: on %s lpar stop %s", lpar->owner, lpar->name);
+        return operation_fail(&job->operation, VIOS_E_CONFLICT, lpar_object(lpar->name, object),
+                              hint, "it runs on node \"%s\"", lpar->owner);
+    }
+    take(job, lpar);
+    lpar->wanted = LPAR_STOPPED;
+    return VIOS_OK;
+}
+
+static int stop_claim(struct job *job)
+{
+    struct lpar lpar;
+    return update(job, claim_stop, &lpar);
+}
+
+static int release_stop(struct job *job, struct lpar *lpar)
+{
+    if (strcmp(lpar->job, job->id) != 0) {
+        return 1;
+    }
+    lpar->job[0] = 0;
+    lpar->wanted = LPAR_RUNNING;
+    return VIOS_OK;
+}
+
+static int stop_claim_undo(struct job *job)
+{
+    struct lpar lpar;
+    int status = update(job, release_stop, &lpar);
+    return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+}
+
+static int stop_powerdown(struct job *job)
+{
+    struct guest *guest = guests_find(job_node(job)->lpars, job_name(job));
+    struct guest_status now = {.state = ""};
+    struct operation asking, waiting;
+    int status = VIOS_OK;
+    if (guest) {
+        guest_status(guest, &now);
+    }
+    if (guest && !json_is_true(json_object_get(job->data, "force")) &&
+        strcmp(now.state, "running") == 0) {
+        limit(job, &asking, QUIT_TIMEOUT_MS);
+        status = guest_call(guest, "system_powerdown", NULL, NULL, &asking);
+        limit(job, &waiting, json_integer_value(json_object_get(job->data, "timeout_ms")));
+        if (status == VIOS_OK) {
+            status = guest_await_end(guest, &waiting);
+        }
+        /* A guest that does not listen is ended by the next step; a caller who cancels is heard. */
+        status = status == VIOS_E_CANCELLED ? keep(job, &waiting, status) : VIOS_OK;
+    }
+    guest_release(guest);
+    return status;
+}
+
+static int stop_end(struct job *job)
+{
+    struct node *node = job_node(job);
+    struct operation waiting;
+    struct lpar lpar;
+    int status = VIOS_OK;
+    struct guest *guest = guests_find(node->lpars, job_name(job));
+    if (guest && guest_is_connected(guest)) {
+        guest_leave_record(guest);
+        operation_start(&waiting, QUIT_TIMEOUT_MS, NULL);
+        if (guest_call(guest, "quit", NULL, NULL, &waiting) < 0 ||
+            guest_await_end(guest, &waiting) < 0) {
+            guest_kill(guest);
+        }
+        operation_start(&waiting, GONE_TIMEOUT_MS, NULL);
+        status = keep(job, &waiting, guests_await_gone(node->lpars, job_name(job), &waiting));
+    } else if (lpar_load(job->store, job_name(job), &lpar, &job->operation) == VIOS_OK) {
+        operation_start(&waiting, GONE_TIMEOUT_MS, NULL);
+        status = keep(job, &waiting, kill_in_folder(node, lpar.uuid, &waiting));
+        (void)exports_drop(node, &lpar, lpar.generation, &waiting);
+        (void)run_folder_remove(node->run_dir, lpar.uuid, &waiting.error);
+        guests_unreserve(node->lpars, lpar.name);
+    }
+    guest_release(guest);
+    return status;
+}
+
+static int stop_finish(struct job *job)
+{
+    struct lpar lpar;
+    struct node *node = job_node(job);
+    int status = lpar_publish(job->store, job_name(job), node->name, node->incarnation, "stopped",
+                              "stopped by the administrator", 0, &job->operation);
+    if (status == VIOS_OK) {
+        status = update(job, release_start, &lpar);
+    }
+    if (status == VIOS_OK) {
+        status = view_show(node, job->store, job_name(job), &job->result, &job->operation);
+    }
+    return status;
+}
+
+static const struct job_step STOP_STEPS[] = {
+    {"claim", stop_claim, stop_claim_undo},
+    {"powerdown", stop_powerdown, NULL},
+    {"end", stop_end, NULL},
+    {"finish", stop_finish, NULL},
+};
+
+const struct job_kind lpar_stop_job = {"lpar.stop", STOP_STEPS,
+                                       sizeof STOP_STEPS / sizeof *STOP_STEPS, 2};

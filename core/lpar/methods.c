@@ -1,0 +1,353 @@
+/* methods.c - lpar.create, start, stop, list, show, console, remove; and the part itself. */
+#include "lpar/adopt.h"
+#include "lpar/guest.h"
+#include "lpar/jobs.h"
+#include "lpar/lpar.h"
+#include "lpar/paging_device.h"
+#include "lpar/spec.h"
+#include "lpar/view.h"
+#include "paging/paging.h"
+
+#include "base/log.h"
+
+#include <assert.h>
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define STOP_TIMEOUT_MS 30000 /* how long a guest may take to power down */
+#define TYPED_MAX 4096        /* bytes taken from a viewer at once */
+#define PART_STOP_MS 10000
+
+static const char *text_of(const json_t *parameters, const char *key)
+{
+    return json_string_value(json_object_get(parameters, key));
+}
+
+static int call_create(struct call *call, const json_t *parameters, json_t **result,
+                       struct operation *operation)
+{
+    struct store *store = NULL;
+    struct lpar lpar;
+    char key[STORE_KEY_MAX], object[96];
+    int status = spec_build(parameters, &lpar, &operation->error);
+    if (status == VIOS_OK) {
+        status = node_store(call->node, &store, operation);
+    }
+    if (status < 0) {
+        return status;
+    }
+    snprintf(key, sizeof key, "/lpar/%s", lpar.name);
+    char *json = lpar_format(&lpar);
+    struct store_compare absent = {STORE_ABSENT, key, 0};
+    struct store_change change = {key, json};
+    status = store_commit(store, &absent, 1, &change, 1, NULL, operation);
+    free(json);
+    if (status == VIOS_E_CONFLICT) {
+        status = operation_fail(operation, VIOS_E_EXISTS, lpar_object(lpar.name, object),
+                                "choose another name", "there is an LPAR of this name");
+    }
+    if (status == VIOS_OK) {
+        status = view_show(call->node, store, lpar.name, result, operation);
+    }
+    node_store_return(call->node, store);
+    return status;
+}
+
+/* An unknown name fails here, with near ones, and not as a job. */
+static int check_name(struct node *node, const char *name, struct lpar *lpar,
+                      struct operation *operation)
+{
+    struct store *store = NULL;
+    int status = node_store(node, &store, operation);
+    if (status == VIOS_OK) {
+        status = lpar_load(store, name, lpar, operation);
+        node_store_return(node, store);
+    }
+    return status;
+}
+
+static int call_start(struct call *call, const json_t *parameters, json_t **result,
+                      struct operation *operation)
+{
+    struct lpar lpar;
+    char object[96];
+    int status = check_name(call->node, text_of(parameters, "name"), &lpar, operation);
+    if (status < 0) {
+        return status;
+    }
+    return call_job(call, &lpar_start_job, lpar_object(lpar.name, object),
+                    json_pack("{s:s}", "name", lpar.name), parameters, result, operation);
+}
+
+static int call_stop(struct call *call, const json_t *parameters, json_t **result,
+                     struct operation *operation)
+{
+    struct lpar lpar;
+    char object[96];
+    const json_t *timeout = json_object_get(parameters, "timeout");
+    int status = check_name(call->node, text_of(parameters, "name"), &lpar, operation);
+    if (status < 0) {
+        return status;
+    }
+    json_t *data = json_pack("{s:s, s:I, s:b}", "name", lpar.name, "timeout_ms",
+                             timeout ? json_integer_value(timeout) : (json_int_t)STOP_TIMEOUT_MS,
+                             "force", json_is_true(json_object_get(parameters, "force")));
+    return call_job(call, &lpar_stop_job, lpar_object(lpar.name, object), data, parameters, result,
+                    operation);
+}
+
+static int call_list(struct call *call, const json_t *parameters, json_t **result,
+                     struct operation *operation)
+{
+    struct store *store = NULL;
+    (void)parameters;
+    int status = node_store(call->node, &store, operation);
+    if (status == VIOS_OK) {
+        status = view_list(call->node, store, result, operation);
+        node_store_return(call->node, store);
+    }
+    return status;
+}
+
+static int call_show(struct call *call, const json_t *parameters, json_t **result,
+                     struct operation *operation)
+{
+    struct store *store = NULL;
+    int status = node_store(call->node, &store, operation);
+    if (status == VIOS_OK) {
+        status = view_show(call->node, store, text_of(parameters, "name"), result, operation);
+        node_store_return(call->node, store);
+    }
+    return status;
+}
+
+/* The record, what was published, and the paging device go in one commit; the nodes that lend
+ * the memory see the commit and free it. */
+static int call_remove(struct call *call, const json_t *parameters, json_t **result,
+                       struct operation *operation)
+{
+    struct store *store = NULL;
+    struct lpar lpar;
+    char object[96], key[STORE_KEY_MAX], run[STORE_KEY_MAX], paging[STORE_KEY_MAX];
+    const char *name = text_of(parameters, "name");
+    int status = node_store(call->node, &store, operation);
+    if (status < 0) {
+        return status;
+    }
+    status = lpar_load(store, name, &lpar, operation);
+    if (status == VIOS_OK) {
+        status = lpar_check_lock(store, &lpar, NULL, operation);
+    }
+    if (status == VIOS_OK && lpar.owner[0]) {
+        char hint[128];
+        snprintf(hint, sizeof hint, "stop it first: lpar stop %s", lpar.name);
+        status = operation_fail(operation, VIOS_E_CONFLICT, lpar_object(name, object), hint,
+                                "it runs on node \"%s\"", lpar.owner);
+    }
+    if (status == VIOS_OK) {
+        snprintf(key, sizeof key, "/lpar/%s", name);
+        snprintf(run, sizeof run, "/lpar-run/%s", name);
+        snprintf(paging, sizeof paging, "/paging/%s", name);
+        struct store_compare same = {STORE_REVISION_IS, key, lpar.revision};
+        struct store_change changes[] = {{key, NULL}, {run, NULL}, {paging, NULL}};
+        status = store_commit(store, &same, 1, changes, 3, NULL, operation);
+        *result = status == VIOS_OK ? json_pack("{s:s}", "name", name) : NULL;
+    }
+    node_store_return(call->node, store);
+    return status;
+}
+
+/* --- console --- */
+
+static int show_new(struct call *call, struct console *console, uint64_t *cursor, bool *end,
+                    struct operation *operation)
+{
+    char data[16384];
+    size_t count;
+    int status = VIOS_OK;
+    while (status == VIOS_OK &&
+           (count = console_read(console, cursor, data, sizeof data, end)) > 0) {
+        status = call->operations->bytes(call, data, count, false, operation);
+    }
+    return status;
+}
+
+/* What was typed; `*typing` is false after the viewer's end. */
+static int take_typed(struct call *call, struct console *console, bool *typing,
+                      struct operation *operation)
+{
+    char data[TYPED_MAX];
+    ssize_t got = call->operations->receive(call, data, sizeof data, operation);
+    if (got > 0) {
+        return console_write(console, data, (size_t)got, operation);
+    }
+    *typing = false;
+    return got < 0 ? (int)got : VIOS_OK;
+}
+
+static int stream_console(struct call *call, struct console *console, bool follow,
+                          struct operation *operation)
+{
+    uint64_t cursor = 0;
+    bool end = false, typing = true;
+    int event = console_watch(console, &cursor, &operation->error);
+    int status = event < 0 ? event : show_new(call, console, &cursor, &end, operation);
+    while (status == VIOS_OK && follow && !end) {
+        struct pollfd watched[] = {
+            {.fd = event, .events = POLLIN},
+            {.fd = typing ? call->operations->descriptor(call) : -1, .events = POLLIN},
+            {.fd = cancel_descriptor(operation->cancel), .events = POLLIN}};
+        (void)poll(watched, 3, operation_remaining_ms(operation));
+        status = operation_check(operation);
+        if (status == VIOS_OK && watched[1].revents) {
+            status = take_typed(call, console, &typing, operation);
+        }
+        if (status == VIOS_OK && watched[0].revents) {
+            uint64_t ignored;
+            (void)!read(event, &ignored, sizeof ignored);
+            status = show_new(call, console, &cursor, &end, operation);
+        }
+    }
+    if (event >= 0) {
+        console_unwatch(console, event);
+    }
+    return status == VIOS_OK ? call->operations->bytes(call, "", 0, true, operation) : status;
+}
+
+static int call_console(struct call *call, const json_t *parameters, json_t **result,
+                        struct operation *operation)
+{
+    struct lpar lpar;
+    char object[96], hint[160];
+    const char *name = text_of(parameters, "name");
+    int status = check_name(call->node, name, &lpar, operation);
+    if (status < 0) {
+        return status;
+    }
+    struct guest *guest = guests_find(call->node->lpars, name);
+    if (!guest) {
+        bool elsewhere = lpar.owner[0] && strcmp(lpar.owner, call->node->name) != 0;
+        snprintf(hint, sizeof hint, elsewhere ? "say: on %s lpar console" : "lpar start %s",
+                 elsewhere ? lpar.owner : name);
+        return operation_fail(operation, VIOS_E_CONFLICT, lpar_object(name, object), hint,
+                              elsewhere ? "it runs on another node" : "it does not run");
+    }
+    status = stream_console(call, guest_console(guest),
+                            !json_is_true(json_object_get(parameters, "dump")), operation);
+    guest_release(guest);
+    *result = status == VIOS_OK ? json_object() : NULL;
+    return status;
+}
+
+static const struct method METHODS[] = {
+    {"lpar.create",
+     "name:text memory:size cpus:integer? kernel:text? initrd:text? append:text? disk:list? "
+     "nic:list? accel:text? cpu:text? autostart:boolean?",
+     ROLE_ADMIN, METHOD_CHANGES, call_create},
+    {"lpar.start", "name:lpar", ROLE_OPERATOR, METHOD_CHANGES | METHOD_JOB, call_start},
+    {"lpar.stop", "name:lpar timeout:duration? force:boolean?", ROLE_OPERATOR,
+     METHOD_CHANGES | METHOD_JOB, call_stop},
+    {"lpar.list", "", ROLE_VIEWER, 0, call_list},
+    {"lpar.show", "name:lpar", ROLE_VIEWER, 0, call_show},
+    {"lpar.console", "name:lpar dump:boolean?", ROLE_OPERATOR, METHOD_STREAM, call_console},
+    {"lpar.remove", "name:lpar", ROLE_ADMIN, METHOD_CHANGES, call_remove},
+};
+
+static const struct method_group LPAR_METHODS = {METHODS, sizeof METHODS / sizeof *METHODS};
+static const struct job_kind *const JOB_KINDS[] = {&lpar_start_job, &lpar_stop_job, NULL};
+
+/* --- the part --- */
+
+static void start_again(struct node *node, json_t *names, struct operation *operation)
+{
+    size_t i;
+    json_t *name;
+    json_array_foreach(names, i, name)
+    {
+        char id[JOB_ID_SIZE], object[96];
+        const char *text = json_string_value(name);
+        if (!node->jobs || job_submit(node->jobs, &lpar_start_job, lpar_object(text, object),
+                                      json_pack("{s:s}", "name", text), NULL, id, operation) < 0) {
+            log_warning("lpar", "guest %s is not started again: %s", text,
+                        operation->error.message);
+        }
+    }
+}
+
+static const struct paging_guest_operations GUEST_OPERATIONS = {lpar_attach_paging,
+                                                                lpar_detach_paging};
+
+static int part_start(struct node *node, struct vios_error *error)
+{
+    struct operation operation;
+    struct store *store = NULL;
+    json_t *names = NULL;
+    int status = guests_open(&node->lpars, node, error);
+    if (status < 0) {
+        return status;
+    }
+    paging_set_guest_operations(node, &GUEST_OPERATIONS);
+    operation_start(&operation, 60000, NULL);
+    if (lpar_adopt_guests(node, &operation) < 0) {
+        log_error("lpar", "%s: %s", operation.error.object, operation.error.message);
+    }
+    if (node_store(node, &store, &operation) == VIOS_OK) {
+        if (lpar_settle_all(node, store, &names, &operation) < 0) {
+            log_error("lpar", "the records could not be settled: %s", operation.error.message);
+        }
+        node_store_return(node, store);
+    }
+    start_again(node, names, &operation);
+    json_decref(names);
+    return VIOS_OK;
+}
+
+static void part_restored(struct node *node)
+{
+    if (node->lpars) {
+        guests_restore_exports(node->lpars);
+    }
+}
+
+static void stop_all(struct lpars *lpars)
+{
+    size_t count = 0;
+    struct guest **list = guests_list(lpars, &count);
+    struct operation operation;
+    operation_start(&operation, PART_STOP_MS, NULL);
+    for (size_t i = 0; i < count; i++) {
+        struct operation calling;
+        operation_start(&calling, 1000, NULL);
+        if (guest_call(list[i], "quit", NULL, NULL, &calling) < 0) {
+            guest_kill(list[i]);
+        }
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (guests_await_gone(lpars, guest_lpar(list[i])->name, &operation) < 0) {
+            guest_kill(list[i]);
+        }
+        guest_release(list[i]);
+    }
+    free(list);
+}
+
+static void part_stop(struct node *node, bool stop_guests)
+{
+    if (node->lpars && stop_guests) {
+        stop_all(node->lpars);
+    }
+    guests_close(node->lpars);
+    node->lpars = NULL;
+}
+
+const struct part lpar_part = {
+    .name = "lpar",
+    .start = part_start,
+    .restored = part_restored,
+    .stop = part_stop,
+    .methods = &LPAR_METHODS,
+    .job_kinds = JOB_KINDS,
+};

@@ -1,0 +1,336 @@
+/*
+ * supervisor.c - the thread of one running guest: events, console, state, and its end.
+ *
+ * State is never derived from events: an event, a lost event and a new connection all only
+ * cause query-status to be asked. So nothing that was missed can leave a wrong state behind.
+ */
+#include "lpar/exports.h"
+#include "lpar/guest_private.h"
+
+#include "base/log.h"
+
+#include <poll.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+
+#define CONTINUE_INTERVAL_MS 250 /* between two `cont` after an I/O error */
+#define RETRY_INTERVAL_MS 1000   /* reconnecting, publishing */
+#define CALL_TIMEOUT_MS 5000
+#define LAST_READS 64
+
+static const struct {
+    const char *qemu, *ours;
+} STATES[] = {{"prelaunch", "starting"},
+              {"guest-panicked", "panicked"},
+              {"shutdown", "stopping"},
+              {"finish-migrate", "paused"},
+              {"postmigrate", "paused"}};
+
+static const char *our_state(const char *qemu)
+{
+    for (size_t i = 0; i < sizeof STATES / sizeof *STATES; i++) {
+        if (strcmp(STATES[i].qemu, qemu) == 0) {
+            return STATES[i].ours;
+        }
+    }
+    return qemu;
+}
+
+static void note(struct guest *guest, const char *text)
+{
+    recorder_note(guest->lpars->node->recorder, "lpar", "%s: %s", guest->lpar.name, text);
+    log_notice("lpar", "guest %s: %s", guest->lpar.name, text);
+}
+
+/* --- events --- */
+
+static void note_event(struct guest *guest, const json_t *event)
+{
+    const char *name = json_string_value(json_object_get(event, "event"));
+    const json_t *data = json_object_get(event, "data");
+    char text[160];
+    if (strcmp(name, "SHUTDOWN") == 0) {
+        const char *reason = json_string_value(json_object_get(data, "reason"));
+        pthread_mutex_lock(&guest->lock);
+        guest->shut_down = true;
+        pthread_mutex_unlock(&guest->lock);
+        snprintf(text, sizeof text, "shuts down (%s)", reason ? reason : "no reason given");
+        note(guest, text);
+    } else if (strcmp(name, "GUEST_PANICKED") == 0) {
+        note(guest, "panicked");
+    } else if (strcmp(name, "BLOCK_IO_ERROR") == 0) {
+        const char *device = json_string_value(json_object_get(data, "node-name"));
+        snprintf(text, sizeof text, "I/O error on %.40s", device ? device : "a disk");
+        recorder_note(guest->lpars->node->recorder, "lpar", "%s: %s", guest->lpar.name, text);
+    } else if (strcmp(name, "WATCHDOG") == 0 || strcmp(name, "RESET") == 0) {
+        snprintf(text, sizeof text, "%s", name[0] == 'W' ? "its watchdog fired" : "reset itself");
+        note(guest, text);
+    }
+}
+
+/* Takes the queued events; the state is asked when there was any. Under qmp_lock. */
+static bool take_events(struct guest *guest)
+{
+    bool any = qmp_events_lost(guest->qmp);
+    json_t *event;
+    while ((event = qmp_next_event(guest->qmp)) != NULL) {
+        note_event(guest, event);
+        json_decref(event);
+        any = true;
+    }
+    return any;
+}
+
+static void set_state(struct guest *guest, const char *qemu)
+{
+    struct guest_status before;
+    const char *state = our_state(qemu), *why = "";
+    guest_status(guest, &before);
+    if (strcmp(state, "io-error") == 0) {
+        why = "a disk fails; it goes on when storage answers";
+    } else if (strcmp(state, "panicked") == 0) {
+        why = "the guest's kernel panicked";
+    }
+    guest_set_state(guest, state, why);
+    if (strcmp(before.state, state) != 0) {
+        note(guest, state);
+    }
+}
+
+static void lose_qmp(struct guest *guest, const struct vios_error *error)
+{
+    log_warning("lpar", "guest %s: %s", guest->lpar.name, error->message);
+    qmp_close(guest->qmp);
+    guest->qmp = NULL;
+}
+
+/* Asks for the state, and goes on after an I/O error. Under qmp_lock. */
+static void ask_state(struct guest *guest)
+{
+    struct operation operation;
+    json_t *result = NULL;
+    operation_start(&operation, CALL_TIMEOUT_MS, guest->lpars->cancel);
+    if (qmp_call(guest->qmp, "query-status", NULL, -1, &result, &operation) == VIOS_OK) {
+        const char *status = json_string_value(json_object_get(result, "status"));
+        set_state(guest, status ? status : "unknown");
+        if (status && strcmp(status, "io-error") == 0) {
+            (void)qmp_call(guest->qmp, "cont", NULL, -1, NULL, &operation);
+        }
+    }
+    if (qmp_is_broken(guest->qmp)) {
+        lose_qmp(guest, &operation.error);
+    }
+    json_decref(result);
+}
+
+static bool take_refresh(struct guest *guest)
+{
+    pthread_mutex_lock(&guest->lock);
+    bool refresh = guest->refresh || strcmp(guest->status.state, "io-error") == 0;
+    guest->refresh = false;
+    pthread_mutex_unlock(&guest->lock);
+    return refresh;
+}
+
+/* False: another thread is in the middle of a call and will wake us. */
+static bool serve_qmp(struct guest *guest, bool readable)
+{
+    if (pthread_mutex_trylock(&guest->qmp_lock) != 0) {
+        return false;
+    }
+    struct vios_error error;
+    bool ask = take_refresh(guest);
+    if (guest->qmp && readable && qmp_receive(guest->qmp, &error) < 0) {
+        (void)take_events(guest);
+        lose_qmp(guest, &error);
+    }
+    if (guest->qmp && (take_events(guest) || ask)) {
+        ask_state(guest);
+    }
+    if (guest->qmp && take_events(guest)) { /* that came with the answer */
+        pthread_mutex_lock(&guest->lock);
+        guest->refresh = true;
+        pthread_mutex_unlock(&guest->lock);
+    }
+    pthread_mutex_unlock(&guest->qmp_lock);
+    return true;
+}
+
+static void reconnect(struct guest *guest)
+{
+    struct operation operation;
+    operation_start(&operation, CALL_TIMEOUT_MS, guest->lpars->cancel);
+    if (!guest->qmp && guest_open_qmp(guest, &operation) == VIOS_OK) {
+        pthread_mutex_lock(&guest->lock);
+        guest->refresh = true;
+        pthread_mutex_unlock(&guest->lock);
+    }
+    if (console_descriptor(guest->console) < 0) {
+        guest_open_console(guest);
+    }
+}
+
+static void publish(struct guest *guest)
+{
+    struct node *node = guest->lpars->node;
+    struct guest_status status;
+    struct operation operation;
+    struct store *store = NULL;
+    pthread_mutex_lock(&guest->lock);
+    bool needed = guest->unpublished;
+    guest->unpublished = false;
+    status = guest->status;
+    pthread_mutex_unlock(&guest->lock);
+    operation_start(&operation, CALL_TIMEOUT_MS, guest->lpars->cancel);
+    if (needed && node_store(node, &store, &operation) == VIOS_OK) {
+        needed = lpar_publish(store, guest->lpar.name, node->name, node->incarnation, status.state,
+                              status.why, status.qemu_pid, &operation) < 0;
+        node_store_return(node, store);
+    }
+    if (needed) {
+        pthread_mutex_lock(&guest->lock);
+        guest->unpublished = true;
+        pthread_mutex_unlock(&guest->lock);
+    }
+}
+
+/* --- the end --- */
+
+/* The record says "not running" once no job holds it. True: nothing is left to do. */
+static bool record_end(struct guest *guest, struct store *store, const char *why,
+                       struct operation *operation)
+{
+    struct node *node = guest->lpars->node;
+    struct lpar lpar;
+    pthread_mutex_lock(&guest->lock);
+    bool leave = guest->leave_record;
+    pthread_mutex_unlock(&guest->lock);
+    if (leave) {
+        return true;
+    }
+    int status = lpar_load(store, guest->lpar.name, &lpar, operation);
+    if (status == VIOS_E_NOT_FOUND || (status == VIOS_OK && strcmp(lpar.owner, node->name) != 0)) {
+        return true;
+    }
+    if (status < 0 || lpar.job[0]) {
+        return false;
+    }
+    lpar.owner[0] = 0;
+    lpar.wanted = LPAR_STOPPED;
+    return lpar_save(store, &lpar, operation) == VIOS_OK &&
+           lpar_publish(store, lpar.name, node->name, node->incarnation, "stopped", why, 0,
+                        operation) == VIOS_OK;
+}
+
+static void finish(struct guest *guest)
+{
+    struct lpars *lpars = guest->lpars;
+    struct operation operation;
+    pthread_mutex_lock(&guest->lock);
+    bool willing = guest->shut_down;
+    pthread_mutex_unlock(&guest->lock);
+    const char *why = willing ? "the guest shut down" : "QEMU ended unexpectedly";
+    note(guest, why);
+    guest_set_state(guest, "stopping", why);
+    for (int i = 0; i < LAST_READS && console_descriptor(guest->console) >= 0; i++) {
+        (void)console_receive(guest->console); /* its last words, until the connection ends */
+    }
+    console_end(guest->console);
+    operation_start(&operation, CALL_TIMEOUT_MS, lpars->cancel);
+    if (exports_drop(lpars->node, &guest->lpar, guest->status.start, &operation) < 0) {
+        log_warning("lpar", "guest %s: %s", guest->lpar.name, operation.error.message);
+    }
+    if (run_folder_remove(lpars->node->run_dir, guest->lpar.uuid, &operation.error) < 0) {
+        log_warning("lpar", "guest %s: %s", guest->lpar.name, operation.error.message);
+    }
+    bool done = false;
+    while (!done && !cancel_triggered(lpars->cancel)) {
+        struct store *store = NULL;
+        operation_start(&operation, CALL_TIMEOUT_MS, lpars->cancel);
+        if (node_store(lpars->node, &store, &operation) == VIOS_OK) {
+            done = record_end(guest, store, why, &operation);
+            node_store_return(lpars->node, store);
+        }
+        if (!done) {
+            operation_start(&operation, OPERATION_NO_DEADLINE, lpars->cancel);
+            (void)operation_sleep(&operation, 100);
+        }
+    }
+    if (done) {
+        guests_unlist(guest);
+    }
+}
+
+/* --- the loop --- */
+
+enum { WAKE, PROCESS, QMP, CONSOLE, WATCHED };
+
+static int wait_time(struct guest *guest)
+{
+    pthread_mutex_lock(&guest->lock);
+    bool failing = strcmp(guest->status.state, "io-error") == 0;
+    bool owing = guest->unpublished;
+    pthread_mutex_unlock(&guest->lock);
+    bool lost =
+        !guest->qmp || (guest->lpar.serial_console && console_descriptor(guest->console) < 0);
+    return failing ? CONTINUE_INTERVAL_MS : owing || lost ? RETRY_INTERVAL_MS : -1;
+}
+
+static void *supervise(void *context)
+{
+    struct guest *guest = context;
+    struct lpars *lpars = guest->lpars;
+    bool busy = false, ended = false;
+    while (!cancel_triggered(lpars->cancel) && !ended) {
+        struct pollfd watched[WATCHED] = {
+            [WAKE] = {.fd = guest->wake, .events = POLLIN},
+            [PROCESS] = {.fd = guest->process_fd, .events = POLLIN},
+            [QMP] = {.fd = guest->qmp && !busy ? qmp_descriptor(guest->qmp) : -1, .events = POLLIN},
+            [CONSOLE] = {.fd = console_descriptor(guest->console), .events = POLLIN}};
+        int ready = poll(watched, WATCHED, wait_time(guest));
+        eventfd_t ignored;
+        eventfd_read(guest->wake, &ignored);
+        if (watched[CONSOLE].revents) {
+            (void)console_receive(guest->console);
+        }
+        busy = !serve_qmp(guest, watched[QMP].revents != 0);
+        ended = watched[PROCESS].revents != 0;
+        if (ready == 0 && !ended) {
+            reconnect(guest);
+        }
+        if (!ended) {
+            publish(guest);
+        }
+    }
+    if (ended) {
+        finish(guest);
+    }
+    guest_release(guest);
+    pthread_mutex_lock(&lpars->lock);
+    lpars->threads--;
+    pthread_cond_broadcast(&lpars->changed);
+    pthread_mutex_unlock(&lpars->lock);
+    return NULL;
+}
+
+int supervisor_start(struct guest *guest, struct vios_error *error)
+{
+    pthread_t thread;
+    pthread_attr_t attributes;
+    struct lpars *lpars = guest->lpars;
+    pthread_attr_init(&attributes);
+    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
+    pthread_mutex_lock(&lpars->lock);
+    int status = pthread_create(&thread, &attributes, supervise, guest);
+    if (status == 0) {
+        lpars->threads++;
+        guest->references++;
+    }
+    pthread_mutex_unlock(&lpars->lock);
+    pthread_attr_destroy(&attributes);
+    return status == 0 ? VIOS_OK
+                       : error_set(error, VIOS_E_SYSTEM, "lpar", NULL, "cannot start a thread: %s",
+                                   strerror(status));
+}

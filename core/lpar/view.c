@@ -1,0 +1,156 @@
+/* view.c - LPARs as people and scripts see them. See the header. */
+#include "lpar/view.h"
+
+#include "lpar/guest.h"
+#include "node/members.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct seen {
+    char state[24];
+    char why[200];
+    int64_t qemu_pid;
+};
+
+static bool node_is_up(struct node *node, const char *name)
+{
+    struct member *members = NULL;
+    size_t count = 0;
+    bool up = false;
+    if (node_members(node, &members, &count) == VIOS_OK) {
+        for (size_t i = 0; i < count; i++) {
+            up = up || (strcmp(members[i].name, name) == 0 && members[i].state != MEMBER_DOWN &&
+                        members[i].state != MEMBER_SUSPECT);
+        }
+    }
+    free(members);
+    return up;
+}
+
+/* What its last owner wrote. */
+static void see_published(struct store *store, const struct lpar *lpar, struct seen *seen,
+                          struct operation *operation)
+{
+    char key[STORE_KEY_MAX];
+    struct store_value value;
+    snprintf(key, sizeof key, "/lpar-run/%s", lpar->name);
+    if (store_get(store, key, &value, operation) < 0) {
+        return;
+    }
+    json_t *json = json_loads(value.json, 0, NULL);
+    const char *why = json_string_value(json_object_get(json, "why"));
+    const char *state = json_string_value(json_object_get(json, "state"));
+    snprintf(seen->why, sizeof seen->why, "%s", why ? why : "");
+    if (lpar->owner[0] && state) {
+        snprintf(seen->state, sizeof seen->state, "%s",
+                 strcmp(state, "stopped") == 0 ? "starting" : state);
+        seen->qemu_pid = json_integer_value(json_object_get(json, "qemu_pid"));
+    }
+    json_decref(json);
+    store_value_clear(&value);
+}
+
+static void see(struct node *node, struct store *store, const struct lpar *lpar, struct seen *seen,
+                struct operation *operation)
+{
+    struct guest *guest = guests_find(node->lpars, lpar->name);
+    struct guest_status status;
+    memset(seen, 0, sizeof *seen);
+    snprintf(seen->state, sizeof seen->state, "%s", lpar->owner[0] ? "starting" : "stopped");
+    if (guest && strcmp(lpar->owner, node->name) == 0) {
+        guest_status(guest, &status);
+        snprintf(seen->state, sizeof seen->state, "%s", status.state);
+        snprintf(seen->why, sizeof seen->why, "%s", status.why);
+        seen->qemu_pid = status.qemu_pid;
+    } else if (lpar->owner[0] && strcmp(lpar->owner, node->name) != 0 &&
+               !node_is_up(node, lpar->owner)) {
+        snprintf(seen->state, sizeof seen->state, "unknown");
+        snprintf(seen->why, sizeof seen->why, "node \"%s\" is not up", lpar->owner);
+    } else {
+        see_published(store, lpar, seen, operation);
+    }
+    if (strcmp(seen->state, "running") == 0 && lpar->wanted == LPAR_STOPPED && lpar->job[0]) {
+        snprintf(seen->state, sizeof seen->state, "stopping");
+    }
+    guest_release(guest);
+}
+
+/* The spec's lists without what only QEMU wants. */
+static json_t *shown_list(const json_t *spec, const char *key)
+{
+    json_t *list = json_deep_copy(json_object_get(spec, key)), *item;
+    size_t i;
+    json_array_foreach(list, i, item)
+    {
+        json_object_del(item, "slot");
+    }
+    return list;
+}
+
+static json_t *show(struct node *node, struct store *store, const struct lpar *lpar,
+                    struct operation *operation)
+{
+    struct seen seen;
+    see(node, store, lpar, &seen, operation);
+    json_t *spec = lpar_spec_json(lpar);
+    json_t *shown = json_pack(
+        "{s:s, s:s, s:o, s:I, s:I, s:i, s:o, s:o, s:I, s:s, s:s, s:o, s:s}", "name", lpar->name,
+        "state", seen.state, "node", lpar->owner[0] ? json_string(lpar->owner) : json_null(),
+        "qemu_pid", (json_int_t)seen.qemu_pid, "memory_mib", (json_int_t)(lpar->memory_bytes >> 20),
+        "cpus", lpar->cpus, "disks", shown_list(spec, "disks"), "nics", shown_list(spec, "nics"),
+        "generation", (json_int_t)lpar->generation, "uuid", lpar->uuid, "why", seen.why, "job",
+        lpar->job[0] ? json_string(lpar->job) : json_null(), "accel", lpar->accel);
+    assert(shown);
+    if (seen.qemu_pid == 0) {
+        json_object_set_new(shown, "qemu_pid", json_null());
+    }
+    json_decref(spec);
+    return shown;
+}
+
+int view_show(struct node *node, struct store *store, const char *name, json_t **shown,
+              struct operation *operation)
+{
+    struct lpar lpar;
+    int status = lpar_load(store, name, &lpar, operation);
+    if (status < 0) {
+        return status;
+    }
+    char hash[65];
+    lpar_adapter_hash(&lpar, hash);
+    *shown = show(node, store, &lpar, operation);
+    json_t *spec = lpar_spec_json(&lpar);
+    json_object_set(*shown, "boot", json_object_get(spec, "boot"));
+    json_object_set(*shown, "machine", json_object_get(spec, "machine"));
+    json_object_set(*shown, "cpu", json_object_get(spec, "cpu"));
+    json_object_set(*shown, "autostart", json_object_get(spec, "autostart"));
+    json_object_set_new(*shown, "adapter_hash", json_string(hash));
+    json_decref(spec);
+    return VIOS_OK;
+}
+
+int view_list(struct node *node, struct store *store, json_t **out, struct operation *operation)
+{
+    struct store_list list;
+    int status = store_list(store, "/lpar/", &list, NULL, operation);
+    if (status < 0) {
+        return status;
+    }
+    *out = json_array();
+    for (size_t i = 0; status == VIOS_OK && i < list.count; i++) {
+        struct lpar lpar;
+        status = lpar_parse(list.values[i].json, &lpar, &operation->error);
+        if (status == VIOS_OK) {
+            json_array_append_new(*out, show(node, store, &lpar, operation));
+        }
+    }
+    store_list_clear(&list);
+    if (status < 0) {
+        json_decref(*out);
+        *out = NULL;
+    }
+    return status;
+}

@@ -1,0 +1,20 @@
+/*
+ * view.h - what `lpar list` and `lpar show` say. The state of a guest of this node comes from
+ * its supervisor, of another node's from what that published; "unknown" while that node is
+ * not up.
+ */
+#ifndef LPAR_VIEW_H
+#define LPAR_VIEW_H
+
+#include "node/node.h"
+
+#include <jansson.h>
+
+/* One object; VIOS_E_NOT_FOUND with the nearest names. */
+int view_show(struct node *node, struct store *store, const char *name, json_t **shown,
+              struct operation *operation);
+
+/* All LPARs of the cluster, by name. */
+int view_list(struct node *node, struct store *store, json_t **list, struct operation *operation);
+
+#endif

@@ -1,0 +1,107 @@
+-- lpar.lua - the commands of noun "lpar": guests and their life.
+
+local function one_line(verb)
+  return function(result)
+    local where = result.node and (" on node " .. tostring(result.node)) or ""
+    if result.job and not result.state then
+      return "job " .. result.job
+    end
+    return ("%s %s%s: %s"):format(result.name, verb, where, result.state)
+  end
+end
+
+local NAME <const> = { name = "name", words = "the guest's name", complete = "lpar" }
+
+return {
+  noun = "lpar",
+  summary = "guests and their life",
+  rows = {
+    {
+      verb = "create",
+      summary = "define a guest that boots a kernel or a raw disk",
+      method = "lpar.create",
+      arguments = { { name = "name", words = "the new guest's name" } },
+      options = {
+        { name = "memory", value = "SIZE", type = "size", required = true,
+          words = "its memory, in whole MiB" },
+        { name = "cpus", value = "COUNT", type = "integer", words = "its CPUs (1)" },
+        { name = "kernel", value = "FILE", complete = "file",
+          words = "boot this kernel instead of the first disk" },
+        { name = "initrd", value = "FILE", complete = "file", words = "with this initial RAM disk" },
+        { name = "append", value = "TEXT", words = "and this kernel command line" },
+        { name = "disk", value = "FILE", many = true, complete = "file",
+          words = "a raw image or block device; may be repeated" },
+        { name = "nic", value = "KIND", many = true, complete = { "user", "none", "bridge:" },
+          words = "a network card: user, bridge:BR or none; may be repeated" },
+        { name = "accel", value = "KIND", complete = { "tcg", "kvm" },
+          words = "tcg (emulation, the default) or kvm" },
+        { name = "cpu", value = "MODEL", words = "the CPU model (qemu64)" },
+        { name = "autostart", words = "start it again after its node went down" },
+      },
+      text = function(result) return "lpar " .. result.name .. " created" end,
+      examples = {
+        "lpar create web1 --memory 256M --disk /srv/web1.raw --nic user",
+        'lpar create t1 --memory 128M --kernel /boot/vmlinuz --append "console=ttyS0"',
+      },
+    },
+    {
+      verb = "start",
+      summary = "start a guest on this node",
+      method = "lpar.start",
+      job = true,
+      arguments = { NAME },
+      text = one_line("started"),
+      examples = { "lpar start web1" },
+    },
+    {
+      verb = "stop",
+      summary = "ask a guest to power down, and end it when it does not",
+      method = "lpar.stop",
+      job = true,
+      arguments = { NAME },
+      options = {
+        { name = "timeout", value = "TIME", type = "duration",
+          words = "how long it may take to power down (30s)" },
+        { name = "force", words = "end it at once" },
+      },
+      text = one_line("stopped"),
+      examples = { "lpar stop web1", "lpar stop web1 --timeout 2m", "lpar stop web1 --force" },
+    },
+    {
+      verb = "list",
+      summary = "list the guests of the cluster",
+      method = "lpar.list",
+      columns = { "name", "state", "node", "qemu_pid", "memory_mib", "cpus", "generation", "why" },
+      examples = { "lpar list", "lpar list --json" },
+    },
+    {
+      verb = "show",
+      summary = "show one guest",
+      method = "lpar.show",
+      arguments = { NAME },
+      columns = {
+        "name", "state", "why", "node", "qemu_pid", "memory_mib", "cpus", "generation", "uuid",
+        "machine", "accel", "cpu", "boot", "disks", "nics", "autostart", "adapter_hash",
+      },
+      examples = { "lpar show web1" },
+    },
+    {
+      verb = "console",
+      summary = "a guest's serial console; Ctrl-] leaves it",
+      method = "lpar.console",
+      console = true,
+      arguments = { NAME },
+      options = { { name = "dump", words = "print the last 64 KiB and end" } },
+      examples = { "lpar console web1", "lpar console web1 --dump" },
+    },
+    {
+      verb = "remove",
+      summary = "forget a guest that does not run, and its paging device",
+      method = "lpar.remove",
+      arguments = { NAME },
+      confirm = "forgets {name}; its disks stay as files",
+      text = function(result) return "lpar " .. result.name .. " removed" end,
+      examples = { "lpar remove web1", "lpar remove web1 --yes" },
+    },
+  },
+}
