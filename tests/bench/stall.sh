@@ -28,7 +28,7 @@ pid_of() { # daemon_pid|io_pid
 
 # Runs the client, kills one process in the middle, and prints the longest wait in ms.
 stall() { # daemon_pid|io_pid
-    "$WORK/stall_client" "$DIR/n1/run/nbd.sock" "$EXPORT" "$SECONDS_EACH" >"$WORK/stall.json" &
+    "$BUILD/tests/tools/stall_client" "$DIR/n1/run/nbd.sock" "$EXPORT" "$SECONDS_EACH" >"$WORK/stall.json" &
     local client=$!
     sleep "$((SECONDS_EACH / 4))"
     kill -9 "$(pid_of "$1")"
@@ -39,7 +39,6 @@ stall() { # daemon_pid|io_pid
     jq .longest_ms "$WORK/stall.json"
 }
 
-"${CC:-cc}" -std=c17 -D_GNU_SOURCE -O2 -o "$WORK/stall_client" tests/bench/stall_client.c
 "$BUILD/bin/vios" lab up 3 --dir "$DIR" >/dev/null
 truncate -s 1M "$WORK/disk"
 vios lpar create g --memory 64M --disk "$WORK/disk" >/dev/null
@@ -49,7 +48,7 @@ EXPORT=$(sed 's|^nbd+unix:///||; s|?.*||; s|%2F|/|g' <<<"$URI")
 dd if=/dev/urandom of="$WORK/pattern" bs=1M count=$SIZE_MIB status=none
 nbdcopy "$WORK/pattern" "$URI"
 
-undisturbed=$("$WORK/stall_client" "$DIR/n1/run/nbd.sock" "$EXPORT" 2 | jq .longest_ms)
+undisturbed=$("$BUILD/tests/tools/stall_client" "$DIR/n1/run/nbd.sock" "$EXPORT" 2 | jq .longest_ms)
 report stall_undisturbed_ms "$undisturbed" aim 200 lower
 report stall_daemon_killed_ms "$(stall daemon_pid)" aim 200 lower
 "$BUILD/bin/vios" lab up --dir "$DIR" >/dev/null
