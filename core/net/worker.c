@@ -234,15 +234,22 @@ static void stop_now(struct task *task)
     current->stopping = true;
 }
 
+void worker_turn(struct worker *worker, int timeout_ms)
+{
+    int due_ms = next_timeout_ms(worker);
+    bool sooner = due_ms >= 0 && (timeout_ms < 0 || due_ms < timeout_ms);
+    run_events(worker, sooner ? due_ms : timeout_ms);
+    run_timers(worker);
+    run_inbox(worker);
+    run_deferred(worker);
+}
+
 static void *loop(void *argument)
 {
     struct worker *worker = argument;
     current = worker;
     while (!worker->stopping) {
-        run_events(worker, next_timeout_ms(worker));
-        run_timers(worker);
-        run_inbox(worker);
-        run_deferred(worker);
+        worker_turn(worker, -1);
     }
     run_inbox(worker);
     run_deferred(worker);
@@ -258,6 +265,27 @@ static void release(struct worker *worker)
         close(worker->epoll);
     }
     free(worker);
+}
+
+static struct worker *new_worker(struct vios_error *error)
+{
+    struct worker *worker = calloc(1, sizeof *worker);
+    if (!worker) {
+        error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "no memory for a worker");
+        return NULL;
+    }
+    worker->deferred_end = &worker->deferred;
+    worker->stop.run = stop_now;
+    worker->wake.ready = woken;
+    worker->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    worker->epoll = epoll_create1(EPOLL_CLOEXEC);
+    if (worker->wake.fd < 0 || worker->epoll < 0 ||
+        control(worker, EPOLL_CTL_ADD, &worker->wake, EPOLLIN) != 0) {
+        error_set_errno(error, NULL, "cannot start a worker");
+        release(worker);
+        return NULL;
+    }
+    return worker;
 }
 
 /* Signals are for the thread that runs main: workers block them all. */
@@ -276,20 +304,33 @@ static int start_thread(struct worker *worker, const char *name)
     return 0;
 }
 
+int worker_adopt(struct worker **out, struct vios_error *error)
+{
+    struct worker *worker = new_worker(error);
+    if (!worker) {
+        return error ? error->code : VIOS_E_SYSTEM;
+    }
+    current = worker;
+    *out = worker;
+    return VIOS_OK;
+}
+
+void worker_abandon(struct worker *worker)
+{
+    if (worker) {
+        assert(worker_is_current(worker));
+        current = NULL;
+        release(worker);
+    }
+}
+
 int worker_start(struct worker **out, const char *name, struct vios_error *error)
 {
-    struct worker *worker = calloc(1, sizeof *worker);
+    struct worker *worker = new_worker(error);
     if (!worker) {
-        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "no memory for a worker");
+        return error ? error->code : VIOS_E_SYSTEM;
     }
-    worker->deferred_end = &worker->deferred;
-    worker->stop.run = stop_now;
-    worker->wake.ready = woken;
-    worker->wake.fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    worker->epoll = epoll_create1(EPOLL_CLOEXEC);
-    if (worker->wake.fd < 0 || worker->epoll < 0 ||
-        control(worker, EPOLL_CTL_ADD, &worker->wake, EPOLLIN) != 0 ||
-        start_thread(worker, name) != 0) {
+    if (start_thread(worker, name) != 0) {
         int status = error_set_errno(error, NULL, "cannot start worker \"%s\"", name);
         release(worker);
         return status;

@@ -57,4 +57,10 @@ void worker_disarm(struct worker *worker, struct timer *timer);
 /* Runs `task` once before the worker next sleeps: for flushing what a batch gathered. */
 void worker_defer(struct worker *worker, struct task *task);
 
+/* For tests and fuzz targets: the calling thread is the worker, which runs only in worker_turn:
+ * one turn of the loop, waiting at most `timeout_ms` (-1: for ever) for something to do. */
+int worker_adopt(struct worker **worker, struct vios_error *error);
+void worker_turn(struct worker *worker, int timeout_ms);
+void worker_abandon(struct worker *worker);
+
 #endif
