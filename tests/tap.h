@@ -32,6 +32,7 @@ tap_check(bool good, const char *file, int line, const char *format, ...)
         printf("# %s:%d: ", file, line);
         vprintf(format, arguments);
         printf("\n");
+        fflush(stdout); /* a crash may follow */
         va_end(arguments);
     }
     return good;
