@@ -7,10 +7,22 @@
  * the steps in reverse; from the commit point on the job only goes forward, and is tried
  * again when its node comes back. Steps are plain blocking C on the job's own thread.
  *
- * In a build with VIOS_TEST_HOOKS the environment variable VIOS_CRASH_AT=kind:step:before|after
- * kills the process (SIGKILL) at that place; "before" is after the record naming the step was
- * written and before run(), "after" is after run() returned VIOS_OK.
+ * The step at the commit point is the one that must know: run again after a crash it has to
+ * find out whether it already succeeded, and when it returns VIOS_E_UNKNOWN it is run again
+ * until it knows. A step that fails behind the commit point, and an undo that fails, is tried
+ * again with growing pauses; the record shows the error meanwhile.
+ *
+ * Keys: /job/j-N the record, /job-number the highest N, /job-operation/UUID the job of an
+ * operation, all written in one commit. A record has one owner, {node, incarnation}; "writes"
+ * counts its owner's writes, so that one of unknown outcome is found again. Of the finished
+ * jobs the last JOBS_KEPT are kept.
+ *
+ * In a build with VIOS_TEST_HOOKS the environment variable VIOS_CRASH_AT=kind:step:WHERE
+ * kills the process (SIGKILL) at that place; WHERE is "before" (the record naming the step was
+ * written, run() not called), "after" (run() returned VIOS_OK), "undo-before" or "undo-after".
+ * tests/job_crash.h runs a kind through all of them.
  */
+
 #ifndef JOB_JOB_H
 #define JOB_JOB_H
 
@@ -23,6 +35,7 @@
 
 #define JOB_ID_SIZE 48
 #define JOBS_RUNNING_MAX 32 /* threads; more wait in order */
+#define JOBS_KEPT 200       /* finished records; the oldest are removed now and then */
 
 struct jobs;
 struct job;
@@ -62,13 +75,16 @@ int jobs_start(struct jobs **jobs, const char *store_address, const char *node, 
 int jobs_adopt(struct jobs *jobs, const char *node, int64_t incarnation,
                struct operation *operation);
 
-/* Asks running jobs to stop at the next step boundary, leaving their records for the next
- * daemon, and waits for their threads. */
+/* Cancels the operations of running steps and waits for their threads; nothing is undone. The
+ * records stay as they are, and the next daemon runs each from the step it was in. No other
+ * call may be under way. NULL does nothing. */
 void jobs_stop(struct jobs *jobs);
 
 /*
  * Writes the record and starts it. `operation_id` (a UUID, may be NULL) makes a retry
- * idempotent: a job that has it already is returned instead of a new one. Takes over `data`.
+ * idempotent: a job that has it already is returned instead of a new one; VIOS_E_INVALID when
+ * that is of another kind. VIOS_E_STALE when this incarnation is fenced. Takes over `data`, which
+ * may be NULL.
  */
 int job_submit(struct jobs *jobs, const struct job_kind *kind, const char *object, json_t *data,
                const char *operation_id, char id[JOB_ID_SIZE], struct operation *operation);
@@ -80,10 +96,19 @@ int job_wait(struct jobs *jobs, const char *id,
              void (*progress)(void *context, const json_t *progress), void *context,
              json_t **result, struct operation *operation);
 
-/* Asks it to undo itself; VIOS_E_CONFLICT past its commit point. */
+/* Asks it to undo itself; VIOS_E_CONFLICT past its commit point or at its end. A job of another
+ * node notices at its next step. job_wait() tells how it ended: it may have been done first. */
 int job_cancel(struct jobs *jobs, const char *id, struct operation *operation);
 
-/* From within a step: for `job list` and progress bars. total 0: not known. */
+/* All jobs, oldest first: an array of {id, kind, object, state, step, progress, node, error,
+ * created, changed}. The caller's. */
+int job_list(struct jobs *jobs, json_t **list, struct operation *operation);
+
+/* One of them, with operation, actor, incarnation and result too. VIOS_E_NOT_FOUND. */
+int job_show(struct jobs *jobs, const char *id, json_t **job, struct operation *operation);
+
+/* From within a step, on its own thread: for `job list` and progress bars. total 0: not known.
+ * Written once a second at most. */
 void job_progress(struct job *job, int64_t done, int64_t total, const char *unit);
 
 #endif

@@ -225,7 +225,7 @@ static void refuses_too_large_values_and_commits(void)
 
     struct operation operation = suite_operation();
     static struct store_change changes[STORE_CHANGES_MAX + 1];
-    static char keys[STORE_CHANGES_MAX + 1][16];
+    static char keys[STORE_CHANGES_MAX + 1][24];
     for (int i = 0; i <= STORE_CHANGES_MAX; i++) {
         snprintf(keys[i], sizeof keys[i], "/many/%d", i);
         changes[i] = (struct store_change){keys[i], "{\"v\":1}"};

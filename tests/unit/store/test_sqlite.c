@@ -371,7 +371,7 @@ static void a_long_log_comes_in_batches(void)
 {
     enum { COMMITS = 20 };
     static struct store_change changes[STORE_CHANGES_MAX];
-    static char keys[STORE_CHANGES_MAX][16];
+    static char keys[STORE_CHANGES_MAX][24];
     struct store *store = open_or_exit(file_named("long.db"));
     for (int i = 0; i < STORE_CHANGES_MAX; i++) {
         snprintf(keys[i], sizeof keys[i], "/long/%d", i);
@@ -430,7 +430,7 @@ static void processes_make_one_store_together(void)
     for (int i = 0; i < PROCESSES; i++) {
         children[i] = fork();
         if (children[i] == 0) {
-            char key[16];
+            char key[24];
             snprintf(key, sizeof key, "/race/%d", i);
             struct store *store = open_or_exit(file);
             _exit(suite_put(store, key, "{\"v\":1}") == VIOS_OK ? 0 : 1);
