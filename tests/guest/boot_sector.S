@@ -1,0 +1,114 @@
+# boot_sector.S - the smallest guest: a boot sector that does its own verified disk I/O.
+#
+#   as --32 -o boot.o boot_sector.S
+#   ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o boot.bin boot.o
+#
+# The disk is boot.bin padded to 1 MiB. On the serial console it says "boot", then a dot for each
+# sector written, read back and compared, paced by the timer; "BAD" when one was wrong. It
+# takes single letters: q powers off, p panics (pvpanic), r resets; anything else comes back.
+        .code16
+        .globl  _start
+_start: cli
+        xorw    %ax, %ax
+        movw    %ax, %ds
+        movw    %ax, %es
+        movw    %ax, %ss
+        movw    $0x7c00, %sp
+        sti
+        cld
+        movb    %dl, drive
+        movw    $hello, %si
+        call    puts
+again:  movw    $0x8000, %di            # the sector's pattern: its number
+        movw    $256, %cx
+        movw    count, %ax
+        rep     stosw
+        andw    $1023, %ax
+        incw    %ax
+        movw    %ax, block
+        movb    $0x43, %ah
+        call    disk
+        movw    $0x8000, %di
+        movw    $256, %cx
+        xorw    %ax, %ax
+        rep     stosw
+        movb    $0x42, %ah
+        call    disk
+        movw    $0x8000, %di
+        movw    $256, %cx
+        movw    count, %ax
+        repe    scasw
+        jne     bad
+        incw    count
+        movb    $'.', %al
+        call    putc
+        movw    $0x3fd, %dx             # a letter for us?
+        inb     %dx, %al
+        testb   $1, %al
+        jz      pace
+        movw    $0x3f8, %dx
+        inb     %dx, %al
+        cmpb    $'q', %al
+        je      off
+        cmpb    $'p', %al
+        je      panic
+        cmpb    $'r', %al
+        je      reset
+        call    putc
+pace:   sti
+        hlt
+        jmp     again
+
+off:    movw    $0x604, %dx             # ACPI: sleep type 0, sleep enable
+        movw    $0x2000, %ax
+        outw    %ax, %dx
+        jmp     stay
+panic:  movw    $0x505, %dx
+        movb    $1, %al
+        outb    %al, %dx
+        jmp     stay
+reset:  movb    $0xfe, %al              # keyboard controller: pulse reset
+        outb    %al, $0x64
+        jmp     stay
+
+# %ah: 0x42 reads, 0x43 writes the sector at `block`.
+disk:   xorb    %al, %al
+        movb    drive, %dl
+        movw    $packet, %si
+        int     $0x13
+        jc      bad
+        ret
+bad:    movw    $wrong, %si
+        call    puts
+stay:   cli
+        hlt
+        jmp     stay
+
+puts:   lodsb
+        testb   %al, %al
+        jz      1f
+        call    putc
+        jmp     puts
+1:      ret
+
+putc:   movb    %al, %bl
+        movw    $0x3fd, %dx
+2:      inb     %dx, %al
+        testb   $0x20, %al
+        jz      2b
+        movw    $0x3f8, %dx
+        movb    %bl, %al
+        outb    %al, %dx
+        ret
+
+hello:  .asciz  "boot\r\n"
+wrong:  .asciz  "BAD\r\n"
+drive:  .byte   0x80
+count:  .word   0
+packet: .byte   16, 0
+        .word   1                       # sectors
+        .word   0x8000, 0               # buffer
+block:  .long   0, 0
+
+        .org    _start + 510
+        .word   0xaa55
