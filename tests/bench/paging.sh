@@ -4,7 +4,7 @@
 # connection over a unix socket. The servers take turns in short rounds of one run, since numbers of
 # different runs on a shared machine do not compare. Aim: never slower than the slowest of them.
 cd "$(dirname "$0")/../.." || exit 1
-# shellcheck source=tests/bench/lib.sh
+# shellcheck source=lib.sh
 . tests/bench/lib.sh
 need fio jq nbdkit nbd-server qemu-nbd nbdinfo
 

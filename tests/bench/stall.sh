@@ -3,7 +3,7 @@
 # with -9: a client reads one page after the other from a mirrored paging device of a lab, and connects
 # again when it must, as QEMU does. Aim: under 200 ms for the daemon, under 1000 ms for io; no error.
 cd "$(dirname "$0")/../.." || exit 1
-# shellcheck source=tests/bench/lib.sh
+# shellcheck source=lib.sh
 . tests/bench/lib.sh
 need jq nbdcopy
 

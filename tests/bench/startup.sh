@@ -2,7 +2,7 @@
 # How long the shell takes to run one line of Lua, and how much memory, against plain lua5.4.
 # Aim: at most 3 times lua5.4's time; at most 8 MiB.
 cd "$(dirname "$0")/../.." || exit 1
-# shellcheck source=tests/bench/lib.sh
+# shellcheck source=lib.sh
 . tests/bench/lib.sh
 need hyperfine lua5.4 jq
 

@@ -36,9 +36,10 @@ struct client {
     int fd; /* -1: not connected */
     uint64_t size;
     uint64_t reads, errors, reconnects;
-    uint32_t *samples_us;
     double longest_ms;
 };
+
+static uint32_t samples_us[SAMPLES_MAX];
 
 static int64_t now_ns(void)
 {
@@ -154,7 +155,7 @@ static bool read_once(struct client *client, uint64_t offset, int64_t end_ns)
         client->longest_ms = us / 1e3;
     }
     if (client->reads < SAMPLES_MAX) {
-        client->samples_us[client->reads] = (uint32_t)us;
+        samples_us[client->reads] = (uint32_t)us;
     }
     client->reads++;
     return true;
@@ -169,12 +170,11 @@ static int compare_samples(const void *a, const void *b)
 static void report(struct client *client)
 {
     size_t count = client->reads < SAMPLES_MAX ? client->reads : SAMPLES_MAX;
-    qsort(client->samples_us, count, sizeof *client->samples_us, compare_samples);
+    qsort(samples_us, count, sizeof samples_us[0], compare_samples);
     printf("{\"reads\":%" PRIu64 ",\"errors\":%" PRIu64 ",\"reconnects\":%" PRIu64
            ",\"p50_us\":%u,\"p99_us\":%u,\"longest_ms\":%.1f}\n",
-           client->reads, client->errors, client->reconnects,
-           count ? client->samples_us[count / 2] : 0,
-           count ? client->samples_us[count * 99 / 100] : 0, client->longest_ms);
+           client->reads, client->errors, client->reconnects, count ? samples_us[count / 2] : 0,
+           count ? samples_us[count * 99 / 100] : 0, client->longest_ms);
 }
 
 int main(int argc, char **argv)
@@ -185,8 +185,7 @@ int main(int argc, char **argv)
     }
     struct client client = {.path = argv[1], .export = argv[2], .fd = -1};
     int64_t end_ns = now_ns() + atoi(argv[3]) * INT64_C(1000000000);
-    client.samples_us = calloc(SAMPLES_MAX, sizeof *client.samples_us);
-    if (!client.samples_us || !connect_once(&client)) {
+    if (!connect_once(&client)) {
         fprintf(stderr, "stall_client: cannot read %s of %s\n", argv[2], argv[1]);
         return 1;
     }
@@ -196,7 +195,6 @@ int main(int argc, char **argv)
         going = read_once(&client, i * 7919 % blocks * BLOCK, end_ns);
     }
     report(&client);
-    free(client.samples_us);
     drop(&client);
     return going && client.errors == 0 ? 0 : 1;
 }
