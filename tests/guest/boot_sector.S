@@ -45,9 +45,16 @@ again:  movw    $0x8000, %di            # the sector's pattern: its number
         movw    $0x3fd, %dx             # a letter for us?
         inb     %dx, %al
         testb   $1, %al
-        jz      pace
+        jz      keys
         movw    $0x3f8, %dx
         inb     %dx, %al
+        jmp     typed
+keys:   movb    $1, %ah                # or for the BIOS, which reads the same port
+        int     $0x16
+        jz      pace
+        xorb    %ah, %ah
+        int     $0x16
+typed:
         cmpb    $'q', %al
         je      off
         cmpb    $'p', %al
