@@ -2,8 +2,8 @@
 #
 # The noun is the folder: each core/X becomes build/lib/X.a, and what a program may use is what
 # its link line names. V=1 shows the commands. VARIANT=test adds the test hooks (crash points,
-# faults), VARIANT=asan those and AddressSanitizer + UBSan, VARIANT=fuzz what libFuzzer needs (clang);
-# each variant has its own folder.
+# faults), VARIANT=asan those and AddressSanitizer + UBSan, VARIANT=fuzz what libFuzzer needs; each
+# variant has its own folder.
 
 CC      ?= gcc
 PREFIX  ?= /usr/local
@@ -53,7 +53,8 @@ say = @printf '  %-6s %s\n' $(1) $(2);
 endif
 
 FOLDERS := $(filter-out daemon io,$(notdir $(patsubst %/,%,$(dir $(wildcard core/*/*.c)))))
-FOLDERS := $(sort $(FOLDERS) $(notdir $(patsubst %/,%,$(dir $(wildcard core/daemon/*.c core/io/*.c)))))
+FOLDERS := $(sort $(FOLDERS) \
+             $(notdir $(patsubst %/,%,$(dir $(wildcard core/daemon/*.c core/io/*.c)))))
 objects  = $(patsubst %.c,$(B)/%.o,$(filter-out core/$(1)/main.c,$(wildcard core/$(1)/*.c)))
 archives = $(patsubst %,$(B)/lib/%.a,$(filter $(1),$(FOLDERS)))
 

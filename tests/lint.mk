@@ -2,12 +2,12 @@
 
 C_SOURCES := $(sort $(shell find core shell lua tests -name '*.c' 2>/dev/null))
 C_HEADERS := $(sort $(shell find core shell lua tests -name '*.h' 2>/dev/null))
-SHELL_SCRIPTS := $(sort $(shell grep -rlE '^\#!/bin/(ba)?sh|shellcheck shell=' .ci tests scripts shell \
-                   2>/dev/null))
+SHELL_SCRIPTS := .ci/run $(wildcard tests/guest/init) \
+                 $(sort $(shell find .ci tests scripts shell -name "*.sh" 2>/dev/null))
 LINT_LUA := $(sort $(shell find lua scripts tests -name '*.lua' 2>/dev/null))
 
 .PHONY: lint lint-format lint-warnings lint-tidy lint-lua lint-shell lint-manual lint-rules
-lint: ## format, warnings of gcc and clang, clang-tidy, luacheck, shellcheck, manual, house rules
+lint: ## format, warnings, clang-tidy, luacheck, shellcheck, manual, house rules
 	@$(SUBMAKE) -k lint-format lint-lua lint-shell lint-manual lint-warnings lint-tidy lint-rules
 	@echo lint: clean
 
