@@ -62,7 +62,7 @@ include_arrows() {
             if [ "$included" != "$folder" ] && [[ " $allowed " != *" $included "* ]]; then
                 echo "$file includes $included/"
             fi
-        done < <(grep -HoE '^#include "[a-z_]+/' "$folder"/*.[ch] | sed 's/#include "//; s,/$,,')
+        done < <(grep -sHoE '^#include "[a-z_]+/' "$folder"/*.[ch] | sed 's/#include "//; s,/$,,')
     done
 }
 
