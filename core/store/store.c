@@ -17,6 +17,7 @@
 struct store {
     const struct store_backend *backend;
     void *state;
+    char *address;
     atomic_flag busy; /* held during a call: a store serves one at a time */
 };
 
@@ -38,9 +39,9 @@ struct store *store_wrap(const struct store_backend *backend, void *state)
     return store;
 }
 
-int store_open(struct store **store, const char *address, bool create, struct operation *operation)
+static int open_address(struct store **store, const char *address, bool create,
+                        struct operation *operation)
 {
-    *store = NULL;
     if (strncmp(address, "sqlite:", 7) == 0) {
         return sqlite_store_open(store, address + 7, create, operation);
     }
@@ -53,10 +54,32 @@ int store_open(struct store **store, const char *address, bool create, struct op
                           "\"%s\" is not the address of a store", address);
 }
 
+int store_open(struct store **store, const char *address, bool create, struct operation *operation)
+{
+    *store = NULL;
+    int status = open_address(store, address, create, operation);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    (*store)->address = strdup(address);
+    if (!(*store)->address) {
+        store_close(*store);
+        *store = NULL;
+        return operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+    }
+    return VIOS_OK;
+}
+
+const char *store_address(const struct store *store)
+{
+    return store->address ? store->address : store->backend->name;
+}
+
 void store_close(struct store *store)
 {
     if (store) {
         store->backend->close(store->state);
+        free(store->address);
         free(store);
     }
 }

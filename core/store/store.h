@@ -65,6 +65,9 @@ struct store_change {
 int store_open(struct store **store, const char *address, bool create, struct operation *operation);
 void store_close(struct store *store);
 
+/* As given to store_open(); the store's. */
+const char *store_address(const struct store *store);
+
 /* VIOS_E_NOT_FOUND when absent. Free with store_value_clear(). */
 int store_get(struct store *store, const char *key, struct store_value *value,
               struct operation *operation);
