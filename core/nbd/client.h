@@ -17,8 +17,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#define NBD_CLIENT_IN_FLIGHT 64      /* requests sent and not answered; more wait inside */
-#define NBD_CLIENT_HANDSHAKE_MS 3000 /* connecting and negotiating, unless less is asked */
+#define NBD_CLIENT_IN_FLIGHT 64 /* requests sent and not answered; more wait inside */
 
 struct nbd_client;
 
@@ -47,6 +46,7 @@ struct nbd_client_request {
     uint8_t header[28]; /* the rest is the client's */
     uint64_t cookie;
     uint32_t received;
+    bool sent;
     int error;
     int64_t due_ms;
     struct nbd_client_request *next, *previous;

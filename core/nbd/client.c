@@ -1,0 +1,592 @@
+/*
+ * client.c - the connection of an NBD client: what is on its way, sending, receiving, being late.
+ *
+ * A request waits in `waiting` until one of the slots is free; the slot's number and a
+ * sequence make its cookie. `flight` holds those with a slot, oldest first: all have the
+ * same limit, so only the first can be the next late one. `to_send` is the ring of slots whose
+ * bytes have not all left.
+ *
+ * Callbacks may submit, close, and free; `depth` counts the calls of ours that are on the stack,
+ * so that a freed client ends with the outermost.
+ */
+#include "nbd/client.h"
+
+#include "base/clock.h"
+#include "nbd/client_wire.h"
+#include "net/transport.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/epoll.h>
+
+#define SLOTS NBD_CLIENT_IN_FLIGHT
+#define INPUT_SIZE (64 * 1024)
+#define PARTS_MAX 64   /* of one gathered write */
+#define READS_MAX 16   /* of the socket before others get their turn */
+#define COOKIE_SHIFT 8 /* above the slot */
+
+_Static_assert(SLOTS < 1 << COOKIE_SHIFT, "a slot fits its bits");
+
+enum client_state { CLIENT_NEGOTIATING, CLIENT_READY, CLIENT_CLOSED };
+
+struct nbd_client {
+    enum client_state state;
+    struct worker *worker;
+    struct transport *transport;
+    struct watch watch;
+    struct timer timer;
+    struct task flush;
+    bool flush_posted, free_wanted;
+    unsigned depth;
+    int64_t late_ms, handshake_due_ms;
+    struct nbd_client_callbacks callbacks;
+    struct nbd_handshake handshake;
+    size_t output_sent; /* of the handshake's output */
+
+    struct nbd_client_request *slots[SLOTS];
+    uint8_t free_slots[SLOTS];
+    unsigned free_count;
+    uint64_t sequence;
+    struct nbd_client_request *waiting, *waiting_last;
+    struct nbd_client_request *flight, *flight_last;
+    uint8_t to_send[SLOTS];
+    unsigned send_first, send_count;
+    size_t sent; /* bytes of the first one in to_send */
+
+    struct nbd_client_request *reading; /* whose data comes next */
+    uint8_t *target;
+    uint32_t target_left;
+    bool reading_last;
+    size_t input_start, input_end;
+    uint8_t input[INPUT_SIZE];
+};
+
+static void client_destroy(struct nbd_client *client)
+{
+    if (client->transport) {
+        client->transport->operations->close(client->transport);
+    }
+    free(client);
+}
+
+static void enter(struct nbd_client *client)
+{
+    client->depth++;
+}
+
+static void leave(struct nbd_client *client)
+{
+    if (--client->depth == 0 && client->free_wanted && !client->flush_posted) {
+        client_destroy(client);
+    }
+}
+
+/* --- requests --- */
+
+static size_t payload_size(const struct nbd_client_request *request)
+{
+    return request->command == NBD_WRITE ? request->length : 0;
+}
+
+static void flight_append(struct nbd_client *client, struct nbd_client_request *request)
+{
+    request->next = NULL;
+    request->previous = client->flight_last;
+    if (client->flight_last) {
+        client->flight_last->next = request;
+    } else {
+        client->flight = request;
+    }
+    client->flight_last = request;
+}
+
+static void flight_remove(struct nbd_client *client, struct nbd_client_request *request)
+{
+    if (request->previous) {
+        request->previous->next = request->next;
+    } else {
+        client->flight = request->next;
+    }
+    if (request->next) {
+        request->next->previous = request->previous;
+    } else {
+        client->flight_last = request->previous;
+    }
+}
+
+/* Gives waiting requests their slots. */
+static void start_waiting(struct nbd_client *client)
+{
+    while (client->waiting && client->free_count > 0) {
+        struct nbd_client_request *request = client->waiting;
+        uint8_t slot = client->free_slots[--client->free_count];
+        client->waiting = request->next;
+        client->slots[slot] = request;
+        request->cookie = ++client->sequence << COOKIE_SHIFT | slot;
+        request->received = 0;
+        request->error = 0;
+        request->sent = false;
+        request->due_ms = clock_now_ms() + client->late_ms;
+        nbd_request_format(request->header, request, request->cookie);
+        flight_append(client, request);
+        client->to_send[(client->send_first + client->send_count++) % SLOTS] = slot;
+        if (!client->timer.armed) {
+            worker_arm(client->worker, &client->timer, request->due_ms);
+        }
+    }
+}
+
+static void finish(struct nbd_client *client, struct nbd_client_request *request, int error)
+{
+    uint8_t slot = (uint8_t)(request->cookie & ((1u << COOKIE_SHIFT) - 1));
+    client->slots[slot] = NULL;
+    client->free_slots[client->free_count++] = slot;
+    flight_remove(client, request);
+    request->done(request, error);
+}
+
+/* --- the end --- */
+
+static void fail_all(struct nbd_client *client, int error)
+{
+    struct nbd_client_request *request;
+    while ((request = client->flight)) {
+        finish(client, request, error);
+    }
+    while ((request = client->waiting)) {
+        client->waiting = request->next;
+        request->done(request, error);
+    }
+}
+
+static void client_end(struct nbd_client *client, int number, const struct vios_error *why)
+{
+    if (client->state == CLIENT_CLOSED) {
+        return;
+    }
+    client->state = CLIENT_CLOSED;
+    enter(client);
+    worker_unwatch(client->worker, &client->watch);
+    worker_disarm(client->worker, &client->timer);
+    client->transport->operations->close(client->transport);
+    client->transport = NULL;
+    client->send_count = 0;
+    fail_all(client, number);
+    client->callbacks.closed(client->callbacks.context, why);
+    leave(client);
+}
+
+static void client_late(struct timer *timer)
+{
+    struct nbd_client *client = (void *)((char *)timer - offsetof(struct nbd_client, timer));
+    struct vios_error error;
+    int64_t now = clock_now_ms();
+    bool negotiating = client->state == CLIENT_NEGOTIATING;
+    int64_t due = negotiating      ? client->handshake_due_ms
+                  : client->flight ? client->flight->due_ms
+                                   : INT64_MAX;
+    if (due <= now) {
+        error_set(&error, VIOS_E_TIMEOUT, "nbd server", NULL, "it did not answer %s in %lld ms",
+                  negotiating ? "the handshake" : "a request", (long long)client->late_ms);
+        client_end(client, ETIMEDOUT, &error);
+    } else if (due != INT64_MAX) {
+        worker_arm(client->worker, &client->timer, due);
+    }
+}
+
+/* --- sending --- */
+
+/* Gathers what is to be sent; `*count` parts. */
+static void gather(struct nbd_client *client, struct iovec *parts, int *count)
+{
+    struct nbd_handshake *handshake = &client->handshake;
+    *count = 0;
+    if (handshake->output_size > 0) {
+        parts[(*count)++] = (struct iovec){handshake->output + client->output_sent,
+                                           handshake->output_size - client->output_sent};
+        return;
+    }
+    size_t skip = client->sent;
+    for (unsigned i = 0; i < client->send_count && *count + 2 <= PARTS_MAX; i++) {
+        struct nbd_client_request *request =
+            client->slots[client->to_send[(client->send_first + i) % SLOTS]];
+        size_t head = sizeof request->header, body = payload_size(request);
+        if (skip < head) {
+            parts[(*count)++] = (struct iovec){request->header + skip, head - skip};
+        }
+        size_t from = skip > head ? skip - head : 0;
+        if (body > from) {
+            parts[(*count)++] = (struct iovec){request->data + from, body - from};
+        }
+        skip = 0;
+    }
+}
+
+static void sent(struct nbd_client *client, size_t done)
+{
+    struct nbd_handshake *handshake = &client->handshake;
+    if (handshake->output_size > 0) {
+        client->output_sent += done;
+        if (client->output_sent == handshake->output_size) {
+            client->output_sent = handshake->output_size = 0;
+        }
+        return;
+    }
+    client->sent += done;
+    while (client->send_count > 0) {
+        struct nbd_client_request *request = client->slots[client->to_send[client->send_first]];
+        size_t whole = sizeof request->header + payload_size(request);
+        if (client->sent < whole) {
+            return;
+        }
+        client->sent -= whole;
+        request->sent = true;
+        client->send_first = (client->send_first + 1) % SLOTS;
+        client->send_count--;
+    }
+    assert(client->sent == 0);
+}
+
+static bool nothing_to_send(const struct nbd_client *client)
+{
+    return client->handshake.output_size == 0 &&
+           (client->state != CLIENT_READY || client->send_count == 0);
+}
+
+static void client_send(struct nbd_client *client)
+{
+    struct iovec parts[PARTS_MAX];
+    struct vios_error error = {0};
+    while (client->state != CLIENT_CLOSED && !nothing_to_send(client)) {
+        size_t done = 0;
+        int count;
+        gather(client, parts, &count);
+        int status = client->transport->operations->write(client->transport, parts, count, &done);
+        if (status != VIOS_OK) {
+            error_set(&error, status, "nbd server", NULL, "the connection is lost");
+            client_end(client, ECONNRESET, &error);
+            return;
+        }
+        if (done == 0) {
+            break;
+        }
+        sent(client, done);
+    }
+    if (client->state != CLIENT_CLOSED) {
+        uint32_t wants = nothing_to_send(client) ? EPOLLIN : EPOLLIN | EPOLLOUT;
+        if (wants != client->watch.events) {
+            worker_rewatch(client->worker, &client->watch, wants);
+        }
+    }
+}
+
+static void client_flush(struct task *task)
+{
+    struct nbd_client *client = (void *)((char *)task - offsetof(struct nbd_client, flush));
+    enter(client);
+    client->flush_posted = false;
+    client_send(client);
+    leave(client);
+}
+
+static void flush_later(struct nbd_client *client)
+{
+    if (!client->flush_posted && client->state == CLIENT_READY) {
+        client->flush_posted = true;
+        worker_defer(client->worker, &client->flush);
+    }
+}
+
+/* --- receiving --- */
+
+static struct nbd_client_request *find_request(struct nbd_client *client, uint64_t cookie)
+{
+    uint64_t slot = cookie & ((1u << COOKIE_SHIFT) - 1);
+    struct nbd_client_request *request = slot < SLOTS ? client->slots[slot] : NULL;
+    return request && request->cookie == cookie && request->sent ? request : NULL;
+}
+
+static int wrong(struct vios_error *error, const char *what)
+{
+    return error_set(error, VIOS_E_IO, "nbd server", NULL, "%s", what);
+}
+
+/* Whole blocks become bits where the caller takes them, the rest zeroes. */
+static void take_hole(struct nbd_client_request *request, uint64_t offset, uint32_t length)
+{
+    uint64_t first = request->offset / NBD_BLOCK, end = offset + length;
+    while (offset < end) {
+        uint64_t block = offset / NBD_BLOCK, next = (block + 1) * NBD_BLOCK;
+        uint64_t stop = next < end ? next : end;
+        if (request->holes && offset % NBD_BLOCK == 0 && stop == next) {
+            request->holes[(block - first) / 64] |= UINT64_C(1) << (block - first) % 64;
+        } else {
+            memset(request->data + (offset - request->offset), 0, stop - offset);
+        }
+        offset = stop;
+    }
+}
+
+static int finish_chunk(struct nbd_client *client, struct nbd_client_request *request, bool last,
+                        struct vios_error *error)
+{
+    if (!last) {
+        return VIOS_OK;
+    }
+    if (request->command == NBD_READ && !request->error && request->received != request->length) {
+        return wrong(error, "it answered a part of a read");
+    }
+    finish(client, request, request->error);
+    return VIOS_OK;
+}
+
+static void await_data(struct nbd_client *client, struct nbd_client_request *request,
+                       uint64_t offset, uint32_t length, bool last)
+{
+    client->reading = request;
+    client->target = request->data + (offset - request->offset);
+    client->target_left = length;
+    client->reading_last = last;
+}
+
+static int take_reply(struct nbd_client *client, const struct nbd_reply *reply,
+                      struct vios_error *error)
+{
+    struct nbd_client_request *request = find_request(client, reply->cookie);
+    if (!request) {
+        return wrong(error, "it answers what was not asked");
+    }
+    if (reply->kind == NBD_ANSWER) {
+        request->error = reply->error ? reply->error : request->error;
+        if (request->command == NBD_READ && !reply->structured && !reply->error) {
+            request->received = request->length;
+            await_data(client, request, request->offset, request->length, true);
+            return VIOS_OK;
+        }
+    } else if (reply->kind != NBD_NOTHING) {
+        uint64_t start = reply->offset - request->offset;
+        if (request->command != NBD_READ || reply->offset < request->offset ||
+            start > request->length || reply->length > request->length - start ||
+            reply->length > request->length - request->received) {
+            return wrong(error, "it sends data that was not asked for");
+        }
+        request->received += reply->length;
+        if (reply->kind == NBD_DATA) {
+            await_data(client, request, reply->offset, reply->length, reply->last);
+            return VIOS_OK;
+        }
+        take_hole(request, reply->offset, reply->length);
+    }
+    return finish_chunk(client, request, reply->last, error);
+}
+
+/* `size` bytes have reached the target. */
+static int took_data(struct nbd_client *client, size_t size, struct vios_error *error)
+{
+    client->target += size;
+    client->target_left -= (uint32_t)size;
+    if (client->target_left > 0) {
+        return VIOS_OK;
+    }
+    struct nbd_client_request *request = client->reading;
+    client->reading = NULL;
+    return finish_chunk(client, request, client->reading_last, error);
+}
+
+static int take_handshake(struct nbd_client *client, struct vios_error *error)
+{
+    size_t used;
+    int status = nbd_handshake_feed(&client->handshake, client->input + client->input_start,
+                                    client->input_end - client->input_start, &used, error);
+    client->input_start += used;
+    if (status != VIOS_OK || client->handshake.state != NBD_READY) {
+        return status;
+    }
+    client->state = CLIENT_READY;
+    client->callbacks.ready(client->callbacks.context, &client->handshake.export);
+    flush_later(client);
+    return VIOS_OK;
+}
+
+/* One step over what is in the buffer; *more says whether another may follow. */
+static int take_input(struct nbd_client *client, bool *more, struct vios_error *error)
+{
+    size_t there = client->input_end - client->input_start, used = 0;
+    struct nbd_reply reply;
+    *more = false;
+    if (client->state == CLIENT_NEGOTIATING) {
+        int status = take_handshake(client, error);
+        *more = status == VIOS_OK && client->state == CLIENT_READY;
+        return status;
+    }
+    if (client->reading) {
+        size_t size = there < client->target_left ? there : client->target_left;
+        memcpy(client->target, client->input + client->input_start, size);
+        client->input_start += size;
+        *more = size > 0 && size == client->target_left;
+        return took_data(client, size, error);
+    }
+    int found = nbd_reply_parse(client->handshake.export.structured,
+                                client->input + client->input_start, there, &reply, &used, error);
+    if (found <= 0) {
+        return found;
+    }
+    client->input_start += used;
+    *more = true;
+    return take_reply(client, &reply, error);
+}
+
+static int take_all(struct nbd_client *client, struct vios_error *error)
+{
+    bool more = true;
+    int status = VIOS_OK;
+    while (more && status == VIOS_OK && client->state != CLIENT_CLOSED) {
+        status = take_input(client, &more, error);
+    }
+    size_t left = client->input_end - client->input_start;
+    memmove(client->input, client->input + client->input_start, left);
+    client->input_start = 0;
+    client->input_end = left;
+    return status;
+}
+
+/* One read of the socket, straight to its target when nothing else can come before. */
+static int read_some(struct nbd_client *client, size_t *done, struct vios_error *error)
+{
+    bool direct = client->reading && client->input_end == 0;
+    void *into = direct ? client->target : client->input + client->input_end;
+    size_t room = direct ? client->target_left : INPUT_SIZE - client->input_end;
+    assert(room > 0);
+    int status = client->transport->operations->read(client->transport, into, room, done);
+    if (status != VIOS_OK) {
+        return error_set(error, status, "nbd server", NULL, "the connection is lost");
+    }
+    if (*done == 0) {
+        return VIOS_OK;
+    }
+    if (direct) {
+        return took_data(client, *done, error);
+    }
+    client->input_end += *done;
+    return take_all(client, error);
+}
+
+static void client_receive(struct nbd_client *client)
+{
+    struct vios_error error = {0};
+    int status = VIOS_OK;
+    size_t done = 1;
+    for (int i = 0; i < READS_MAX && done > 0 && client->state != CLIENT_CLOSED; i++) {
+        done = 0;
+        status = read_some(client, &done, &error);
+        if (status != VIOS_OK) {
+            client_end(client, status == VIOS_E_IO ? EPROTO : ECONNRESET, &error);
+            return;
+        }
+    }
+    if (client->state == CLIENT_READY) {
+        start_waiting(client);
+    }
+    if (client->state != CLIENT_CLOSED) {
+        client_send(client);
+    }
+}
+
+static void client_ready(struct watch *watch, uint32_t events)
+{
+    struct nbd_client *client = (void *)((char *)watch - offsetof(struct nbd_client, watch));
+    enter(client);
+    if (events & ~(uint32_t)EPOLLOUT) {
+        client_receive(client);
+    } else {
+        client_send(client);
+    }
+    leave(client);
+}
+
+/* --- the interface --- */
+
+static int client_connect(struct nbd_client *client, const char *address, struct vios_error *error)
+{
+    int fd = transport_connect_start(address, error);
+    if (fd < 0) {
+        return fd;
+    }
+    int status = transport_plain(&client->transport, fd, error);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    client->watch = (struct watch){.ready = client_ready, .fd = client->transport->fd};
+    return worker_watch(client->worker, &client->watch, EPOLLIN, error);
+}
+
+int nbd_client_open(struct nbd_client **out, struct worker *worker, const char *address,
+                    const char *export_name, int64_t late_ms,
+                    const struct nbd_client_callbacks *callbacks, struct vios_error *error)
+{
+    struct nbd_client *client = calloc(1, sizeof *client);
+    if (!client) {
+        return error_set(error, VIOS_E_NO_SPACE, address, NULL, "out of memory");
+    }
+    client->worker = worker;
+    client->callbacks = *callbacks;
+    client->late_ms = late_ms;
+    client->handshake_due_ms = clock_now_ms() + late_ms;
+    client->timer.expired = client_late;
+    client->flush.run = client_flush;
+    for (uint8_t i = 0; i < SLOTS; i++) {
+        client->free_slots[client->free_count++] = i;
+    }
+    int status = nbd_handshake_start(&client->handshake, export_name, error);
+    if (status == VIOS_OK) {
+        status = client_connect(client, address, error);
+    }
+    if (status != VIOS_OK) {
+        client_destroy(client);
+        return status;
+    }
+    worker_arm(worker, &client->timer, client->handshake_due_ms);
+    *out = client;
+    return VIOS_OK;
+}
+
+void nbd_client_submit(struct nbd_client *client, struct nbd_client_request *request)
+{
+    if (client->state == CLIENT_CLOSED) {
+        request->done(request, ECONNRESET);
+        return;
+    }
+    request->next = NULL;
+    if (client->waiting) {
+        client->waiting_last->next = request;
+    } else {
+        client->waiting = request;
+    }
+    client->waiting_last = request;
+    if (client->state == CLIENT_READY) {
+        start_waiting(client);
+        flush_later(client);
+    }
+}
+
+void nbd_client_close(struct nbd_client *client, const char *why)
+{
+    struct vios_error error;
+    error_set(&error, VIOS_E_CANCELLED, "nbd server", NULL, "%s", why);
+    client_end(client, ECONNRESET, &error);
+}
+
+void nbd_client_free(struct nbd_client *client)
+{
+    if (!client) {
+        return;
+    }
+    assert(client->state == CLIENT_CLOSED);
+    client->free_wanted = true;
+    if (client->depth == 0 && !client->flush_posted) {
+        client_destroy(client);
+    }
+}
