@@ -1,0 +1,175 @@
+/*
+ * pager_internal.h - what the files of the pager share: pager.c (the export and its
+ * configuration), pager_replica.c (connections and what they lack), pager_op.c (operations on
+ * pages). Everything runs on the home worker.
+ *
+ * A guest's request is cut into operations of at most PAGER_RUN pages in one region. An operation
+ * holds its pages' locks from before its first step to after its last; one that finds a page
+ * locked waits in `waiting`, in order. An operation that no replica can serve now waits in
+ * `stalled` until one connects.
+ */
+#ifndef PAGING_PAGER_INTERNAL_H
+#define PAGING_PAGER_INTERNAL_H
+
+#include "base/histogram.h"
+#include "nbd/client.h"
+#include "paging/pager.h"
+#include "paging/pager_state.h"
+
+#define PAGER_RUN 64            /* pages of one operation: a mask has 64 bits */
+#define PAGER_GUEST_PIECES 16   /* operations of one request at a time */
+#define PAGER_FILLS 4           /* operations filling one replica at a time */
+#define PAGER_FILL_AGAIN_MS 500 /* pages without a source are tried again */
+#define PAGER_TICK_MS 100       /* stalled operations are looked at so often */
+#define PAGER_BACK_OFF_MIN_MS 20
+#define PAGER_BACK_OFF_MAX_MS 1000
+
+struct pager;
+struct pager_op;
+
+struct pager_node { /* a replica of one region */
+    struct pager *pager;
+    struct pager_part *part;
+    struct pager_state_replica *state;
+    unsigned slot;
+    bool used, ready;
+    bool retiring; /* to be let go once another one is current */
+    char address[sizeof(((struct pager_replica *)0)->address)];
+    struct nbd_client *client; /* NULL: not even connecting */
+    struct timer retry;
+    int64_t back_off_ms;
+    unsigned refusals; /* in a row: the number is too low, or nothing is granted */
+    uint64_t dirty_count;
+    bool filling;   /* pager_fill is on the stack */
+    unsigned fills; /* operations on their way */
+    int64_t fill_again_ms;
+    uint64_t fill_next;
+    const char *reported; /* state told to the hook last */
+    char why[160];
+};
+
+struct pager_part { /* a region */
+    struct pager_state_region *state;
+    uint32_t index;
+    uint64_t first, pages;
+    struct pager_node nodes[PAGER_REPLICAS_MAX];
+};
+
+struct pager_guest { /* a request of the guest's */
+    struct nbd_request *request;
+    uint64_t next; /* offset of what was not started yet */
+    unsigned running;
+    bool starting;
+    int error;
+    int64_t started_ns;
+    struct pager_guest *free_next;
+};
+
+enum pager_op_kind { PAGER_OP_READ, PAGER_OP_WRITE, PAGER_OP_FILL, PAGER_OP_SETTLE };
+
+struct pager_op {
+    enum pager_op_kind kind;
+    struct pager *pager;
+    struct pager_part *part;
+    uint64_t first; /* page of the device */
+    unsigned count;
+    uint8_t *data;  /* `count` pages; NULL: zeroes are written */
+    uint8_t *owned; /* `data` when it is not the guest's */
+    struct pager_guest *guest;
+    uint64_t offset; /* the guest's bytes: all of the pages, or a part */
+    uint32_t length;
+
+    uint64_t need, good;                /* pages to be fetched, and those whose checksum fits */
+    uint64_t tried[PAGER_REPLICAS_MAX]; /* pages that were asked of a replica in vain */
+    uint64_t bad[PAGER_REPLICAS_MAX];   /* pages that it gave with a wrong checksum */
+    uint64_t asked, holes;              /* of the read that is on its way */
+    unsigned asked_slot;
+    void (*fetched)(struct pager_op *op, int error);
+
+    uint64_t checksums[PAGER_RUN]; /* of what is written */
+    uint16_t intents[PAGER_RUN];
+    bool has_intents;
+    unsigned targets, failed; /* a bit a replica */
+    unsigned pending;
+    int error;
+    void (*step)(struct pager_op *op); /* when nothing is pending any more */
+    void (*resume)(struct pager_op *op);
+    int64_t deadline_ms;
+    struct pager_node *filled;
+    struct pager_op *next;
+};
+
+struct pager_queue {
+    struct pager_op *first, **end;
+};
+
+struct pager_send { /* one request to one replica */
+    struct nbd_client_request request;
+    struct pager_op *op; /* NULL: nobody waits for it */
+    struct pager_node *node;
+    struct pager_send *free_next;
+};
+
+struct pager {
+    struct nbd_export export; /* first: the two are one pointer */
+    struct pager_state state;
+    struct worker *worker;
+    struct pager_hooks hooks;
+    enum pager_policy policy;
+    int64_t late_ms, stall_ms;
+    size_t part_count;
+    struct pager_part *parts;
+    uint64_t *locks; /* a bit a page */
+    struct pager_queue waiting, stalled, no_intent;
+    bool scanning, rescan, closing;
+    uint16_t free_intents[PAGER_INTENTS];
+    unsigned free_intent_count;
+    struct timer tick;
+    struct task closed_task;
+    void (*closed)(struct nbd_export *export);
+    unsigned ops; /* on their way */
+    struct pager_op *op_pool;
+    struct pager_send *send_pool;
+    struct pager_guest *guest_pool;
+    uint64_t pages_in, pages_out, zero_pages, repairs, checksum_errors, lost_pages, errors;
+    struct histogram in_us, out_us;
+};
+
+/* --- pager_replica.c --- */
+
+/* Connects, and again with back-off, until the node is let go. */
+void pager_node_start(struct pager_node *node);
+void pager_node_stop(struct pager_node *node, const char *why);
+/* The replica misbehaved: its connection ends. */
+void pager_node_fail(struct pager_node *node, const char *why);
+/* Takes a free slot of the part for a replica that has nothing yet. */
+void pager_node_use(struct pager_node *node, const struct pager_replica *replica);
+/* Lets go of it, unless it is the only one with some pages: then as soon as it is not. */
+void pager_node_retire(struct pager_node *node);
+void pager_node_dirty_set(struct pager_node *node, uint64_t page);
+void pager_node_dirty_clear(struct pager_node *node, uint64_t page);
+/* Tells the hook when the state changed. */
+void pager_node_report(struct pager_node *node);
+const char *pager_node_state(const struct pager_node *node);
+
+/* --- pager_op.c --- */
+
+void pager_submit(struct nbd_export *export, struct nbd_request *request);
+/* Starts what the replica lacks, a few operations at a time. */
+void pager_fill(struct pager_node *node);
+/* Operations for the intents that a predecessor left. VIOS_E_NO_SPACE when memory is short. */
+int pager_settle_all(struct pager *pager);
+/* A replica came: what is stalled goes on. */
+void pager_resume(struct pager *pager);
+void pager_ticked(struct timer *timer);
+/* Fails everything that waits. */
+void pager_abandon(struct pager *pager);
+/* WRITE_ZEROES over the whole region, that nobody waits for. */
+void pager_send_zeroes(struct pager_node *node);
+
+static inline uint64_t pager_mask(unsigned count)
+{
+    return count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
+}
+
+#endif
