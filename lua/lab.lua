@@ -146,7 +146,7 @@ local function connect(dir, node)
       return node_failed(dir, node, "its daemon ended")
     end
     if system.now_ms() > deadline then
-      return node_failed(dir, node, ("its daemon did not answer within %d s"):format(START_MS // 1000))
+      return node_failed(dir, node, ("its daemon does not answer in %d s"):format(START_MS // 1000))
     end
     system.sleep(POLL_SECONDS)
   end
@@ -228,7 +228,8 @@ end
 local function make_folders(dir, count)
   local done, why = system.mkdir(dir, FOLDER_MODE)
   if done then -- the marker first: a lab that was cut short here can still be taken down
-    done, why = system.write_file(dir .. "/" .. MARKER, vios.json.encode({ v = 1, nodes = count }) .. "\n")
+    local text <const> = vios.json.encode({ v = 1, nodes = count }) .. "\n"
+    done, why = system.write_file(dir .. "/" .. MARKER, text)
   end
   for _, folder in ipairs({ "/db", "/repository" }) do
     if done then

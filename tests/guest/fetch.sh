@@ -46,7 +46,8 @@ if [ ! -f "$1" ]; then
     fi
     if [ -z "$name" ] || ! apt-cache show "$name" >/dev/null 2>&1; then
         own_lists update || fail "cannot get the package lists"
-        test "$package" != kernel || name=$(kernel_of_today -o "Dir::State::Lists=$folder/apt/lists")
+        lists=Dir::State::Lists=$folder/apt/lists
+        test "$package" != kernel || name=$(kernel_of_today -o "$lists")
     fi
     test -n "$name" || fail "no package linux-image-cloud-amd64 in the package lists"
     download "$name"
