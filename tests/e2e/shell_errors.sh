@@ -1,0 +1,100 @@
+#!/bin/bash
+# Proves: each exit status, the words of usage errors, errors as JSON, and Ctrl-C of a command.
+. "$(dirname "$0")/lib.sh"
+need jq
+
+"$BUILD/tests/tools/fake_daemon" "$DIR" &
+PIDS+=($!)
+export VIOS_SOCKET=$DIR/vios.sock
+await "$VIOS node list" 10 || bail "the daemon answers"
+
+while read -r code status; do
+    run_status "error $code is exit status $status" "$status" "$VIOS" config get "$code"
+    like "and its words" "$ERR" '^vios: key: as asked: ask for another$'
+done <<'TABLE'
+system 1
+usage 2
+not_found 1
+exists 1
+conflict 1
+locked 6
+invalid 7
+no_space 1
+timeout 5
+unknown 1
+cancelled 130
+unreachable 4
+denied 1
+stale 1
+corrupt 1
+io 1
+TABLE
+
+run_status "an unknown noun" 2 "$VIOS" nosuch
+like "says so" "$ERR" 'no command "nosuch": see "help"'
+run_status "a noun with a typing error" 2 "$VIOS" ndoe list
+like "names the near one" "$ERR" 'did you mean "node"'
+run_status "an unknown verb" 2 "$VIOS" node lst
+like "names the near one, and all" "$ERR" 'did you mean "list"\?: one of: list, show'
+run_status "no verb" 2 "$VIOS" node
+run_status "an unknown option" 2 "$VIOS" node list --jsn
+like "names the near one, and the form" "$ERR" 'did you mean "--json".*use: node list'
+run_status "an option without its value" 2 "$VIOS" node list --fmt
+like "names it" "$ERR" '"--fmt" needs D'
+run_status "a flag with a value" 2 "$VIOS" node list --json=yes
+run_status "an object too few" 2 "$VIOS" node show
+like "shows the form" "$ERR" 'NODE is missing: use: node show NODE$'
+run_status "an object too many" 2 "$VIOS" node show n1 n2
+like "names it" "$ERR" 'unexpected word "n2"'
+run_status "a bad --timeout" 2 "$VIOS" node list --timeout soon
+run_status "help of nothing" 2 "$VIOS" help nosuch
+
+run_status "an unknown object" 1 "$VIOS" node show n9
+like "names near ones" "$ERR" 'node "n9": there is no such node: did you mean "n1", "n2"'
+is "nothing on stdout" "$OUT" ""
+run_status "the same with --json" 1 "$VIOS" node show n9 --json
+is "is an object on stderr" "$(jq -r '.error.code' <<<"$ERR")" not_found
+like "with its hint" "$(jq -r '.error.hint' <<<"$ERR")" 'n1'
+run_status "a usage error with --json" 2 "$VIOS" node lst --json
+is "is one as well" "$(jq -r '.error.code' <<<"$ERR")" usage
+
+run_status "no daemon at a socket" 4 "$VIOS" node list --socket "$DIR/none"
+export VIOS_LAB_DIR=$DIR/lab
+if [ ! -e /run/vios/vios.sock ]; then
+    run_status "no daemon anywhere" 4 env -u VIOS_SOCKET "$VIOS" node list
+    like "says how to start one" "$ERR" 'vios lab up.*vios daemon'
+fi
+run_status "a node that cannot be reached" 1 env -u VIOS_SOCKET "$VIOS" --on n2 node list
+like "says what can" "$ERR" 'only the nodes of a lab'
+mkdir -p "$DIR/lab/n1/run" "$DIR/lab/n2/run"
+ln -s "$DIR/vios.sock" "$DIR/lab/n1/run/vios.sock"
+run_status "a node of a lab" 0 env -u VIOS_SOCKET "$VIOS" --on n1 node list
+run_status "one whose daemon is dead" 4 env -u VIOS_SOCKET "$VIOS" --on n2 node list
+run_status "one of two failed" 3 env -u VIOS_SOCKET "$VIOS" on n1,n2 node list
+like "says which" "$ERR" '^n2: '
+run_status "@all is the same" 3 env -u VIOS_SOCKET "$VIOS" on @all node list
+run_status "one that is none" 1 env -u VIOS_SOCKET "$VIOS" --on n7 node list
+like "says who is there" "$ERR" 'n1, n2'
+
+run_status "--timeout" 5 "$VIOS" job wait j-1 --timeout 300ms
+# A process in the background of a script ignores SIGINT until it sets its handler, so the signal is
+# sent until the process has ended.
+interrupt() { # PID
+    for _ in $(seq 200); do
+        kill -INT "$1" 2>/dev/null || break
+        sleep 0.1
+    done
+    wait "$1"
+}
+
+"$VIOS" job wait j-1 2>"$DIR/err" &
+interrupt $!
+is "Ctrl-C of a long command" "$?" 130
+"$VIOS" -e 'while true do pcall(function() while true do end end) end' 2>"$DIR/err" &
+interrupt $!
+is "Ctrl-C of a loop around pcall" "$?" 130
+like "says so" "$(cat "$DIR/err")" '^vios: interrupted$'
+"$VIOS" watch 0.1 node list >/dev/null 2>"$DIR/err" &
+interrupt $!
+is "Ctrl-C of watch" "$?" 130
+finish

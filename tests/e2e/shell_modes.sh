@@ -1,0 +1,78 @@
+#!/bin/bash
+# Proves: each way into the shell works (command, -c, -e, script, stdin, source), and what each
+# does with an error: the message, the place, the exit status.
+. "$(dirname "$0")/lib.sh"
+
+"$BUILD/tests/tools/fake_daemon" "$DIR" &
+PIDS+=($!)
+export VIOS_SOCKET=$DIR/vios.sock XDG_STATE_HOME=$DIR/state
+await "$VIOS node list" 10 || bail "the daemon answers"
+
+run_status "a command" 0 "$VIOS" node list --fmt , --field name,state
+is "its output" "$OUT" $'n1,up\nn2,up'
+run_status "-c" 0 "$VIOS" -c 'node show n1 --fmt2 : --field name,state'
+is "its output" "$OUT" "n1:up"
+run_status "-e, a value" 0 "$VIOS" -e 'return 6 * 7'
+is "its output" "$OUT" "42"
+run_status "-e, an expression" 0 "$VIOS" -e 'vios.node.list()[2].name'
+is "its output" "$OUT" "n2"
+run_status "-e, a statement without a value" 0 "$VIOS" -e 'local x = 1'
+is "no output" "$OUT" ""
+run_status "--version" 0 "$VIOS" --version
+like "its output" "$OUT" '^vios [0-9]+\.[0-9]+$'
+run_status "--help" 0 "$VIOS" --help
+like "its output" "$OUT" 'node +the members'
+run_status "options before the mode" 0 "$VIOS" --json -e 'return vios.node.show("n1")'
+like "hold for it" "$OUT" '"name": ?"n1"'
+
+cat >"$DIR/script.lua" <<'LUA'
+#!/usr/bin/env vios
+print(arg[0]:match("[^/]*$"), arg[1], arg[2], ...)
+local list = assert(vios.node.list())
+print(#list)
+LUA
+run_status "a script" 0 "$VIOS" "$DIR/script.lua" a 'b c'
+is "sees its arguments" "$OUT" $'script.lua\ta\tb c\ta\tb c\n2'
+printf 'local x = 1\n\nerror("broken")\n' >"$DIR/bad.lua"
+run_status "a script that fails" 1 "$VIOS" "$DIR/bad.lua"
+like "says where" "$ERR" 'bad\.lua:3: broken$'
+printf 'local x = = 1\n' >"$DIR/syntax.lua"
+run_status "a script that is no Lua" 1 "$VIOS" "$DIR/syntax.lua"
+like "says where" "$ERR" 'syntax\.lua:1: unexpected symbol'
+run_status "a script that is not there" 1 "$VIOS" "$DIR/none.lua"
+like "says so" "$ERR" 'none\.lua.*No such file'
+printf 'return vios.node.show("n9")\n' >"$DIR/value.lua"
+run_status "a script that returns an error" 1 "$VIOS" "$DIR/value.lua"
+like "reports it" "$ERR" 'node "n9": there is no such node'
+run_status "os.exit of a script" 9 "$VIOS" -e 'os.exit(9)'
+
+printf '# a comment\nnode list --fmt2 : --field name\nx = {}\nfor i = 1, 3 do\n  x[i] = i\nend\nx[3]\nquit\nnosuch(\n' \
+    >"$DIR/lines"
+OUT=$("$VIOS" <"$DIR/lines")
+is "lines from stdin, up to quit: status" "$?" 0
+is "their output, and nothing else" "$OUT" $'n1\nn2\n3'
+printf 'x = 1\n\nif x == 1 then\n  error("broken")\nend\nprint("not reached")\n' >"$DIR/lines"
+OUT=$("$VIOS" <"$DIR/lines" 2>"$DIR/err")
+is "a line that fails ends it: status" "$?" 1
+is "nothing after it" "$OUT" ""
+like "its place" "$(cat "$DIR/err")" 'stdin:4: broken.*stdin:3: stopped here'
+ERR=$(printf 'node show "n1\n' | "$VIOS" 2>&1)
+is "open quotes at the end: status" "$?" 2
+like "and why" "$ERR" 'ends within quotes'
+
+printf 'node show n1 --fmt2 : --field name\n' >"$DIR/file"
+run_status "source" 0 "$VIOS" source "$DIR/file"
+is "its output" "$OUT" n1
+run_status "source of nothing" 1 "$VIOS" source "$DIR/none"
+run_status "-c without a line" 2 "$VIOS" -c
+run_status "-e with two" 2 "$VIOS" -e 1 2
+
+first=$("$VIOS" node list --json | cksum)
+is "output that is not to a terminal is the same each time" \
+    "$("$VIOS" --color auto node list --json | cksum)" "$first"
+unlike "and has no escape sequence" "$("$VIOS" node list)" $'\e'
+like "colour when asked for" "$("$VIOS" node list --color always)" $'\e\[32mup'
+unlike "no colour for NO_COLOR" "$(NO_COLOR=1 "$VIOS" node list)" $'\e'
+is "a reader that goes away ends it quietly" "$("$VIOS" help 2>&1 | head -1)" \
+    "Commands: [on NODES] NOUN VERB [OBJECT ...] [--option VALUE ...]"
+finish
