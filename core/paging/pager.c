@@ -449,10 +449,11 @@ static void pager_close(struct nbd_export *export, void (*closed)(struct nbd_exp
 static json_t *node_statistics(const struct pager_node *node)
 {
     uint64_t total = node->part->pages;
-    return json_pack("{s:s, s:s, s:I, s:I, s:s}", "node", node->state->node, "state",
+    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "node", node->state->node, "state",
                      pager_node_state(node), "pages_filled",
                      (json_int_t)(total - node->dirty_count), "pages_total", (json_int_t)total,
-                     "why", node->why);
+                     "pages_in", (json_int_t)node->pages_in, "pages_out",
+                     (json_int_t)node->pages_out, "why", node->why);
 }
 
 static json_t *part_statistics(const struct pager_part *part, bool *down, bool *degraded,

@@ -44,7 +44,8 @@ struct pager_node { /* a replica of one region */
     unsigned fills; /* operations on their way */
     int64_t fill_again_ms;
     uint64_t fill_next;
-    const char *reported; /* state told to the hook last */
+    uint64_t pages_in, pages_out; /* that went over, refills too */
+    const char *reported;         /* state told to the hook last */
     char why[160];
 };
 

@@ -202,6 +202,8 @@ static void send_to(struct pager_op *op, struct pager_node *node, uint16_t comma
         op->pending++;
     }
     if (node->client) {
+        node->pages_in += command == NBD_READ ? count : 0;
+        node->pages_out += command == NBD_WRITE ? count : 0;
         nbd_client_submit(node->client, &send->request);
     } else {
         send_done(&send->request, ECONNRESET);

@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # The longest time a guest waits for a page when its node's daemon, and then its node's io, is
-# killed with -9: a client reads one page after the other from a mirrored paging device of a lab, and
-# connects again when it must, as QEMU does. Aim: under 200 ms for the daemon, under 1000 ms for io;
-# no error.
+# killed with -9: a client reads one page after the other from a mirrored paging device of a lab,
+# and connects again when it must, as QEMU does. Aim: under 200 ms for the daemon, under 1000 ms for
+# io; no error.
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=lib.sh
 . tests/bench/lib.sh
