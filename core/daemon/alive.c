@@ -39,8 +39,6 @@ struct alive {
     bool running;
     bool known_failing; /* the log says so already */
     struct renewal renewal;
-    pthread_mutex_t lock;
-    int64_t renewed_ms; /* under the lock: for other threads */
 };
 
 struct boot {
@@ -142,7 +140,8 @@ static char *own_text(struct alive *alive, int64_t n)
         json_pack("{s:i, s:I, s:I, s:I, s:{}, s:s, s:{s:I, s:I}}", "v", 1, "incarnation",
                   (json_int_t)node->incarnation, "start", (json_int_t)alive->renewal.start, "n",
                   (json_int_t)n, "row", "state", "up", "page_memory", "size",
-                  (json_int_t)config_size(node->config, "page_memory"), "used", (json_int_t)used);
+                  (json_int_t)(size > 0 ? size : config_size(node->config, "page_memory")), "used",
+                  (json_int_t)used);
     char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
     json_decref(record);
     return text;
@@ -216,9 +215,6 @@ static int renew(struct alive *alive, struct operation *operation)
         int64_t margin_ms = alive->ttl_ms / RENEWALS_PER_TTL;
         int64_t end_ms = alive->renewal.renewed_ms + alive->ttl_ms;
         io_client_serve(alive->node->io, end_ms - margin_ms, end_ms - margin_ms / 2);
-        pthread_mutex_lock(&alive->lock);
-        alive->renewed_ms = alive->renewal.renewed_ms;
-        pthread_mutex_unlock(&alive->lock);
     }
     return status;
 }
@@ -364,7 +360,6 @@ int alive_start(struct alive **alive, struct node *node, const char *store_addre
     if (!made) {
         return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
     }
-    pthread_mutex_init(&made->lock, NULL);
     made->node = node;
     made->ttl_ms = config_duration_ms(node->config, "ttl");
     made->store_address = strdup(store_address);
@@ -403,15 +398,6 @@ void alive_stop(struct alive *alive)
     }
     store_close(alive->store);
     cancel_free(alive->cancel);
-    pthread_mutex_destroy(&alive->lock);
     free(alive->store_address);
     free(alive);
-}
-
-int64_t alive_renewed_ms(struct alive *alive)
-{
-    pthread_mutex_lock(&alive->lock);
-    int64_t renewed_ms = alive->renewed_ms;
-    pthread_mutex_unlock(&alive->lock);
-    return renewed_ms;
 }

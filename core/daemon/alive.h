@@ -20,7 +20,4 @@ int alive_start(struct alive **alive, struct node *node, const char *store_addre
 /* The gate runs out by itself after this. */
 void alive_stop(struct alive *alive);
 
-/* When the last renewal that is known to have succeeded was sent; for the watchdog. */
-int64_t alive_renewed_ms(struct alive *alive);
-
 #endif

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "daemon/connection.h"
+#include "daemon/notify.h"
 #include "net/transport.h"
 #include "node/node.h"
 
@@ -30,6 +31,7 @@ struct server {
     uv_async_t wake;
     uv_signal_t signals[2];
     uv_timer_t stop_timer;
+    uv_timer_t watchdog;
     struct connection_settings settings;
     struct connection *connections[SERVER_CONNECTIONS_MAX + 1];
     size_t connection_count;
@@ -53,6 +55,7 @@ static void close_handles(struct server *server)
     close_handle((uv_handle_t *)&server->signals[0]);
     close_handle((uv_handle_t *)&server->signals[1]);
     close_handle((uv_handle_t *)&server->stop_timer);
+    close_handle((uv_handle_t *)&server->watchdog);
     close_handle((uv_handle_t *)&server->listener);
 }
 
@@ -161,11 +164,23 @@ static void on_connection(uv_stream_t *listener, int status)
     connection_look(connection);
 }
 
+static void on_watchdog(uv_timer_t *timer)
+{
+    (void)timer;
+    notify_send("WATCHDOG=1");
+}
+
 static void make_handles(struct server *server)
 {
     uv_async_init(&server->loop, &server->wake, on_wake);
     uv_pipe_init(&server->loop, &server->listener, 0);
     uv_timer_init(&server->loop, &server->stop_timer);
+    uv_timer_init(&server->loop, &server->watchdog);
+    int64_t watchdog_ms = notify_watchdog_ms();
+    if (watchdog_ms > 0) {
+        uv_timer_start(&server->watchdog, on_watchdog, (uint64_t)watchdog_ms,
+                       (uint64_t)watchdog_ms);
+    }
     server->wake.data = server->listener.data = server->stop_timer.data = server;
     static const int numbers[] = {SIGTERM, SIGINT};
     for (size_t i = 0; i < 2; i++) {

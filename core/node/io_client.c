@@ -357,19 +357,23 @@ static void set_ready(struct io_client *client, pid_t pid, int pidfd, bool ready
 }
 
 /* Lives with one io from its beginning to its end. False: there was none. */
-static bool keep_one(struct io_client *client, unsigned *lives)
+static bool keep_one(struct io_client *client, unsigned *lives, bool *complained)
 {
     struct operation operation;
     pid_t pid;
     bool fresh;
+    char text[800];
     operation_start(&operation, SETUP_TIMEOUT_MS, NULL);
     int pidfd = obtain(client, &operation, &pid, &fresh);
     if (pidfd < 0) {
-        if (!stopping(client)) {
-            log_error("io", "cannot set it up: %s", operation.error.message);
+        if (!stopping(client) && !*complained) {
+            log_error("io", "cannot set it up: %s",
+                      error_format(&operation.error, text, sizeof text));
+            *complained = true;
         }
         return false;
     }
+    *complained = false;
     log_notice("io", "%s, process %ld", fresh ? "started" : "found running", (long)pid);
     set_ready(client, pid, pidfd, true);
     for (int what = 0; what < KEPT_COUNT; what++) {
@@ -399,9 +403,10 @@ static void *keeper_run(void *argument)
     struct io_client *client = argument;
     int pause_ms = PAUSE_FIRST_MS;
     unsigned lives = 0;
+    bool complained = false;
     while (!stopping(client)) {
         int64_t began_ms = clock_now_ms();
-        bool lived = keep_one(client, &lives);
+        bool lived = keep_one(client, &lives, &complained);
         if (lived && clock_now_ms() - began_ms >= SHORT_LIFE_MS) {
             pause_ms = PAUSE_FIRST_MS;
             continue;

@@ -21,6 +21,7 @@ struct entry {
 
 struct members {
     pthread_mutex_t lock;
+    const char *own;
     int64_t ttl_ms;
     int64_t listed_ms; /* 0: never */
     struct entry *entries;
@@ -34,11 +35,12 @@ const char *member_state_name(enum member_state state)
     return names[state];
 }
 
-struct members *members_new(int64_t ttl_ms)
+struct members *members_new(const char *own, int64_t ttl_ms)
 {
     struct members *members = calloc(1, sizeof *members);
     if (members) {
         pthread_mutex_init(&members->lock, NULL);
+        members->own = own;
         members->ttl_ms = ttl_ms;
     }
     return members;
@@ -135,7 +137,9 @@ static void entry_fill(struct entry *entry, const struct members *before,
         entry->revision = alive->revision;
         entry->first_seen_ms = same ? old->first_seen_ms : now_ms;
         /* what is new since our first listing has just been written */
-        entry->changed = same ? old->changed : old || before->listed_ms > 0;
+        entry->changed =
+            same ? old->changed
+                 : old || before->listed_ms > 0 || strcmp(entry->member.name, before->own) == 0;
     }
     entry_judge(entry, now_ms, before->ttl_ms);
 }

@@ -39,7 +39,8 @@ int node_members(struct node *node, struct member **members, size_t *count);
 /* --- for the alive lane --- */
 
 struct members;
-struct members *members_new(int64_t ttl_ms);
+/* `own`, the name of this node: its record is what it has just written itself. Not copied. */
+struct members *members_new(const char *own, int64_t ttl_ms);
 void members_free(struct members *members);
 
 /* Takes what was listed below /node/ and /alive/ at `now_ms` of our clock. */

@@ -66,6 +66,11 @@ int node_store(struct node *node, struct store **store, struct operation *operat
     return status;
 }
 
+int node_store_create(struct node *node, struct store **store, struct operation *operation)
+{
+    return store_open(store, node->stores->address, true, operation);
+}
+
 void node_store_return(struct node *node, struct store *store)
 {
     struct store_pool *pool = node->stores;

@@ -59,6 +59,9 @@ struct node {
 int node_store(struct node *node, struct store **store, struct operation *operation);
 void node_store_return(struct node *node, struct store *store);
 
+/* The same, and makes the VIOS DB when it is absent: for `cluster create`. */
+int node_store_create(struct node *node, struct store **store, struct operation *operation);
+
 /* The pool behind it. `address` is copied; nothing is opened yet. */
 struct store_pool *store_pool_new(const char *address);
 void store_pool_free(struct store_pool *pool);

@@ -1,0 +1,388 @@
+/* daemon.c - see daemon.h. */
+#include "daemon/daemon.h"
+
+#include "base/file.h"
+#include "base/log.h"
+#include "daemon/alive.h"
+#include "daemon/notify.h"
+#include "daemon/parts.h"
+#include "daemon/server.h"
+#include "node/members.h"
+#include "node/method.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define RECORDER_SLOTS 8192
+#define ACTIVATE_TIMEOUT_MS 60000
+#define RUN_DIR_MAX 512
+#define ADDRESS_MAX 4200
+
+struct daemon {
+    struct node node; /* the first member: hooks get from it to us */
+    struct config *config;
+    const char *program_dir;
+    atomic_bool stop_guests;
+    int lock_fd;
+    char store_address[ADDRESS_MAX];
+    struct server *server;
+
+    pthread_mutex_t activation; /* of all below */
+    char cluster[NAME_MAX_LENGTH + 1];
+    struct alive *alive;
+    size_t parts_started;
+};
+
+static struct daemon *daemon_of(struct node *node)
+{
+    return (struct daemon *)node;
+}
+
+/* --- taking part in the cluster --- */
+
+static int part_missing(struct daemon *daemon, struct operation *operation)
+{
+    return operation_fail(operation, VIOS_E_UNREACHABLE, "this node",
+                          "run \"vios node join\" on it", "node \"%s\" is not in the cluster",
+                          daemon->node.name);
+}
+
+/* Both records are there; the cluster's name is noted. */
+static int read_membership(struct daemon *daemon, struct operation *operation)
+{
+    char key[STORE_KEY_MAX];
+    struct store *store;
+    json_t *cluster = NULL, *self = NULL;
+    snprintf(key, sizeof key, "/node/%s", daemon->node.name);
+    int status = node_store(&daemon->node, &store, operation);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    status = node_record(store, "/cluster", &cluster, NULL, operation);
+    if (status == VIOS_OK) {
+        status = node_record(store, key, &self, NULL, operation);
+        status = status == VIOS_E_NOT_FOUND ? part_missing(daemon, operation) : status;
+    } else if (status == VIOS_E_NOT_FOUND) {
+        status = operation_fail(operation, VIOS_E_UNREACHABLE, "VIOS DB",
+                                "run \"vios cluster create NAME\"", "there is no cluster yet");
+    }
+    if (status == VIOS_OK) {
+        const char *name = json_string_value(json_object_get(cluster, "name"));
+        snprintf(daemon->cluster, sizeof daemon->cluster, "%s", name ? name : "");
+    }
+    json_decref(cluster);
+    json_decref(self);
+    node_store_return(&daemon->node, store);
+    return status;
+}
+
+static void on_io_restored(void *context)
+{
+    struct daemon *daemon = context;
+    size_t count;
+    const struct part *const *parts = parts_all(&count);
+    if (!atomic_load(&daemon->node.active)) {
+        return; /* they have not said anything yet, and will */
+    }
+    for (size_t i = 0; i < count; i++) {
+        if (parts[i]->restored) {
+            parts[i]->restored(&daemon->node);
+        }
+    }
+}
+
+static int start_io(struct daemon *daemon, struct operation *operation)
+{
+    char program[ADDRESS_MAX];
+    snprintf(program, sizeof program, "%s/io", daemon->program_dir);
+    struct io_client_settings settings = {.program = program,
+                                          .run_dir = daemon->node.run_dir,
+                                          .page_memory_bytes =
+                                              config_size(daemon->config, "page_memory"),
+                                          .restored = on_io_restored,
+                                          .context = daemon};
+    return io_client_start(&daemon->node.io, &settings, &operation->error);
+}
+
+static int start_jobs(struct daemon *daemon, struct operation *operation)
+{
+    struct node *node = &daemon->node;
+    size_t count;
+    const struct job_kind *const *kinds = parts_job_kinds(&count);
+    return jobs_start(&node->jobs, daemon->store_address, node->name, node->incarnation, kinds,
+                      count, node, &operation->error);
+}
+
+static int start_parts(struct daemon *daemon, struct operation *operation)
+{
+    size_t count;
+    const struct part *const *parts = parts_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        int status = parts[i]->start(&daemon->node, &operation->error);
+        if (status != VIOS_OK) {
+            log_error("daemon", "%s does not start", parts[i]->name);
+            return status;
+        }
+        daemon->parts_started++;
+    }
+    return VIOS_OK;
+}
+
+static void deactivate(struct daemon *daemon)
+{
+    struct node *node = &daemon->node;
+    size_t count;
+    const struct part *const *parts = parts_all(&count);
+    bool stop_guests = atomic_load(&daemon->stop_guests);
+    atomic_store(&node->active, false);
+    jobs_stop(node->jobs);
+    node->jobs = NULL;
+    while (daemon->parts_started > 0) {
+        parts[--daemon->parts_started]->stop(node, stop_guests);
+    }
+    alive_stop(daemon->alive);
+    daemon->alive = NULL;
+    io_client_stop(node->io, stop_guests);
+    node->io = NULL;
+    members_free(node->members);
+    node->members = NULL;
+}
+
+/* io first: the alive lane moves its gate from the first renewal on. */
+static int activate_locked(struct daemon *daemon, struct operation *operation)
+{
+    struct node *node = &daemon->node;
+    int status = read_membership(daemon, operation);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    node->members = members_new(node->name, config_duration_ms(daemon->config, "ttl"));
+    status = node->members ? start_io(daemon, operation)
+                           : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "no memory");
+    if (status == VIOS_OK) {
+        status = alive_start(&daemon->alive, node, daemon->store_address, operation);
+    }
+    if (status == VIOS_OK) {
+        status = start_jobs(daemon, operation);
+    }
+    if (status == VIOS_OK) {
+        status = start_parts(daemon, operation);
+    }
+    if (status == VIOS_OK) {
+        status = jobs_adopt(node->jobs, node->name, node->incarnation, operation);
+    }
+    if (status != VIOS_OK) {
+        deactivate(daemon);
+        return status;
+    }
+    node->cluster = daemon->cluster;
+    atomic_store(&node->active, true);
+    log_notice("daemon", "node %s of cluster %s, incarnation %lld", node->name, node->cluster,
+               (long long)node->incarnation);
+    recorder_note(node->recorder, "daemon", "active in %s, incarnation %lld", node->cluster,
+                  (long long)node->incarnation);
+    return VIOS_OK;
+}
+
+static int hook_activate(struct node *node, struct operation *operation)
+{
+    struct daemon *daemon = daemon_of(node);
+    pthread_mutex_lock(&daemon->activation);
+    int status = atomic_load(&node->active) ? VIOS_OK : activate_locked(daemon, operation);
+    pthread_mutex_unlock(&daemon->activation);
+    return status;
+}
+
+static void hook_stop(struct node *node, bool stop_guests)
+{
+    struct daemon *daemon = daemon_of(node);
+    if (stop_guests) {
+        atomic_store(&daemon->stop_guests, true);
+    }
+    server_stop(daemon->server);
+}
+
+static const struct node_hooks hooks = {.activate = hook_activate, .stop = hook_stop};
+
+/* --- beginning --- */
+
+static int open_folder(const char *path, mode_t mode, int *fd, struct vios_error *error)
+{
+    int status = file_make_folders(path, mode, error);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    *fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (*fd < 0 || fchmod(*fd, mode) != 0) {
+        return error_set_errno(error, path, "cannot use this folder");
+    }
+    return VIOS_OK;
+}
+
+static int take_lock(struct daemon *daemon, struct vios_error *error)
+{
+    const char *path = daemon->node.state_dir;
+    daemon->lock_fd = openat(daemon->node.state_dir_fd, "lock", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (daemon->lock_fd < 0) {
+        return error_set_errno(error, path, "cannot make its lock");
+    }
+    if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) == 0) {
+        return VIOS_OK;
+    }
+    if (errno != EWOULDBLOCK) {
+        return error_set_errno(error, path, "cannot lock it");
+    }
+    return error_set(error, VIOS_E_LOCKED, path, "give another state_dir, or end that daemon",
+                     "another daemon uses this state folder");
+}
+
+static int open_folders(struct daemon *daemon, struct vios_error *error)
+{
+    struct node *node = &daemon->node;
+    if (strlen(node->run_dir) > RUN_DIR_MAX) {
+        return error_set(error, VIOS_E_USAGE, node->run_dir, "give a shorter run_dir",
+                         "its name has more than %d bytes", RUN_DIR_MAX);
+    }
+    int status = open_folder(node->state_dir, 0700, &node->state_dir_fd, error);
+    if (status == VIOS_OK) {
+        status = take_lock(daemon, error);
+    }
+    if (status == VIOS_OK) {
+        status = open_folder(node->run_dir, 0711, &node->run_dir_fd, error);
+    }
+    return status;
+}
+
+static int open_recorder(struct daemon *daemon, struct vios_error *error)
+{
+    char path[ADDRESS_MAX];
+    snprintf(path, sizeof path, "%s/recorder", daemon->node.state_dir);
+    return recorder_open(&daemon->node.recorder, path, RECORDER_SLOTS, error);
+}
+
+/* No cluster yet is no failure: then it waits for `cluster create` or `node join`. */
+static int activate_at_start(struct daemon *daemon, struct vios_error *error)
+{
+    struct operation operation;
+    operation_start(&operation, ACTIVATE_TIMEOUT_MS, NULL);
+    pthread_mutex_lock(&daemon->activation);
+    int status = read_membership(daemon, &operation);
+    if (status == VIOS_E_UNREACHABLE) {
+        log_notice("daemon", "%s: %s", operation.error.message, operation.error.hint);
+        status = VIOS_OK;
+    } else if (status == VIOS_OK) {
+        status = activate_locked(daemon, &operation);
+    }
+    pthread_mutex_unlock(&daemon->activation);
+    *error = operation.error;
+    return status;
+}
+
+static void fill_node(struct daemon *daemon, const struct daemon_settings *settings)
+{
+    struct node *node = &daemon->node;
+    node->config = settings->config;
+    node->config_path = settings->config_path;
+    node->name = config_text(settings->config, "node");
+    node->run_dir = config_text(settings->config, "run_dir");
+    node->state_dir = config_text(settings->config, "state_dir");
+    node->run_dir_fd = node->state_dir_fd = -1;
+    node->hooks = &hooks;
+    node->method_groups = parts_methods();
+    node->cluster = "";
+    const char *store = config_text(settings->config, "store");
+    if (store && store[0]) {
+        snprintf(daemon->store_address, sizeof daemon->store_address, "%s", store);
+    } else {
+        snprintf(daemon->store_address, sizeof daemon->store_address, "sqlite:%s/vios.db",
+                 node->state_dir);
+    }
+    node->stores = store_pool_new(daemon->store_address);
+}
+
+static struct daemon *daemon_new(const struct daemon_settings *settings)
+{
+    struct daemon *daemon = calloc(1, sizeof *daemon);
+    if (daemon) {
+        pthread_mutex_init(&daemon->activation, NULL);
+        daemon->config = settings->config;
+        daemon->program_dir = settings->program_dir;
+        atomic_init(&daemon->stop_guests, settings->stop_guests);
+        daemon->lock_fd = -1;
+        fill_node(daemon, settings);
+    }
+    return daemon;
+}
+
+int daemon_start(struct daemon **daemon, const struct daemon_settings *settings,
+                 struct vios_error *error)
+{
+    struct daemon *made = daemon_new(settings);
+    *daemon = NULL;
+    if (!made || !made->node.stores) {
+        daemon_free(made);
+        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    }
+    bool allow_viewers = false;
+    int status =
+        parse_boolean(config_text(settings->config, "allow_viewers"), &allow_viewers, error);
+    if (status == VIOS_OK) {
+        status = open_folders(made, error);
+    }
+    if (status == VIOS_OK) {
+        status = open_recorder(made, error);
+    }
+    if (status == VIOS_OK) {
+        status = server_new(&made->server, &made->node, allow_viewers, error);
+    }
+    if (status == VIOS_OK) {
+        status = activate_at_start(made, error);
+    }
+    if (status != VIOS_OK) {
+        daemon_free(made);
+        return status;
+    }
+    *daemon = made;
+    return VIOS_OK;
+}
+
+void daemon_run(struct daemon *daemon)
+{
+    notify_send("READY=1");
+    recorder_note(daemon->node.recorder, "daemon", "serves, process %ld", (long)getpid());
+    server_run(daemon->server);
+    notify_send("STOPPING=1");
+    recorder_note(daemon->node.recorder, "daemon", "ends");
+}
+
+static void close_fd(int fd)
+{
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+void daemon_free(struct daemon *daemon)
+{
+    if (!daemon) {
+        return;
+    }
+    struct node *node = &daemon->node;
+    server_free(daemon->server); /* waits for the methods that still run */
+    deactivate(daemon);
+    store_pool_free(node->stores);
+    recorder_close(node->recorder);
+    close_fd(daemon->lock_fd);
+    close_fd(node->run_dir_fd);
+    close_fd(node->state_dir_fd);
+    pthread_mutex_destroy(&daemon->activation);
+    free(daemon);
+}

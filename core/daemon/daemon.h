@@ -1,0 +1,32 @@
+/*
+ * daemon.h - one node's control plane: its folders, its server, and, once it has a cluster, the
+ * alive lane, io, jobs and parts, begun in that order and ended in reverse.
+ */
+#ifndef DAEMON_DAEMON_H
+#define DAEMON_DAEMON_H
+
+#include "base/config.h"
+
+#include <stdbool.h>
+
+struct daemon;
+
+struct daemon_settings {
+    struct config *config;   /* stays the caller's */
+    const char *config_path; /* NULL: none */
+    const char *program_dir; /* where io is */
+    bool stop_guests;        /* when it ends, guests and io end too */
+};
+
+/* Takes the folders (one daemon per state folder: VIOS_E_LOCKED), listens, and takes part in its
+ * cluster when it has one. */
+int daemon_start(struct daemon **daemon, const struct daemon_settings *settings,
+                 struct vios_error *error);
+
+/* Serves until it is told to end. */
+void daemon_run(struct daemon *daemon);
+
+/* Ends everything that began. NULL does nothing. */
+void daemon_free(struct daemon *daemon);
+
+#endif

@@ -1,0 +1,242 @@
+/*
+ * main.c - the program libexec/vios/daemon: options, configuration, log, then daemon.h.
+ *
+ * Each key of the configuration is also an option (--key VALUE), laid over the file.
+ */
+#include "base/config.h"
+#include "base/log.h"
+#include "daemon/daemon.h"
+
+#include <errno.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#define DEFAULT_CONFIG "/etc/vios/vios.conf"
+#define KEY_SIZE 64
+#define PATH_SIZE 4096
+/* A method that never comes back must not keep the daemon from ending. */
+#define END_LIMIT_S 60
+
+struct options {
+    const char *config_path;
+    bool stop_guests;
+    bool has_store;
+};
+
+static int usage(const struct vios_error *error)
+{
+    char text[800];
+    fprintf(stderr, "vios daemon: %s\n", error_format(error, text, sizeof text));
+    fprintf(stderr, "usage: vios daemon [--config FILE] [--stop-guests] [--KEY VALUE ...]\n");
+    return 2;
+}
+
+static void help(void)
+{
+    size_t count;
+    const struct config_row *rows = config_rows(&count);
+    printf("usage: vios daemon [--config FILE] [--stop-guests] [--KEY VALUE ...]\n\n"
+           "  --config FILE      the configuration file (%s)\n"
+           "  --stop-guests      when it ends, guests and io end too\n\nKeys:\n",
+           DEFAULT_CONFIG);
+    for (size_t i = 0; i < count; i++) {
+        printf("  --%-16s %s (%s)\n", rows[i].key, rows[i].help,
+               rows[i].default_text ? rows[i].default_text : "must be given");
+    }
+}
+
+/* "--page-memory" is page_memory. */
+static void key_of(const char *option, char key[KEY_SIZE])
+{
+    snprintf(key, KEY_SIZE, "%s", option + 2);
+    for (char *at = key; *at; at++) {
+        *at = *at == '-' ? '_' : *at;
+    }
+}
+
+static bool known_key(const char *key)
+{
+    size_t count;
+    const struct config_row *rows = config_rows(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(rows[i].key, key) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Without `config` only the options that are no keys are taken: they say which file to read. */
+static int parse_options(int argc, char **argv, struct options *options, struct config *config,
+                         struct vios_error *error)
+{
+    for (int i = 1; i < argc; i++) {
+        char key[KEY_SIZE];
+        if (strcmp(argv[i], "--stop-guests") == 0) {
+            options->stop_guests = true;
+            continue;
+        }
+        if (strncmp(argv[i], "--", 2) != 0) {
+            return error_set(error, VIOS_E_USAGE, NULL, "run \"vios daemon --help\"",
+                             "\"%.80s\" is no option", argv[i]);
+        }
+        key_of(argv[i], key);
+        bool is_config = strcmp(key, "config") == 0;
+        if (!is_config && !known_key(key)) {
+            return error_set(error, VIOS_E_USAGE, NULL, "run \"vios daemon --help\"",
+                             "there is no option %.80s", argv[i]);
+        }
+        if (i + 1 == argc) {
+            return error_set(error, VIOS_E_USAGE, NULL, NULL, "%s needs a value", argv[i]);
+        }
+        const char *value = argv[++i];
+        if (is_config) {
+            options->config_path = value;
+        } else if (config && config_set(config, key, value, error) != VIOS_OK) {
+            return error->code;
+        }
+        options->has_store = options->has_store || strcmp(key, "store") == 0;
+    }
+    return VIOS_OK;
+}
+
+static int unconfigured(void)
+{
+    fprintf(stderr,
+            "vios daemon: this node has no configuration: there is no %s and no --store\n"
+            "To try vios out, run: vios lab up\n"
+            "To set up this node, write %s with at least\n"
+            "    node = NAME\n"
+            "then run the daemon again, and \"vios cluster create NAME\" beside it.\n",
+            DEFAULT_CONFIG, DEFAULT_CONFIG);
+    return 2;
+}
+
+static int configure_log(const struct config *config, struct vios_error *error)
+{
+    static const char *const levels[] = {"error", "warning", "notice", "debug"};
+    const char *text = config_text(config, "log");
+    const char *plus = strchr(text, '+');
+    size_t length = plus ? (size_t)(plus - text) : strlen(text);
+    for (size_t i = 0; i < 4; i++) {
+        if (strlen(levels[i]) == length && strncmp(levels[i], text, length) == 0 &&
+            (!plus || strcmp(plus, "+json") == 0)) {
+            log_configure((enum log_level)i, plus != NULL);
+            return VIOS_OK;
+        }
+    }
+    return error_set(error, VIOS_E_USAGE, "log", "give error, warning, notice or debug, also +json",
+                     "\"%.40s\" is no log level", text);
+}
+
+/* Beside the daemon's own program, unless configured. */
+static int find_program_dir(const struct config *config, char dir[PATH_SIZE],
+                            struct vios_error *error)
+{
+    const char *given = config_text(config, "program_dir");
+    if (given && given[0]) {
+        snprintf(dir, PATH_SIZE, "%s", given);
+        return VIOS_OK;
+    }
+    char path[PATH_SIZE];
+    ssize_t length = readlink("/proc/self/exe", path, sizeof path - 1);
+    if (length < 0) {
+        return error_set_errno(error, "/proc/self/exe", "cannot find the program");
+    }
+    path[length] = '\0';
+    snprintf(dir, PATH_SIZE, "%s", dirname(path));
+    return VIOS_OK;
+}
+
+/* Each call and each guest takes descriptors. */
+static void raise_limits(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static int configure(int argc, char **argv, struct options *options, struct config *config,
+                     struct vios_error *error)
+{
+    int status = parse_options(argc, argv, options, NULL, error);
+    if (status == VIOS_OK && !options->config_path && access(DEFAULT_CONFIG, F_OK) == 0) {
+        options->config_path = DEFAULT_CONFIG;
+    }
+    if (status == VIOS_OK && options->config_path) {
+        status = config_load(config, options->config_path, error);
+    }
+    if (status == VIOS_OK) {
+        status = parse_options(argc, argv, options, config, error);
+    }
+    if (status == VIOS_OK) {
+        status = configure_log(config, error);
+    }
+    if (status == VIOS_OK && !config_text(config, "node") &&
+        (options->config_path || options->has_store)) {
+        status = error_set(error, VIOS_E_USAGE, "node", "set \"node = NAME\", or give --node NAME",
+                           "this node has no name");
+    }
+    return status;
+}
+
+static int run(const struct options *options, struct config *config)
+{
+    char program_dir[PATH_SIZE], text[800];
+    struct vios_error error = {0};
+    struct daemon *daemon = NULL;
+    int status = find_program_dir(config, program_dir, &error);
+    struct daemon_settings settings = {.config = config,
+                                       .config_path = options->config_path,
+                                       .program_dir = program_dir,
+                                       .stop_guests = options->stop_guests};
+    if (status == VIOS_OK) {
+        status = daemon_start(&daemon, &settings, &error);
+    }
+    if (status != VIOS_OK) {
+        log_error("daemon", "%s", error_format(&error, text, sizeof text));
+        return error_exit_status(status);
+    }
+    daemon_run(daemon);
+    alarm(END_LIMIT_S);
+    daemon_free(daemon);
+    return 0;
+}
+
+int main(int argc, char **argv)
+{
+    struct vios_error error = {0};
+    struct options options = {0};
+    if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+        help();
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+        printf("vios daemon %s\n", VIOS_VERSION);
+        return 0;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    raise_limits();
+    struct config *config = config_new();
+    if (!config) {
+        return 1;
+    }
+    int status = configure(argc, argv, &options, config, &error);
+    int exit_status;
+    if (status != VIOS_OK) {
+        exit_status = usage(&error);
+    } else if (!options.config_path && !options.has_store) {
+        exit_status = unconfigured();
+    } else {
+        exit_status = run(&options, config);
+    }
+    config_free(config);
+    return exit_status;
+}
