@@ -84,6 +84,11 @@ static struct job_entry *entry_new(struct jobs *jobs, const struct job_kind *kin
     memset(record, 0, sizeof *record);
     entry->revision = revision;
     entry->landed = entry->record.writes;
+    entry->in_doubt = entry->record.state == JOB_RUNNING &&
+                      entry->record.step == kind->commit_point &&
+                      entry->record.writes > JOB_FIRST_WRITE;
+    state_machine_start(&entry->machine, entry->record.id, job_state_rows, JOB_STATES,
+                        (int)entry->record.state, NULL);
     entry->job.kind = kind;
     snprintf(entry->job.id, sizeof entry->job.id, "%s", entry->record.id);
     entry->job.object = entry->record.object;

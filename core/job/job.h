@@ -22,7 +22,6 @@
  * written, run() not called), "after" (run() returned VIOS_OK), "undo-before" or "undo-after".
  * tests/job_crash.h runs a kind through all of them.
  */
-
 #ifndef JOB_JOB_H
 #define JOB_JOB_H
 

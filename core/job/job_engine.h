@@ -18,6 +18,7 @@
 #define JOB_PAUSE_MIN_MS 50 /* between two tries of a step that must go on */
 #define JOB_PAUSE_MAX_MS 30000
 #define JOB_PROGRESS_MS 1000 /* between two records with progress */
+#define JOB_FIRST_WRITE 1    /* "writes" of a record that no step was run under */
 #define JOBS_PRUNE_EVERY 16  /* finished jobs between two looks for old ones */
 
 struct job_entry {
@@ -28,9 +29,11 @@ struct job_entry {
     int64_t landed;           /* record.writes at that revision */
     struct cancel *cancel;    /* of the steps before the commit point */
     atomic_bool cancel_wanted;
-    bool lost;                   /* it has another owner now */
-    int64_t progress_written_ms; /* clock_now_ms() */
-    struct job_entry *next_live; /* list of all, until it ends */
+    bool lost;     /* it has another owner now */
+    bool in_doubt; /* the step at the commit point may have succeeded: it must be run, not undone */
+    struct state_machine machine; /* its state is record.state */
+    int64_t progress_written_ms;  /* clock_now_ms() */
+    struct job_entry *next_live;  /* list of all, until it ends */
     struct job_entry *next_queued;
 };
 

@@ -5,7 +5,13 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *const STATES[JOB_STATES] = {"running", "undoing", "done", "failed", "cancelled"};
+const struct state_row job_state_rows[JOB_STATES] = {
+    [JOB_RUNNING] = {"running", STATE_BIT(JOB_UNDOING) | STATE_BIT(JOB_DONE)},
+    [JOB_UNDOING] = {"undoing", STATE_BIT(JOB_FAILED) | STATE_BIT(JOB_CANCELLED)},
+    [JOB_DONE] = {"done", 0},
+    [JOB_FAILED] = {"failed", 0},
+    [JOB_CANCELLED] = {"cancelled", 0},
+};
 
 char *job_record_key(const char *id, char key[JOB_KEY_SIZE])
 {
@@ -26,7 +32,7 @@ long job_record_number(const char *id)
 static bool find_state(const char *name, enum job_state *state)
 {
     for (unsigned i = 0; i < JOB_STATES; i++) {
-        if (strcmp(STATES[i], name) == 0) {
+        if (strcmp(job_state_rows[i].name, name) == 0) {
             *state = (enum job_state)i;
             return true;
         }
@@ -125,10 +131,10 @@ int job_record_decode(const struct store_value *value, struct job_record *record
 static json_t *common(const struct job_record *record)
 {
     return json_pack("{s:s, s:s, s:s, s:s, s:I, s:O?, s:o, s:s, s:s}", "kind", record->kind,
-                     "object", record->object, "node", record->node, "state", STATES[record->state],
-                     "step", (json_int_t)record->step, "progress", record->progress, "error",
-                     encode_error(&record->error), "created", record->created, "changed",
-                     record->changed);
+                     "object", record->object, "node", record->node, "state",
+                     job_state_rows[record->state].name, "step", (json_int_t)record->step,
+                     "progress", record->progress, "error", encode_error(&record->error), "created",
+                     record->created, "changed", record->changed);
 }
 
 static json_t *with_rest(json_t *json, const struct job_record *record)

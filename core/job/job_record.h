@@ -8,11 +8,15 @@
 #define JOB_JOB_RECORD_H
 
 #include "base/clock.h"
+#include "base/state_machine.h"
 #include "job/job.h"
 
 #define JOB_KEY_SIZE (JOB_ID_SIZE + 8)
 
 enum job_state { JOB_RUNNING, JOB_UNDOING, JOB_DONE, JOB_FAILED, JOB_CANCELLED, JOB_STATES };
+
+/* Their names, and the moves allowed. */
+extern const struct state_row job_state_rows[JOB_STATES];
 
 struct job_record {
     char id[JOB_ID_SIZE];

@@ -40,7 +40,8 @@ static bool may_undo(const struct job_entry *entry)
 
 static bool wants_undo(const struct job_entry *entry)
 {
-    return may_undo(entry) && (entry->record.cancel || atomic_load(&entry->cancel_wanted));
+    return may_undo(entry) && !entry->in_doubt &&
+           (entry->record.cancel || atomic_load(&entry->cancel_wanted));
 }
 
 static struct operation write_operation(const struct job_entry *entry)
@@ -67,7 +68,8 @@ static bool is_ours(const struct job_entry *entry, const struct job_record *foun
            found->writes <= entry->record.writes;
 }
 
-/* Reads the record to learn what became of a write. VIOS_OK with *landed; VIOS_E_STALE: lost. */
+/* Reads the record to learn what became of a write. VIOS_OK with *landed; VIOS_E_STALE: lost;
+ * otherwise it could not be read. */
 static int reconcile(struct job_entry *entry, bool *landed)
 {
     char key[JOB_KEY_SIZE];
@@ -82,7 +84,7 @@ static int reconcile(struct job_entry *entry, bool *landed)
         return VIOS_E_STALE;
     }
     if (status != VIOS_OK) {
-        return VIOS_OK; /* the next try runs into the same compare */
+        return status; /* the next try runs into the same compare */
     }
     if (job_record_decode(&value, &found, NULL) == VIOS_OK && is_ours(entry, &found)) {
         *landed = found.writes == entry->record.writes;
@@ -189,9 +191,15 @@ static void note_error(struct job_entry *entry, int status)
     }
 }
 
+static void move(struct job_entry *entry, enum job_state state, const char *reason)
+{
+    state_machine_move(&entry->machine, (int)state, reason);
+    entry->record.state = state;
+}
+
 static void begin_undo(struct job_entry *entry)
 {
-    entry->record.state = JOB_UNDOING;
+    move(entry, JOB_UNDOING, entry->record.error.message);
 }
 
 static void begin_cancel(struct job_entry *entry)
@@ -218,8 +226,8 @@ static bool after_failure(struct job_entry *entry, int status, int64_t *pause_ms
         return false;
     }
     note_error(entry, status);
-    if (may_undo(entry) &&
-        !(entry->record.step == kind->commit_point && status == VIOS_E_UNKNOWN)) {
+    entry->in_doubt = entry->record.step == kind->commit_point && status == VIOS_E_UNKNOWN;
+    if (may_undo(entry) && !entry->in_doubt) {
         if (status == VIOS_E_CANCELLED && wants_undo(entry)) {
             begin_cancel(entry);
         } else {
@@ -267,7 +275,8 @@ static bool run_steps(struct job_entry *entry)
             break;
         }
         crash_hook(entry, "before");
-        int status = call_step(entry, kind->steps[entry->record.step].run, may_undo(entry));
+        int status = call_step(entry, kind->steps[entry->record.step].run,
+                               may_undo(entry) && !entry->in_doubt);
         if (status != VIOS_OK) {
             if (!after_failure(entry, status, &pause_ms)) {
                 return false;
@@ -279,6 +288,7 @@ static bool run_steps(struct job_entry *entry)
             return false;
         }
         entry->record.step++;
+        entry->in_doubt = false;
         entry->record.error = (struct vios_error){0};
         pause_ms = JOB_PAUSE_MIN_MS;
     }
@@ -320,7 +330,7 @@ static bool undo_steps(struct job_entry *entry)
 
 static void finish(struct job_entry *entry, enum job_state state)
 {
-    entry->record.state = state;
+    move(entry, state, "its steps are through");
     int status = write_boundary(entry);
     if (status == VIOS_E_INVALID) {
         log_error("job", "%s: its data or result does not fit into its record", entry->job.id);

@@ -15,7 +15,6 @@
 
 #define SUBMIT_PAUSE_MS 2
 #define FENCE_KEY_SIZE 128
-#define FIRST_WRITE 1 /* "writes" of a new record */
 
 static void fence_key(const char *node, int64_t incarnation, char key[FENCE_KEY_SIZE])
 {
@@ -149,7 +148,7 @@ static int fill_record(struct jobs *jobs, struct job_record *record, const struc
         .node = strdup(jobs->node),
         .incarnation = jobs->incarnation,
         .state = JOB_RUNNING,
-        .writes = FIRST_WRITE,
+        .writes = JOB_FIRST_WRITE,
         .data = data,
     };
     clock_format(clock_wall_ms(), record->created);

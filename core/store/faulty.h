@@ -1,7 +1,8 @@
 /*
  * faulty.h - a store that fails on demand, for tests: it wraps another one and makes the n-th
  * call of a kind end in a given way. Reached by address only in a build with VIOS_TEST_HOOKS:
- * "faulty:PLAN:sqlite:/path", PLAN = call.nth=fault[,…], as in "commit.3=unknown_done,get.1=delay".
+ * "faulty:PLAN:sqlite:/path", PLAN = call.nth=fault[,...], as in
+ * "commit.3=unknown_done,get.1=delay".
  */
 #ifndef STORE_FAULTY_H
 #define STORE_FAULTY_H

@@ -11,8 +11,6 @@
 
 #include "store/sqlite_connection.h"
 
-#include <string.h>
-
 static void sqlite_close(void *state)
 {
     sqlite_connection_close(state);
@@ -53,24 +51,16 @@ static int sqlite_get(void *state, const char *key, struct store_value *value,
     return sqlite_leave(connection, status);
 }
 
-/* All keys of the store are below 0x7f, so this ends every prefix. */
-static void prefix_end(const char *prefix, char end[STORE_KEY_MAX + 2])
-{
-    size_t length = strlen(prefix);
-    memcpy(end, prefix, length);
-    memcpy(end + length, "\x7f", 2);
-}
-
 static int gather_list(struct sqlite_connection *connection, const char *prefix,
                        struct store_gather *gather)
 {
-    char end[STORE_KEY_MAX + 2];
+    char end[SQLITE_PREFIX_END_SIZE];
     bool row = false;
     sqlite3_stmt *statement = sqlite_statement(connection, SQL_LIST);
     if (!statement) {
         return connection->operation->error.code;
     }
-    prefix_end(prefix, end);
+    sqlite_prefix_end(prefix, end);
     sqlite3_bind_text(statement, 1, prefix, -1, SQLITE_STATIC);
     sqlite3_bind_text(statement, 2, end, -1, SQLITE_TRANSIENT);
     int status = sqlite_step(connection, statement, &row, "listing");

@@ -10,7 +10,7 @@
 
 #include "base/clock.h"
 
-#include <limits.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -221,6 +221,11 @@ struct store_value sqlite_row(sqlite3_stmt *statement)
         .revision = sqlite3_column_int64(statement, 2),
         .created = sqlite3_column_int64(statement, 3),
     };
+}
+
+void sqlite_prefix_end(const char *prefix, char end[SQLITE_PREFIX_END_SIZE])
+{
+    snprintf(end, SQLITE_PREFIX_END_SIZE, "%s\x7f", prefix);
 }
 
 /* One number from one statement. */

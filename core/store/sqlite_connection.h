@@ -70,6 +70,10 @@ int sqlite_set_meta(struct sqlite_connection *connection, const char *name, int6
  * are sqlite's, valid until the next step. */
 struct store_value sqlite_row(sqlite3_stmt *statement);
 
+/* The first text behind all keys with the prefix: keys have no byte above 0x7e. */
+#define SQLITE_PREFIX_END_SIZE (STORE_KEY_MAX + 2)
+void sqlite_prefix_end(const char *prefix, char end[SQLITE_PREFIX_END_SIZE]);
+
 /* sqlite_watch.c and sqlite_care.c: members of the back end's table. */
 int sqlite_watch_open(void *state, void **watch, const char *prefix, int64_t revision,
                       struct operation *operation);

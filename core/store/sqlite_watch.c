@@ -5,8 +5,8 @@
  */
 #include "store/sqlite_connection.h"
 
+#include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 struct sqlite_watch {
     struct sqlite_connection *connection;
@@ -14,7 +14,7 @@ struct sqlite_watch {
     int64_t seen_version; /* of data_version, before the last look at the log; -1: look */
     int64_t revision;     /* all changes up to here were handed out */
     char prefix[STORE_KEY_MAX + 1];
-    char end[STORE_KEY_MAX + 2]; /* the first text behind all keys with the prefix */
+    char end[SQLITE_PREFIX_END_SIZE];
 };
 
 int sqlite_watch_open(void *state, void **watch, const char *prefix, int64_t revision,
@@ -25,10 +25,8 @@ int sqlite_watch_open(void *state, void **watch, const char *prefix, int64_t rev
     if (!made) {
         return operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
     }
-    size_t length = strlen(prefix);
-    memcpy(made->prefix, prefix, length + 1);
-    memcpy(made->end, prefix, length);
-    memcpy(made->end + length, "\x7f", 2);
+    snprintf(made->prefix, sizeof made->prefix, "%s", prefix);
+    sqlite_prefix_end(prefix, made->end);
     made->revision = revision;
     made->seen_version = -1;
     int status = sqlite_connection_open(&made->connection, from->path, false, operation);

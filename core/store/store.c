@@ -61,6 +61,7 @@ int store_open(struct store **store, const char *address, bool create, struct op
     if (status != VIOS_OK) {
         return status;
     }
+    assert(*store);
     (*store)->address = strdup(address);
     if (!(*store)->address) {
         store_close(*store);

@@ -8,7 +8,7 @@
  *
  * A commit has four outcomes: VIOS_OK (done), VIOS_E_CONFLICT (a compare failed; nothing was
  * changed), VIOS_E_UNKNOWN (it may or may not be done: read again before you decide), and
- * VIOS_E_TIMEOUT, _CANCELLED or _UNREACHABLE (never sent; nothing was changed).
+ * VIOS_E_TIMEOUT, _CANCELLED, _UNREACHABLE or any other code (never sent; nothing was changed).
  */
 #ifndef STORE_STORE_H
 #define STORE_STORE_H

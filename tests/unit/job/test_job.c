@@ -156,6 +156,20 @@ static int run_large(struct job *job)
     return touch("one");
 }
 
+/* Done at its first try, and knows it only at its second. */
+static int run_doubtful(struct job *job)
+{
+    if (there("one")) {
+        return VIOS_OK;
+    }
+    touch("one");
+    sem_post(&entered);
+    sem_wait(&released);
+    return error_set(&job->operation.error, VIOS_E_UNKNOWN, NULL, NULL, "who knows");
+}
+
+static const struct job_step DOUBT_STEPS[] = {{"doubt", run_doubtful, undo_one}};
+static const struct job_kind DOUBT = {"test.doubt", DOUBT_STEPS, 1, 0};
 static const struct job_step BLOCK_STEPS[] = {{"one", run_one, undo_one},
                                               {"block", run_blocking, NULL}};
 static const struct job_kind BLOCK = {"test.block", BLOCK_STEPS, 2, 2};
@@ -177,8 +191,8 @@ static const struct job_step LARGE_STEPS[] = {{"large", run_large, undo_one},
                                               {"two", run_three, NULL}};
 static const struct job_kind LARGE = {"test.large", LARGE_STEPS, 2, 2};
 
-static const struct job_kind *const KINDS[] = {&GOOD,  &BAD,      &BLOCK,    &GATE, &PAST,
-                                               &FLAKY, &STUBBORN, &PROGRESS, &LARGE};
+static const struct job_kind *const KINDS[] = {&GOOD,  &BAD,      &BLOCK,    &GATE,  &PAST,
+                                               &FLAKY, &STUBBORN, &PROGRESS, &LARGE, &DOUBT};
 
 static struct jobs *start_on(const char *store, const char *node, int64_t incarnation)
 {
@@ -290,6 +304,21 @@ static void does_not_cancel_past_the_commit_point(void)
     sem_wait(&entered);
     is_int(job_cancel(jobs, id, &operation), VIOS_E_CONFLICT);
     is_text(operation.error.message, "job j-1 is past the point of no return");
+    sem_post(&released);
+    is_int(wait_for(jobs, id, NULL), VIOS_OK);
+    ok(there("one"), "done");
+    jobs_stop(jobs);
+}
+
+/* What may be done already is not undone, whoever asks. */
+static void a_cancel_waits_for_a_commit_in_doubt(void)
+{
+    char id[JOB_ID_SIZE];
+    struct operation operation = patience();
+    struct jobs *jobs = start_on(fresh(), "n1", 1);
+    submit(jobs, &DOUBT, id);
+    sem_wait(&entered);
+    is_int(job_cancel(jobs, id, &operation), VIOS_OK);
     sem_post(&released);
     is_int(wait_for(jobs, id, NULL), VIOS_OK);
     ok(there("one"), "done");
@@ -596,6 +625,30 @@ static void a_crash_in_an_undo_goes_on(void)
     job_crash_everywhere(&crash, true);
 }
 
+/* Killed behind the commit, then asked to undo: it must not. */
+static void a_cancel_does_not_undo_an_adopted_commit(void)
+{
+    int status = 0;
+    struct operation operation = patience();
+    fresh();
+    pid_t child = fork();
+    if (child == 0) {
+        char id[JOB_ID_SIZE];
+        setenv("VIOS_CRASH_AT", "test.past:commit:after", 1);
+        submit(start_on(address, "n1", 1), &PAST, id);
+        pause();
+    }
+    waitpid(child, &status, 0);
+    struct jobs *jobs = start_on(address, "n1", 1);
+    is_int(job_cancel(jobs, "j-1", &operation), VIOS_OK);
+    sem_post(&released);
+    is_int(jobs_adopt(jobs, "n1", 1, &operation), VIOS_OK);
+    is_int(wait_for(jobs, "j-1", NULL), VIOS_OK);
+    ok(there("one"), "done");
+    sem_wait(&entered);
+    jobs_stop(jobs);
+}
+
 /* Each write of a record, ending in each way. */
 static void a_write_of_any_outcome_is_resolved(void)
 {
@@ -642,6 +695,7 @@ int main(void)
     RUN(undoes_what_fails);
     RUN(cancels_a_running_step);
     RUN(does_not_cancel_past_the_commit_point);
+    RUN(a_cancel_waits_for_a_commit_in_doubt);
     RUN(tries_again_from_the_commit_point_on);
     RUN(tries_an_undo_again);
     RUN(an_operation_runs_once);
@@ -658,6 +712,7 @@ int main(void)
     RUN(a_crash_at_any_step_goes_on);
 #ifdef VIOS_TEST_HOOKS
     RUN(a_crash_in_an_undo_goes_on);
+    RUN(a_cancel_does_not_undo_an_adopted_commit);
     RUN(a_write_of_any_outcome_is_resolved);
 #endif
     file_remove_tree(tap_folder(), NULL);

@@ -9,6 +9,7 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sqlite3.h>
+#include <sys/resource.h>
 #include <sys/stat.h>
 
 static char path[128];
@@ -213,6 +214,46 @@ static void a_busy_store_ends_at_the_deadline(void)
     store_close(store);
 }
 
+/* The disk is full: files may not grow. The frames of a commit are written by COMMIT itself. */
+static int commit_without_room(void)
+{
+    char wal[160];
+    struct stat status;
+    struct operation operation = suite_operation();
+    struct store *store = open_one();
+    suite_put(store, "/room", "{\"v\":1}");
+    snprintf(wal, sizeof wal, "%s-wal", path);
+    stat(wal, &status);
+    signal(SIGXFSZ, SIG_IGN);
+    struct rlimit limit = {(rlim_t)status.st_size, RLIM_INFINITY};
+    setrlimit(RLIMIT_FSIZE, &limit);
+    struct store_change change = {"/room", "{\"v\":2}"};
+    int outcome = store_commit(store, NULL, 0, &change, 1, NULL, &operation);
+    limit.rlim_cur = RLIM_INFINITY;
+    setrlimit(RLIMIT_FSIZE, &limit);
+    if (outcome != VIOS_E_UNKNOWN) {
+        return 1;
+    }
+    if (strcmp(suite_json(store, "/room"), "{\"v\":1}") != 0) {
+        return 2;
+    }
+    return suite_put(store, "/room", "{\"v\":3}") == VIOS_OK ? 0 : 3;
+}
+
+static void a_commit_that_fails_is_unknown(void)
+{
+    int status = -1;
+    pid_t child = fork();
+    if (child == 0) {
+        _exit(commit_without_room());
+    }
+    waitpid(child, &status, 0);
+    is_int(status, 0);
+    struct store *store = open_one();
+    is_text(suite_json(store, "/room"), "{\"v\":3}");
+    store_close(store);
+}
+
 static void a_backup_is_a_store(void)
 {
     const char *copy = file_named("copy.db");
@@ -320,7 +361,9 @@ static int watch_sockets(void)
     for (struct dirent *entry; opened && (entry = readdir(opened)) != NULL;) {
         count += entry->d_name[0] != '.';
     }
-    closedir(opened);
+    if (opened) {
+        closedir(opened);
+    }
     return count;
 }
 
@@ -458,6 +501,7 @@ int main(void)
     RUN(another_database_is_refused);
     RUN(a_network_file_system_is_refused);
     RUN(a_busy_store_ends_at_the_deadline);
+    RUN(a_commit_that_fails_is_unknown);
     RUN(a_backup_is_a_store);
     RUN(a_check_finds_bad_values);
     RUN(a_killed_writer_loses_nothing);
