@@ -18,13 +18,11 @@ local function row(noun, fields)
     hidden = fields.hidden }
 end
 
-local function help_words(seen)
-  local commands <const> = require("vios.commands")
-  local names = {}
+local function help_words(seen, _, words)
   if seen.positional == 0 then
-    return commands.nouns()
+    return require("vios.commands").nouns()
   end
-  return names
+  return seen.positional == 1 and require("vios.functions").verbs(words[#words]) or {}
 end
 
 row("help", {
@@ -83,7 +81,7 @@ local function watch_once(cli, words, seconds)
   return status
 end
 
-local function inner_words(seen, prefix, words)
+local function inner_words(_, prefix, words)
   local rest = { table.unpack(words, 2) }
   if tonumber(rest[1]) then
     table.remove(rest, 1)

@@ -26,7 +26,8 @@ local function overview()
       option.words)
   end
   lines[#lines + 1] = ""
-  lines[#lines + 1] = 'Anything else is Lua: vios.node.list() returns a table. "help NOUN" tells more.'
+  lines[#lines + 1] = 'Anything else is Lua: vios.node.list() returns a table.'
+  lines[#lines + 1] = '"help NOUN" and "help NOUN VERB" tell more.'
   return lines
 end
 

@@ -27,7 +27,9 @@ return {
       },
       columns = COLUMNS,
       job = true,
-      examples = { "paging create web1 --size 256M", "paging create web1 --size 1G --policy single" },
+      examples = {
+        "paging create web1 --size 256M", "paging create web1 --size 1G --policy single",
+      },
     },
     {
       verb = "list",

@@ -1,0 +1,71 @@
+-- Proves: vios.1 has every command with every option, and none that is not there.
+
+local commands <const> = require("vios.commands")
+
+local count, bad = 0, 0
+local function ok(good, what)
+  count = count + 1
+  bad = bad + (good and 0 or 1)
+  print((good and "ok " or "not ok ") .. count .. " - " .. what)
+end
+
+local root <const> = arg[0]:match("^(.*)/tests/lua/[^/]*$") or "."
+local text <const> = assert(vios.os.read_file(root .. "/vios.1"))
+local section <const> = text:match("\n%.Sh COMMANDS\n(.-)\n%.Sh ")
+
+-- "node show" -> what the manual says of it
+local told, order = {}, {}
+local current
+for line in section:gmatch("[^\n]+") do
+  local words = line:match("^%.It Cm (.*)$")
+  if words then
+    current = words:gsub(" Op Ar .*$", ""):gsub(" Ar .*$", "")
+    told[current] = { head = line, options = {} }
+    order[#order + 1] = current
+  elseif current and line:match("^%.It Fl Fl ") then
+    told[current].options[line:match("^%.It Fl Fl ([%w-]+)")] = true
+  end
+end
+
+local function arguments_in(head)
+  local _, found = head:gsub(" Ar ", "")
+  return found
+end
+
+for _, row in ipairs(commands.all()) do
+  local entry = told[row.name]
+  if not commands.noun(row.noun).hidden then
+    local missing = {}
+    for _, option in ipairs(row.options) do
+      local name = option.name:gsub("_", "-")
+      if entry and not entry.options[name] then
+        missing[#missing + 1] = "--" .. name
+      end
+      if entry then
+        entry.options[name] = nil
+      end
+    end
+    if entry and row.job then
+      if not entry.options["no-wait"] then
+        missing[#missing + 1] = "--no-wait"
+      end
+      entry.options["no-wait"] = nil
+    end
+    local extra = entry and next(entry.options)
+    local good = entry and #missing == 0 and not extra
+      and arguments_in(entry.head) == #row.arguments
+    ok(good, row.name .. " is in the manual")
+    if not good then
+      print("# " .. (not entry and "no entry" or extra and "not an option: --" .. extra
+        or #missing > 0 and "missing: " .. table.concat(missing, " ") or "its objects differ"))
+    end
+    told[row.name] = nil
+  end
+end
+for _, name in ipairs(order) do
+  if told[name] then
+    ok(false, name .. " of the manual is a command")
+  end
+end
+print("1.." .. count)
+os.exit(bad == 0)
