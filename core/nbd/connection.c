@@ -313,6 +313,9 @@ static void turn(struct task *task)
         connection->stalled = false;
         transmission_consume(connection);
     }
+    if (connection->phase.state == PHASE_MOVING && connection->turn_deferred) {
+        return; /* GO came behind another option: the next turn sends its answer and posts */
+    }
     if (connection->phase.state == PHASE_MOVING) {
         worker_post(connection->export->home, &connection->task); /* from now on it is theirs */
     } else if (connection_is_open(connection)) {
