@@ -1,0 +1,352 @@
+/*
+ * The pager: mirroring, loss and return of replicas, bad copies, refill, and both processes
+ * killed at any moment, against page servers that are processes of their own.
+ */
+/* needs: heavy */
+/* limit: 120 */
+#include "tests/unit/paging/nodes.h"
+
+static uint8_t device[DEVICE_PAGES * PAGE], back[DEVICE_PAGES * PAGE];
+
+static void fill(uint8_t *data, size_t size, unsigned seed)
+{
+    for (size_t i = 0; i + 4 <= size; i += 4) {
+        unsigned value = (unsigned)rand_r(&seed);
+        memcpy(data + i, &value, 4);
+    }
+}
+
+/* Writes a pattern over the whole device, with some zero pages. */
+static void write_pattern(unsigned seed)
+{
+    fill(device, sizeof device, seed);
+    memset(device + 7 * PAGE, 0, 3 * PAGE);
+    is_int(guest_io(NBD_WRITE, 0, sizeof device, device), 0);
+}
+
+static void check_pattern(const char *when)
+{
+    memset(back, 0xEE, sizeof back);
+    is_int(guest_io(NBD_READ, 0, sizeof back, back), 0);
+    ok(memcmp(device, back, sizeof back) == 0, "the pages differ %s", when);
+}
+
+/* Flips a byte in the page server's copy of a page. */
+static bool corrupt(int number, const uint8_t *page)
+{
+    uint8_t copy[PAGE];
+    off_t size = lseek(kept[number], 0, SEEK_END);
+    for (off_t at = 0; at < size; at += PAGE) {
+        if (pread(kept[number], copy, PAGE, at) == PAGE && memcmp(copy, page, PAGE) == 0) {
+            copy[100] ^= 1;
+            return pwrite(kept[number], copy, PAGE, at) == PAGE;
+        }
+    }
+    return ok(false, "page server %d does not have the page", number);
+}
+
+static void mirrors_and_reads_back(void)
+{
+    uint8_t small[1024];
+    setup(2);
+    is_int(guest_io(NBD_READ, 0, sizeof back, back), 0);
+    ok(back[0] == 0 && memcmp(back, back + 1, sizeof back - 1) == 0, "it begins as zeroes");
+    write_pattern(1);
+    check_pattern("at once");
+    is_int(host_counter("pages_out"), DEVICE_PAGES - 3);
+    is_int(host_counter("zero_pages"), 3);
+    fill(small, sizeof small, 2);
+    memcpy(device + 5 * PAGE - 512, small, 1024);
+    is_int(guest_io(NBD_WRITE, 5 * PAGE - 512, 1024, small), 0);
+    memcpy(device + 8 * PAGE + 512, small, 512);
+    is_int(guest_io(NBD_WRITE, 8 * PAGE + 512, 512, small), 0);
+    check_pattern("after parts of pages");
+    is_int(guest_io(NBD_READ, 8 * PAGE + 256, 512, back), 0);
+    ok(memcmp(back, device + 8 * PAGE + 256, 512) == 0, "a part of a page");
+    memset(device + 20 * PAGE, 0, 50 * PAGE);
+    is_int(guest_io(NBD_TRIM, 20 * PAGE, 50 * PAGE, NULL), 0);
+    memset(device + 90 * PAGE + 100, 0, PAGE);
+    is_int(guest_io(NBD_WRITE_ZEROES, 90 * PAGE + 100, PAGE, NULL), 0);
+    check_pattern("after zeroes");
+    host_await("OK");
+    teardown();
+}
+
+static void a_lost_replica_loses_nothing(void)
+{
+    setup(2);
+    write_pattern(3);
+    host_await("OK");
+    node_kill(0);
+    check_pattern("with one replica killed");
+    fill(device + 40 * PAGE, 9 * PAGE, 4);
+    is_int(guest_io(NBD_WRITE, 40 * PAGE, 9 * PAGE, device + 40 * PAGE), 0);
+    host_await("DEGRADED");
+    node_start(0); /* with its memory: only 9 pages are copied */
+    host_await("OK");
+    node_kill(1);
+    check_pattern("after the other came back and this was killed");
+    node_forget(1);
+    node_start(1); /* emptied */
+    host_await("OK");
+    node_kill(0);
+    check_pattern("from the one that was emptied and filled again");
+    teardown();
+}
+
+static void a_third_node_is_filled(void)
+{
+    setup(3);
+    write_pattern(5);
+    host_await("OK");
+    node_kill(0);
+    host_set_regions(2, 1);
+    host_await("OK");
+    node_kill(1);
+    check_pattern("from the third node");
+    teardown();
+}
+
+static void a_stopped_replica_stalls_no_guest(void)
+{
+    late_ms = 300;
+    setup(2);
+    write_pattern(6);
+    host_await("OK");
+    kill(pids[0], SIGSTOP);
+    write_pattern(7);
+    check_pattern("beside a stopped replica");
+    host_await("DEGRADED");
+    kill(pids[0], SIGCONT);
+    host_await("OK");
+    node_kill(1);
+    check_pattern("from the one that had been stopped");
+    teardown();
+}
+
+static void a_bad_copy_is_repaired(void)
+{
+    setup(2);
+    write_pattern(8);
+    host_await("OK");
+    corrupt(0, device + 30 * PAGE);
+    corrupt(1, device + 33 * PAGE);
+    check_pattern("with a bad copy in each");
+    ok(host_counter("checksum_errors") >= 1, "it is counted");
+    long long repairs = host_counter("repairs");
+    ok(repairs >= 1, "%lld repairs", repairs);
+    corrupt(0, device + 50 * PAGE);
+    corrupt(1, device + 50 * PAGE);
+    is_int(guest_io(NBD_READ, 50 * PAGE, PAGE, back), EIO);
+    is_int(guest_io(NBD_READ, 51 * PAGE, PAGE, back), 0);
+    is_int(guest_io(NBD_WRITE, 50 * PAGE, PAGE, device + 50 * PAGE), 0);
+    check_pattern("after the lost page was written again");
+    teardown();
+}
+
+static void with_no_replica_requests_wait_then_fail(void)
+{
+    struct guest_call call;
+    stall_ms = 500;
+    setup(2);
+    write_pattern(9);
+    host_await("OK");
+    node_kill(0);
+    node_kill(1);
+    host_await("DOWN");
+    is_int(guest_io(NBD_READ, 0, PAGE, back), EIO);
+    fill(device, PAGE, 10);
+    is_int(guest_io(NBD_WRITE, 0, PAGE, device), EIO);
+    stall_ms = 10000;
+    node_start(0);
+    node_start(1);
+    host_await("OK");
+    is_int(guest_io(NBD_WRITE, 0, PAGE, device), 0);
+    check_pattern("after all came back");
+    node_kill(HOST); /* the longer limit, by a successor */
+    node_start(HOST);
+    host_await("OK");
+    node_kill(0);
+    node_kill(1);
+    fill(device + PAGE, PAGE, 11);
+    guest_start(&call, NBD_WRITE, PAGE, PAGE, device + PAGE);
+    node_start(1);
+    is_int(guest_wait(&call), 0);
+    node_start(0);
+    host_await("OK");
+    check_pattern("after a write that waited");
+    teardown();
+}
+
+static void a_single_replica_moves(void)
+{
+    policy = PAGER_SINGLE;
+    setup(2);
+    write_pattern(12);
+    host_await("OK");
+    host_set_regions(1, -1);
+    int64_t until = clock_now_ms() + WAIT_MS;
+    do {
+        json_decref(host_statistics());
+    } while (strstr(shared[HOST].text, "\"n0\"") && clock_now_ms() < until);
+    node_kill(0);
+    host_await("OK");
+    check_pattern("after a live move");
+    teardown();
+}
+
+static void refuses_bad_configurations(void)
+{
+    struct nbd_export *export;
+    struct vios_error error;
+    struct pager_hooks hooks = {0};
+    struct pager_region bad = {.number = 1, .size_bytes = 100};
+    struct pager_configuration c = {.name = "paging/x/1",
+                                    .lpar = LPAR,
+                                    .generation = 1,
+                                    .size_bytes = 100,
+                                    .regions = &bad,
+                                    .region_count = 1};
+    is_int(pager_open(&export, &c, -1, NULL, &hooks, &error), VIOS_E_INVALID);
+    bad.size_bytes = c.size_bytes = PAGE;
+    is_int(pager_open(&export, &c, -1, NULL, &hooks, &error), VIOS_E_INVALID);
+    ok(strstr(error.message, "0 replicas") != NULL, "%s", error.message);
+    region_replica(&bad, 1);
+    region_replica(&bad, 1);
+    is_int(pager_open(&export, &c, -1, NULL, &hooks, &error), VIOS_E_INVALID);
+    ok(strstr(error.message, "twice") != NULL, "%s", error.message);
+    c.region_count = 0;
+    is_int(pager_open(&export, &c, -1, NULL, &hooks, &error), VIOS_E_INVALID);
+    c.lpar = "x";
+    is_int(pager_open(&export, &c, -1, NULL, &hooks, &error), VIOS_E_USAGE);
+}
+
+/* --- random work under random failures, compared with an array --- */
+
+#define FLIGHT 8
+
+static struct guest_call calls[FLIGHT];
+static uint8_t flying[FLIGHT][8 * PAGE];
+static uint64_t flying_page[FLIGHT];
+static unsigned flying_count[FLIGHT];
+
+static void finish(unsigned i)
+{
+    int error = guest_wait(&calls[i]);
+    size_t offset = flying_page[i] * PAGE, size = flying_count[i] * PAGE;
+    if (error == ECONNRESET && calls[i].request.command != NBD_READ) {
+        error = guest_io(calls[i].request.command, offset, (uint32_t)size, flying[i]);
+    } else if (error == ECONNRESET) {
+        error = guest_io(NBD_READ, offset, (uint32_t)size, flying[i]);
+    }
+    is_int(error, 0);
+    if (calls[i].request.command == NBD_READ) {
+        ok(memcmp(flying[i], device + offset, size) == 0, "page %llu+%u read wrong",
+           (unsigned long long)flying_page[i], flying_count[i]);
+    }
+    flying_count[i] = 0;
+}
+
+/* Requests in flight never overlap, so the array says what each must give. */
+static void start_random(unsigned i, unsigned *seed)
+{
+    uint64_t page = (uint64_t)i * (DEVICE_PAGES / FLIGHT) + (uint64_t)rand_r(seed) % 24;
+    unsigned count = 1 + (unsigned)rand_r(seed) % 8, what = (unsigned)rand_r(seed) % 8;
+    uint16_t command = what < 4 ? NBD_WRITE : what < 5 ? NBD_TRIM : NBD_READ;
+    flying_page[i] = page;
+    flying_count[i] = count;
+    if (command == NBD_WRITE) {
+        fill(flying[i], count * PAGE, (unsigned)rand_r(seed));
+        memcpy(device + page * PAGE, flying[i], count * PAGE);
+    } else if (command == NBD_TRIM) {
+        memset(device + page * PAGE, 0, count * PAGE);
+    }
+    guest_start(&calls[i], command, page * PAGE, count * PAGE, flying[i]);
+}
+
+static void random_steps(unsigned *seed, unsigned steps)
+{
+    for (unsigned step = 0; step < steps && !tap_bad; step++) {
+        unsigned i = (unsigned)rand_r(seed) % FLIGHT;
+        if (flying_count[i]) {
+            finish(i);
+        }
+        start_random(i, seed);
+    }
+}
+
+static void finish_all(void)
+{
+    for (unsigned i = 0; i < FLIGHT; i++) {
+        if (flying_count[i]) {
+            finish(i);
+        }
+    }
+}
+
+/* Kills one of the replicas or the host in mid-work, and starts it again. */
+static void random_failures(unsigned seed, bool host)
+{
+    printf("# seed %u\n", seed);
+    setup(2);
+    memset(device, 0, sizeof device);
+    for (unsigned round = 0; round < 12 && !tap_bad; round++) {
+        int victim = host ? HOST : (int)((unsigned)rand_r(&seed) % 2);
+        random_steps(&seed, 50 + (unsigned)rand_r(&seed) % 100);
+        node_kill(victim);
+        if (host) {
+            node_start(victim);
+            random_steps(&seed, 30);
+            continue;
+        }
+        random_steps(&seed, 100);
+        if (rand_r(&seed) % 2) {
+            node_forget(victim);
+        }
+        node_start(victim);
+        random_steps(&seed, 100);
+        finish_all();
+        host_await("OK");
+    }
+    finish_all();
+    check_pattern("at the end");
+    host_await("OK");
+    node_kill(0);
+    check_pattern("from the second replica");
+    node_start(0);
+    host_await("OK");
+    node_kill(1);
+    check_pattern("from the first replica");
+    teardown();
+}
+
+static unsigned seed_of_run(void)
+{
+    const char *given = getenv("VIOS_SEED");
+    return given ? (unsigned)atoi(given) : (unsigned)clock_now_ms();
+}
+
+static void random_work_while_replicas_die(void)
+{
+    random_failures(seed_of_run(), false);
+}
+
+static void random_work_while_the_host_dies(void)
+{
+    random_failures(seed_of_run(), true);
+}
+
+int main(void)
+{
+    RUN(refuses_bad_configurations);
+    RUN(mirrors_and_reads_back);
+    RUN(a_lost_replica_loses_nothing);
+    RUN(a_third_node_is_filled);
+    RUN(a_stopped_replica_stalls_no_guest);
+    RUN(a_bad_copy_is_repaired);
+    RUN(with_no_replica_requests_wait_then_fail);
+    RUN(a_single_replica_moves);
+    RUN(random_work_while_replicas_die);
+    RUN(random_work_while_the_host_dies);
+    return tap_done();
+}
