@@ -48,4 +48,14 @@ chmod 755 "$DIR/tree/libexec/vios/daemon"
 run_status "a daemon that fails" 4 "$DIR/tree/bin/vios" lab up 3 --dir "$DIR/lab" --page-memory 16M
 like "the error names the node and shows its log" "$ERR" 'n2.*fails on purpose'
 ok "everything was taken down again" test ! -e "$DIR/lab"
+
+# A background process of a script ignores SIGINT, so it gets it back as a terminal's has it.
+setsid bash -c 'trap - INT; exec "$@"' _ "$VIOS" lab up 8 --dir "$DIR/lab" --page-memory 16M \
+    2>/dev/null &
+up=$!
+ok "a lab is on its way" await 'test -e "$DIR/lab/n1/daemon.log"' 20
+kill -INT $up
+wait $up
+is "Ctrl-C half-way ends it with 130" $? 130
+ok "and takes it down again" test ! -e "$DIR/lab"
 finish
