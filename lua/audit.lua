@@ -8,6 +8,9 @@ return {
       verb = "list",
       summary = "list the changes, oldest first",
       method = "audit.list",
+      options = {
+        { name = "limit", value = "COUNT", type = "integer", words = "only the last so many" },
+      },
       columns = { "time", "actor", "node", "method", "object", "outcome" },
       examples = { "audit list", "audit list --json" },
     },

@@ -13,6 +13,13 @@ return {
       examples = { "cluster create prod" },
     },
     {
+      verb = "list",
+      summary = "list the clusters that this node knows: its own",
+      method = "cluster.list",
+      columns = { "name", "uuid", "created" },
+      examples = { "cluster list", "cluster -list -fmt :" },
+    },
+    {
       verb = "status",
       summary = "show the state of the cluster",
       method = "cluster.status",

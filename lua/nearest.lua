@@ -9,12 +9,13 @@ function nearest.distance(a, b)
   if #a > LONGEST or #b > LONGEST then
     return LONGEST
   end
-  local before, row, older = {}, {}, nil
+  local before, row, older = {}, {} -- rows of the table
   for j = 0, #b do
     row[j] = j
   end
   for i = 1, #a do
-    older, before, row = before, row, { [0] = i }
+    older = before
+    before, row = row, { [0] = i }
     for j = 1, #b do
       local same = a:byte(i) == b:byte(j) and 0 or 1
       row[j] = math.min(before[j] + 1, row[j - 1] + 1, before[j - 1] + same)

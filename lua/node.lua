@@ -5,6 +5,13 @@ return {
   summary = "the members of the cluster",
   rows = {
     {
+      verb = "join",
+      summary = "make this node a member of the cluster whose VIOS DB it uses",
+      method = "node.join",
+      text = function() return "joined" end,
+      examples = { "node join" },
+    },
+    {
       verb = "list",
       summary = "list the nodes and their states",
       method = "node.list",

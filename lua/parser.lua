@@ -168,7 +168,7 @@ function Parse:option(word)
   return self:store(option, text)
 end
 
-function Parse:unknown_noun(word)
+local function unknown_noun(word)
   local names = {}
   for _, noun in ipairs(commands.nouns()) do
     if not commands.noun(noun).hidden then
@@ -178,7 +178,7 @@ function Parse:unknown_noun(word)
   return usage("no command " .. quote(word) .. nearest.hint(word, names), 'see "help"')
 end
 
-function Parse:unknown_verb(group, word)
+local function unknown_verb(group, word)
   local verbs = {}
   for _, row in ipairs(group.rows) do
     verbs[#verbs + 1] = row.verb
@@ -214,7 +214,7 @@ function Parse:verb(group)
   if self.globals.help then
     return true
   end
-  return self:unknown_verb(group, word)
+  return unknown_verb(group, word)
 end
 
 -- A global option before noun or verb.
@@ -311,7 +311,7 @@ function parser.parse(words)
   end
   local group = commands.noun(noun)
   if not group then
-    return parse:unknown_noun(noun)
+    return unknown_noun(noun)
   end
   parse.group = group
   parse.at = parse.at + 1

@@ -76,8 +76,9 @@ local function flat(value, depth)
     end
     return table.concat(parts, ", ")
   end
-  if value.node and value.state then -- a replica, a peer
-    return flat(value.node, depth) .. " " .. flat(value.state, depth)
+  local name = value.node or value.name
+  if name and value.state then -- a replica, a member
+    return flat(name, depth) .. " " .. flat(value.state, depth)
   end
   for _, key in ipairs(sorted_keys(value)) do
     parts[#parts + 1] = key .. "=" .. flat(value[key], depth + 1)

@@ -41,23 +41,16 @@ local function faults_of(row)
   return faults
 end
 
--- "lpar:name node:node?" -> name -> { type, optional }
-local function parameters_of(text)
-  local known = {}
-  for name, kind, optional in text:gmatch("([%w_]+):(%w+)(%??)") do
-    known[name] = { type = kind, optional = optional == "?" }
-  end
-  return known
-end
-
 -- The faults of a row against the method it calls.
 local function compare(row, method)
   local faults = {}
   if not method then
     return { "the daemon has no method " .. row.method }
   end
-  local known = parameters_of(method.parameters or "")
-  local given = {}
+  local known, given = {}, {}
+  for _, parameter in ipairs(method.parameters) do
+    known[parameter.name] = parameter
+  end
   local function check(item, needed)
     local parameter = known[item.name]
     given[item.name] = true
@@ -76,6 +69,9 @@ local function compare(row, method)
   end
   for _, option in ipairs(row.options) do
     check(option, option.required == true)
+  end
+  if (method.job == true) ~= (row.job == true) then
+    faults[#faults + 1] = "`job` in one place, and not in the other"
   end
   for name, parameter in pairs(known) do
     local fixed = row.fixed and row.fixed[name] ~= nil
@@ -100,6 +96,21 @@ local function describe(globals)
   return methods
 end
 
+-- Methods that no row calls, sorted; rpc.* and daemon.* are for programs.
+local function without_row(methods)
+  local called, names = {}, {}
+  for _, row in ipairs(commands.all()) do
+    called[row.method or ""] = true
+  end
+  for name in pairs(methods) do
+    if not called[name] and not name:match("^rpc%.") and not name:match("^daemon%.") then
+      names[#names + 1] = name
+    end
+  end
+  table.sort(names)
+  return names
+end
+
 function self_test.run(globals)
   local methods = describe(globals)
   local count, failed = 0, 0
@@ -116,6 +127,11 @@ function self_test.run(globals)
     for _, fault in ipairs(faults) do
       print("# " .. row.name .. ": " .. fault)
     end
+  end
+  for _, name in ipairs(methods and without_row(methods) or {}) do
+    count = count + 1
+    failed = failed + 1
+    print("not ok " .. count .. " - method " .. name .. " has a command")
   end
   if not methods then
     print("# no daemon answers: the rows were not compared with its methods")

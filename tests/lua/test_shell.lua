@@ -65,7 +65,7 @@ raises("a parameter that is missing", "'node' is missing", function() vios.node.
 raises("one too many", "too many", function() vios.node.show("a", "b") end)
 value, err = vios.node.list({ socket = "/nonexistent/vios.sock" })
 ok(value == nil and err.code == "unreachable", "no daemon: nil, err")
-ok(vios.node_list ~= nil and node.list ~= nil, "vios.node_list and node.list are there too")
+ok(vios.node_list ~= nil and _G.node.list ~= nil, "vios.node_list and node.list are there too")
 
 -- the parser of words
 local parser = require("vios.parser")

@@ -1,0 +1,52 @@
+#!/bin/bash
+# Proves: with a real daemon the rows of all commands fit its methods, and the shell's commands
+# for cluster, node, configuration, audit and VIOS DB do what they say.
+# limit: 90
+. "$(dirname "$0")/lib.sh"
+need jq
+
+mkdir "$DIR/run" "$DIR/state"
+printf 'node = n1\nrun_dir = %s/run\nstate_dir = %s/state\n' "$DIR" "$DIR" >"$DIR/vios.conf"
+"$VIOS" daemon --config "$DIR/vios.conf" 2>"$DIR/log" &
+PIDS+=($!)
+# io outlives its daemon; its command line has our folder.
+end_io() {
+    local pid
+    for pid in $(pgrep -f "libexec/vios/io .*$DIR/run"); do
+        kill -9 "$pid"
+    done
+}
+at_exit end_io
+export VIOS_SOCKET=$DIR/run/vios.sock
+await "$VIOS config list" 20 || bail "the daemon answers: $(cat "$DIR/log")"
+
+run_status "no cluster yet" 4 "$VIOS" node list
+like "says how to make one" "$ERR" 'vios cluster create'
+run_status "cluster create" 0 "$VIOS" cluster create lab
+run_status "cluster status" 0 "$VIOS" cluster status --json
+is "its fields" "$(jq -r '[.name, .state] | join(" ")' <<<"$OUT")" "lab OK"
+run_status "node list" 0 "$VIOS" node list --json
+is "its fields" "$(jq -r '.[0] | [.name, .state, .role] | join(" ")' <<<"$OUT")" "n1 up member"
+run_status "an unknown node" 1 "$VIOS" node show n2
+like "names the near one" "$ERR" '"n1"'
+run_status "self-test against the daemon" 0 "$VIOS" self-test
+unlike "compared the rows with its methods" "$OUT" "not compared"
+printf '%s\n' "$OUT" | grep '^not ok' -A3 | sed 's/^/# /'
+run_status "config get" 0 "$VIOS" config get node --fmt : --field value,origin
+is "its value" "$OUT" "n1:file"
+run_status "config set" 0 "$VIOS" config set log debug
+like "is in the file" "$(cat "$DIR/vios.conf")" 'log = debug'
+run_status "an unknown key" 1 "$VIOS" config get nodes
+run_status "db get" 0 "$VIOS" db get /cluster --json
+is "the record" "$(jq -r '.[0].value.name' <<<"$OUT")" lab
+run_status "db backup" 0 "$VIOS" db backup "$DIR/backup.db"
+ok "is a file" test -s "$DIR/backup.db"
+run_status "audit list" 0 "$VIOS" audit list --fmt : --field method
+like "has what was done" "$OUT" 'cluster.create'
+like "and this" "$OUT" 'config.set'
+run_status "job list" 0 "$VIOS" job list --json
+is "is empty" "$OUT" "[]"
+run_status "an unknown job" 1 "$VIOS" job show j-0
+run_status "Lua sees the same" 0 "$VIOS" -e 'return vios.cluster.status().name'
+is "as a table" "$OUT" lab
+finish
