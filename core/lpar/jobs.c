@@ -354,24 +354,43 @@ static int free_record(struct job *job, struct lpar *lpar)
     return VIOS_OK;
 }
 
+/* The guest may have ended while no daemon was there to see, or may just not be in the table of a
+ * daemon that started anew. */
+static bool guest_is_here(struct job *job, const struct lpar *lpar)
+{
+    struct node *node = job_node(job);
+    struct operation waiting;
+    json_int_t started = json_integer_value(json_object_get(job->data, "generation"));
+    if (lpar->generation != started || strcmp(lpar->owner, node->name) != 0) {
+        return false;
+    }
+    limit(job, &waiting, READY_TIMEOUT_MS);
+    if (guests_reserve(node->lpars, lpar, false, &waiting.error) < 0) {
+        return false;
+    }
+    struct guest *guest = guests_find(node->lpars, lpar->name);
+    bool here = guest && guest_connect(guest, &waiting) == VIOS_OK;
+    guest_release(guest);
+    if (!here) {
+        guests_unreserve(node->lpars, lpar->name);
+    }
+    return here;
+}
+
 static int start_finish(struct job *job)
 {
     struct lpar lpar;
     struct node *node = job_node(job);
-    int status = update(job, free_record, &lpar);
-    if (status < 0) {
-        return status;
+    int status = lpar_load(job->store, job_name(job), &lpar, &job->operation);
+    bool here = status == VIOS_OK && guest_is_here(job, &lpar);
+    if (status == VIOS_OK) {
+        status = update(job, free_record, &lpar);
     }
-    struct guest *guest = guests_find(node->lpars, lpar.name);
-    if (!guest || !guest_is_connected(guest)) {
-        /* It ended while no daemon was there to see. */
-        guest_release(guest);
-        guests_unreserve(node->lpars, lpar.name);
+    if (status == VIOS_OK && !here) {
         status = lpar_settle(node, job->store, lpar.name, &job->operation);
-        return status < 0 ? status : VIOS_OK;
     }
-    guest_release(guest);
-    return view_show(node, job->store, lpar.name, &job->result, &job->operation);
+    return status < 0 ? status
+                      : view_show(node, job->store, lpar.name, &job->result, &job->operation);
 }
 
 static const struct job_step START_STEPS[] = {

@@ -1,0 +1,528 @@
+/* test_jobs.c - starting, stopping, adopting guests: real QEMUs, no daemon, an io that says yes. */
+/* needs: heavy */
+/* limit: 240 */
+#include "lpar/adopt.h"
+#include "lpar/guest.h"
+#include "lpar/jobs.h"
+#include "lpar/run_folder.h"
+#include "lpar/view.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "node/members.h"
+#include "paging/paging.h"
+#include "tests/job_crash.h"
+#include "tests/tap.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+/* --- what stands in for other parts --- */
+
+int io_client_call(struct io_client *client, json_t *request, const int *descriptors,
+                   size_t descriptor_count, json_t **answer, struct operation *operation)
+{
+    const char *what = json_string_value(json_object_get(request, "do"));
+    const char *path = json_string_value(json_object_get(request, "path"));
+    (void)client, (void)descriptors, (void)descriptor_count, (void)answer, (void)operation;
+    if (strcmp(what, "listen") == 0) { /* exports_make gives the socket to the guest */
+        close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    }
+    json_decref(request);
+    return VIOS_OK;
+}
+
+int node_members(struct node *node, struct member **members, size_t *count)
+{
+    (void)node;
+    *members = NULL;
+    *count = 0;
+    return VIOS_OK;
+}
+
+static int paging_fails; /* paging_await fails with it */
+
+int paging_await(struct node *node, const char *lpar, int64_t generation,
+                 struct operation *operation)
+{
+    (void)node, (void)lpar, (void)generation;
+    return paging_fails ? operation_fail(operation, paging_fails, "paging", NULL, "no pages")
+                        : VIOS_OK;
+}
+
+int paging_device_size(struct node *node, const char *lpar, uint64_t *size_bytes,
+                       struct operation *operation)
+{
+    (void)node, (void)lpar, (void)operation;
+    *size_bytes = 0;
+    return VIOS_OK;
+}
+
+void paging_export_name(const char *lpar_uuid, int64_t generation, char *name, size_t size)
+{
+    snprintf(name, size, "paging/%s/%lld", lpar_uuid, (long long)generation);
+}
+
+/* --- guests: flat multiboot kernels of a few bytes --- */
+
+static const unsigned char IDLE[] = {0xf4, 0xeb, 0xfd};
+static const unsigned char PANIC[] = {0xba, 0x05, 0x05, 0, 0, 0xb0, 1, 0xee, 0xf4, 0xeb, 0xfd};
+static const unsigned char OFF[] = {0xba, 0x04, 0x06, 0,    0,    0x66, 0xb8,
+                                    0,    0x20, 0x66, 0xef, 0xf4, 0xeb, 0xfd};
+
+static void write_kernel(const char *path, const unsigned char *code, size_t size)
+{
+    const uint32_t magic = 0x1badb002, flags = 0x10000, at = 0x100000;
+    const uint32_t header[8] = {magic, flags, -(magic + flags), at, at, 0, 0, at + 32};
+    int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    if (fd < 0 || write(fd, header, sizeof header) != sizeof header ||
+        write(fd, code, size) != (ssize_t)size) {
+        exit(1);
+    }
+    close(fd);
+}
+
+/* --- a world: one node, one store, one LPAR "g" --- */
+
+static struct node node = {.name = "n1", .cluster = "c", .incarnation = 1};
+static char world[96], address[128], kernel[128], uuid[UUID_TEXT_SIZE];
+
+static struct store *open_store(struct operation *operation)
+{
+    struct store *store = NULL;
+    operation_start(operation, 10000, NULL);
+    if (node_store(&node, &store, operation) != VIOS_OK) {
+        printf("# %s\n", operation->error.message);
+        exit(1);
+    }
+    return store;
+}
+
+static void put_lpar(const char *name, uint64_t memory_bytes)
+{
+    static struct lpar lpar;
+    struct operation operation;
+    char key[80];
+    memset(&lpar, 0, sizeof lpar);
+    uuid_make(lpar.uuid);
+    snprintf(uuid, sizeof uuid, "%s", lpar.uuid);
+    snprintf(lpar.name, sizeof lpar.name, "%s", name);
+    snprintf(lpar.machine, sizeof lpar.machine, "%s", LPAR_MACHINE);
+    snprintf(lpar.accel, sizeof lpar.accel, "%s", LPAR_ACCEL);
+    snprintf(lpar.cpu, sizeof lpar.cpu, "%s", LPAR_CPU);
+    snprintf(lpar.kernel, sizeof lpar.kernel, "%s", kernel);
+    lpar.cpus = 1;
+    lpar.memory_bytes = memory_bytes;
+    lpar.serial_console = true;
+    snprintf(key, sizeof key, "/lpar/%s", name);
+    char *json = lpar_format(&lpar);
+    struct store *store = open_store(&operation);
+    struct store_change change = {key, json};
+    is_int(store_commit(store, NULL, 0, &change, 1, NULL, &operation), VIOS_OK);
+    node_store_return(&node, store);
+    free(json);
+}
+
+static const char *make_world(const unsigned char *code, size_t size)
+{
+    static int count;
+    struct operation operation;
+    struct store *store;
+    guests_close(node.lpars);
+    node.lpars = NULL;
+    store_pool_free(node.stores);
+    paging_fails = 0;
+    snprintf(world, sizeof world, "%s/w%d", tap_folder(), count++);
+    snprintf(address, sizeof address, "sqlite:%s/db", world);
+    snprintf(kernel, sizeof kernel, "%s/kernel", world);
+    mkdir(world, 0755);
+    write_kernel(kernel, code, size);
+    operation_start(&operation, 10000, NULL);
+    if (store_open(&store, address, true, &operation) != VIOS_OK ||
+        guests_open(&node.lpars, &node, &operation.error) != VIOS_OK) {
+        printf("# %s\n", operation.error.message);
+        exit(1);
+    }
+    store_close(store);
+    node.run_dir = world;
+    node.stores = store_pool_new(address);
+    put_lpar("g", 4 << 20);
+    return address;
+}
+
+#define WORLD(code) make_world((code), sizeof(code))
+
+static int run_job(const struct job_kind *kind, json_t *data, struct operation *operation)
+{
+    struct jobs *jobs;
+    char id[JOB_ID_SIZE];
+    json_t *result = NULL;
+    operation_start(operation, 60000, NULL);
+    int status = jobs_start(&jobs, address, "n1", 1, &kind, 1, &node, &operation->error);
+    if (status == VIOS_OK) {
+        status = job_submit(jobs, kind, "lpar \"g\"", data, NULL, id, operation);
+        if (status == VIOS_OK) {
+            status = job_wait(jobs, id, NULL, NULL, &result, operation);
+        }
+        json_decref(result);
+        jobs_stop(jobs);
+    }
+    return status;
+}
+
+static int start(struct operation *operation)
+{
+    return run_job(&lpar_start_job, json_pack("{s:s}", "name", "g"), operation);
+}
+
+static int stop(struct operation *operation)
+{
+    return run_job(&lpar_stop_job,
+                   json_pack("{s:s, s:i, s:b}", "name", "g", "timeout_ms", 100, "force", 0),
+                   operation);
+}
+
+static bool is_state(const char *want, const char *why)
+{
+    struct operation operation;
+    struct store *store = open_store(&operation);
+    json_t *shown = NULL;
+    bool is = view_show(&node, store, "g", &shown, &operation) == VIOS_OK &&
+              strcmp(json_string_value(json_object_get(shown, "state")), want) == 0 &&
+              (!why || strcmp(json_string_value(json_object_get(shown, "why")), why) == 0);
+    json_decref(shown);
+    node_store_return(&node, store);
+    return is;
+}
+
+static bool reaches(const char *want, const char *why)
+{
+    struct operation waiting;
+    operation_start(&waiting, 20000, NULL);
+    while (!is_state(want, why)) {
+        if (operation_sleep(&waiting, 20) != VIOS_OK) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static void load(struct lpar *lpar)
+{
+    struct operation operation;
+    struct store *store = open_store(&operation);
+    is_int(lpar_load(store, "g", lpar, &operation), VIOS_OK);
+    node_store_return(&node, store);
+}
+
+static pid_t pid_now(void)
+{
+    struct guest_status status = {.qemu_pid = 0};
+    struct guest *guest = guests_find(node.lpars, "g");
+    if (guest) {
+        guest_status(guest, &status);
+    }
+    guest_release(guest);
+    return status.qemu_pid;
+}
+
+/* It has ended; whoever inherits it may not have waited for it yet. */
+static bool is_dead(pid_t pid)
+{
+    char path[64], text[256] = "";
+    snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
+    FILE *file = fopen(path, "r");
+    if (!file) {
+        return true;
+    }
+    size_t got = fread(text, 1, sizeof text - 1, file);
+    const char *state = got ? strrchr(text, ')') : NULL;
+    fclose(file);
+    return !state || state[2] == 'Z' || state[2] == 'X';
+}
+
+static bool folder_is_gone(void)
+{
+    char path[200];
+    snprintf(path, sizeof path, "%s/lpar/%s", world, uuid);
+    return access(path, F_OK) != 0;
+}
+
+/* --- tests --- */
+
+static void starts_and_stops(void)
+{
+    struct operation operation;
+    static struct lpar lpar;
+    WORLD(IDLE);
+    ok(start(&operation) == VIOS_OK, "%s: %s", operation.error.object, operation.error.message);
+    ok(reaches("running", NULL), "not running");
+    ok(pid_now() > 1, "no pid");
+    load(&lpar);
+    is_int(lpar.generation, 1);
+    is_text(lpar.owner, "n1");
+    is_text(lpar.job, "");
+    is_int(start(&operation), VIOS_E_CONFLICT);
+    is_text(operation.error.message, "it runs on node \"n1\" already");
+    ok(stop(&operation) == VIOS_OK, "%s", operation.error.message);
+    ok(is_state("stopped", NULL), "not stopped");
+    ok(folder_is_gone(), "the folder is there");
+    load(&lpar);
+    is_text(lpar.owner, "");
+    is_text(lpar.job, "");
+    is_int(stop(&operation), VIOS_E_CONFLICT);
+    is_text(operation.error.message, "it does not run");
+    ok(start(&operation) == VIOS_OK, "again: %s", operation.error.message);
+    load(&lpar);
+    is_int(lpar.generation, 2);
+    ok(stop(&operation) == VIOS_OK, "again: %s", operation.error.message);
+}
+
+static void sees_a_guest_leave(void)
+{
+    struct operation operation;
+    static struct lpar lpar;
+    WORLD(OFF);
+    ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
+    ok(reaches("stopped", "the guest shut down"), "not stopped");
+    load(&lpar);
+    is_text(lpar.owner, "");
+    is_int(lpar.wanted, LPAR_STOPPED);
+}
+
+static void sees_a_panic(void)
+{
+    struct operation operation;
+    WORLD(PANIC);
+    ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
+    ok(reaches("panicked", NULL), "not panicked");
+    ok(stop(&operation) == VIOS_OK, "%s", operation.error.message);
+}
+
+static void sees_qemu_killed(void)
+{
+    struct operation operation;
+    WORLD(IDLE);
+    ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
+    ok(reaches("running", NULL), "not running");
+    kill(pid_now(), SIGKILL);
+    ok(reaches("stopped", "QEMU ended unexpectedly"), "not stopped");
+    ok(start(&operation) == VIOS_OK, "again: %s", operation.error.message);
+    ok(stop(&operation) == VIOS_OK, "%s", operation.error.message);
+}
+
+static void takes_up_what_runs(void)
+{
+    struct operation operation;
+    struct vios_error error;
+    json_t *names = NULL;
+    WORLD(IDLE);
+    ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
+    pid_t pid = pid_now();
+    guests_close(node.lpars);
+    ok(!is_dead(pid), "the guest went with its supervisor");
+    guests_open(&node.lpars, &node, &error);
+    operation_start(&operation, 20000, NULL);
+    ok(lpar_adopt_guests(&node, &operation) == VIOS_OK, "%s", operation.error.message);
+    is_int(pid_now(), pid);
+    struct store *store = open_store(&operation);
+    ok(lpar_settle_all(&node, store, &names, &operation) == VIOS_OK, "%s", operation.error.message);
+    node_store_return(&node, store);
+    json_decref(names);
+    ok(reaches("running", NULL), "not running");
+    ok(stop(&operation) == VIOS_OK, "%s", operation.error.message);
+    ok(folder_is_gone(), "the folder is there");
+}
+
+static void ends_an_older_start(void)
+{
+    struct operation operation;
+    struct vios_error error;
+    static struct lpar lpar;
+    WORLD(IDLE);
+    ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
+    pid_t pid = pid_now();
+    guests_close(node.lpars);
+    guests_open(&node.lpars, &node, &error);
+    load(&lpar);
+    lpar.generation++;
+    struct store *store = open_store(&operation);
+    is_int(lpar_save(store, &lpar, &operation), VIOS_OK);
+    operation_start(&operation, 20000, NULL);
+    is_int(lpar_adopt_guests(&node, &operation), VIOS_OK);
+    ok(is_dead(pid), "the old QEMU lives");
+    ok(folder_is_gone(), "the folder is there");
+    is_int(lpar_settle(&node, store, "g", &operation), VIOS_OK);
+    node_store_return(&node, store);
+    ok(is_state("stopped", "it ended while no daemon watched"), "not stopped");
+}
+
+static void undoes_a_failed_start(void)
+{
+    struct operation operation;
+    static struct lpar lpar;
+    WORLD(IDLE);
+    paging_fails = VIOS_E_NO_SPACE;
+    is_int(start(&operation), VIOS_E_NO_SPACE);
+    is_text(operation.error.message, "no pages");
+    load(&lpar);
+    is_text(lpar.owner, "");
+    is_text(lpar.job, "");
+    ok(folder_is_gone(), "the folder is there");
+    paging_fails = 0;
+    ok(start(&operation) == VIOS_OK, "again: %s", operation.error.message);
+    ok(stop(&operation) == VIOS_OK, "%s", operation.error.message);
+}
+
+static void passes_on_what_qemu_says(void)
+{
+    struct operation operation;
+    static struct lpar lpar;
+    WORLD(IDLE);
+    load(&lpar);
+    snprintf(lpar.cpu, sizeof lpar.cpu, "nosuch");
+    struct store *store = open_store(&operation);
+    is_int(lpar_save(store, &lpar, &operation), VIOS_OK);
+    node_store_return(&node, store);
+    is_int(start(&operation), VIOS_E_IO);
+    ok(strstr(operation.error.message, "unable to find CPU model 'nosuch'"), "says: %s",
+       operation.error.message);
+    ok(folder_is_gone(), "the folder is there");
+    ok(is_state("stopped", NULL), "not stopped");
+}
+
+static void admits_what_fits(void)
+{
+    struct operation operation;
+    WORLD(IDLE);
+    put_lpar("g", UINT64_C(1) << 45);
+    is_int(start(&operation), VIOS_E_NO_SPACE);
+    ok(strstr(operation.error.message, "it needs 33554432 MiB; this node has"), "says: %s",
+       operation.error.message);
+    ok(is_state("stopped", NULL), "not stopped");
+}
+
+static void refuses_another_nodes_guest(void)
+{
+    struct operation operation;
+    static struct lpar lpar;
+    WORLD(IDLE);
+    load(&lpar);
+    snprintf(lpar.owner, sizeof lpar.owner, "n2");
+    lpar.wanted = LPAR_RUNNING;
+    struct store *store = open_store(&operation);
+    is_int(lpar_save(store, &lpar, &operation), VIOS_OK);
+    node_store_return(&node, store);
+    is_int(start(&operation), VIOS_E_CONFLICT);
+    is_text(operation.error.message, "it runs on node \"n2\" already");
+    is_int(stop(&operation), VIOS_E_CONFLICT);
+    is_text(operation.error.message, "it runs on node \"n2\"");
+    ok(is_state("unknown", "node \"n2\" is not up"), "not unknown");
+}
+
+#ifdef VIOS_TEST_HOOKS
+static const char *fresh_idle(void)
+{
+    return WORLD(IDLE);
+}
+
+static json_t *start_data(void)
+{
+    return json_pack("{s:s}", "name", "g");
+}
+
+static void check_started(const char *where, int status)
+{
+    struct operation operation;
+    (void)status;
+    ok(reaches("running", NULL), "%s: not running", where);
+    pid_t pid = pid_now();
+    ok(stop(&operation) == VIOS_OK, "%s: stop: %s", where, operation.error.message);
+    ok(pid > 1 && is_dead(pid), "%s: QEMU %d lives", where, (int)pid);
+    ok(folder_is_gone(), "%s: the folder is there", where);
+}
+
+static void survives_a_crash_while_starting(void)
+{
+    struct job_crash crash = {.kind = &lpar_start_job,
+                              .object = "lpar \"g\"",
+                              .data = start_data,
+                              .context = &node,
+                              .fresh = fresh_idle,
+                              .check = check_started};
+    job_crash_everywhere(&crash, false);
+}
+
+/* A world whose guest runs, known by its run folder only, and whose first job is yet to come. */
+static const char *fresh_running(void)
+{
+    struct operation operation;
+    WORLD(IDLE);
+    ok(start(&operation) == VIOS_OK, "start: %s", operation.error.message);
+    guests_close(node.lpars);
+    ok(guests_open(&node.lpars, &node, &operation.error) == VIOS_OK, "no table");
+    return address;
+}
+
+static json_t *stop_data(void)
+{
+    return json_pack("{s:s, s:i, s:b}", "name", "g", "timeout_ms", 100, "force", 0);
+}
+
+static void check_stopped(const char *where, int status)
+{
+    static struct lpar lpar;
+    (void)status;
+    ok(reaches("stopped", NULL), "%s: not stopped", where);
+    ok(folder_is_gone(), "%s: the folder is there", where);
+    load(&lpar);
+    is_text(lpar.job, "");
+    is_text(lpar.owner, "");
+}
+
+static void survives_a_crash_while_stopping(void)
+{
+    struct job_crash crash = {.kind = &lpar_stop_job,
+                              .object = "lpar \"g\"",
+                              .data = stop_data,
+                              .context = &node,
+                              .fresh = fresh_running,
+                              .check = check_stopped};
+    job_crash_everywhere(&crash, false);
+}
+#endif
+
+int main(void)
+{
+    struct vios_error error;
+    log_configure(LOG_ERROR, false);
+    signal(SIGPIPE, SIG_IGN);
+    node.config = config_new();
+    if (config_set(node.config, "page_memory", "0", &error) != VIOS_OK) {
+        return 1;
+    }
+    if (access("/usr/bin/qemu-system-x86_64", X_OK) != 0) {
+        printf("1..0 # SKIP no qemu-system-x86_64\n");
+        return 0;
+    }
+    RUN(starts_and_stops);
+    RUN(sees_a_guest_leave);
+    RUN(sees_a_panic);
+    RUN(sees_qemu_killed);
+    RUN(takes_up_what_runs);
+    RUN(ends_an_older_start);
+    RUN(undoes_a_failed_start);
+    RUN(passes_on_what_qemu_says);
+    RUN(admits_what_fits);
+    RUN(refuses_another_nodes_guest);
+#ifdef VIOS_TEST_HOOKS
+    RUN(survives_a_crash_while_starting);
+    RUN(survives_a_crash_while_stopping);
+#endif
+    guests_close(node.lpars);
+    store_pool_free(node.stores);
+    config_free(node.config);
+    file_remove_tree(tap_folder(), NULL);
+    return tap_done();
+}
