@@ -17,6 +17,7 @@
 struct job_crash {
     const struct job_kind *kind;
     const char *object;
+    const char *id;             /* of the new job; NULL: "j-1", the first in a fresh store */
     json_t *(*data)(void);      /* of each new job; may be NULL */
     int status;                 /* with which the job must end: VIOS_OK, or its error */
     void *context;              /* for jobs_start */
@@ -71,7 +72,7 @@ static bool job_crash_at(const struct job_crash *crash, const char *where)
     operation_start(&operation, JOB_CRASH_PATIENCE_MS, NULL);
     status = jobs_adopt(jobs, "n1", 1, &operation);
     ok(status == VIOS_OK, "%s: adopt: %s", where, operation.error.message);
-    status = job_wait(jobs, "j-1", NULL, NULL, &result, &operation);
+    status = job_wait(jobs, crash->id ? crash->id : "j-1", NULL, NULL, &result, &operation);
     ok(status == crash->status, "%s: ended with %s: %s", where, error_name(status),
        operation.error.message);
     json_decref(result);

@@ -1,6 +1,6 @@
 /* test_jobs.c - starting, stopping, adopting guests: real QEMUs, no daemon, an io that says yes. */
 /* needs: heavy */
-/* limit: 240 */
+/* limit: 120 */
 #include "lpar/adopt.h"
 #include "lpar/guest.h"
 #include "lpar/jobs.h"
@@ -484,6 +484,7 @@ static void check_stopped(const char *where, int status)
 static void survives_a_crash_while_stopping(void)
 {
     struct job_crash crash = {.kind = &lpar_stop_job,
+                              .id = "j-2",
                               .object = "lpar \"g\"",
                               .data = stop_data,
                               .context = &node,
