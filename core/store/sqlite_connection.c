@@ -309,12 +309,22 @@ static int make_schema(struct sqlite_connection *connection)
     return status == VIOS_OK ? execute(connection, "COMMIT") : status;
 }
 
+/* In one read transaction: another process may be making the tables just now. */
+static int identify_at_once(struct sqlite_connection *connection, bool *blank)
+{
+    int status = execute(connection, "BEGIN");
+    if (status == VIOS_OK) {
+        status = identify(connection, blank);
+    }
+    return status == VIOS_OK ? execute(connection, "COMMIT") : status;
+}
+
 static int prepare_file(struct sqlite_connection *connection, bool create)
 {
     bool blank = false;
     int status = execute(connection, SETTINGS);
     if (status == VIOS_OK) {
-        status = identify(connection, &blank);
+        status = identify_at_once(connection, &blank);
     }
     if (status == VIOS_OK && blank && !create) {
         return operation_fail(connection->operation, VIOS_E_NOT_FOUND, connection->path,
