@@ -127,8 +127,8 @@ function connection.socket(options)
   return default_socket(options)
 end
 
--- An open connection for these options; nil, err.
-function connection.get(options)
+-- An open connection for these options; nil, err. Opening may take `open_ms` (5000).
+function connection.get(options, open_ms)
   local path, err = connection.socket(options)
   if not path then
     return nil, err
@@ -138,7 +138,7 @@ function connection.get(options)
     return client, path
   end
   open[path] = nil
-  client, err = vios.rpc.open("unix:" .. path)
+  client, err = vios.rpc.open("unix:" .. path, open_ms)
   if not client then
     return nil, err
   end

@@ -93,7 +93,7 @@ static void run_child(const struct spawn *spawn, int report)
     bool ready = input >= 0 && output >= 0 && errors >= 0 && dup2(input, 0) >= 0 &&
                  dup2(output, 1) >= 0 && dup2(errors, 2) >= 0 &&
                  (!spawn->folder || chdir(spawn->folder) == 0);
-    if (ready) {
+    if (ready && spawn->words[0]) {
         execv(spawn->words[0], spawn->words);
     }
     int number = errno;

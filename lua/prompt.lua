@@ -13,8 +13,9 @@ local node = nil -- the daemon's own name
 local skip = 0
 
 local function fetch()
-  local client, path = connection.get({})
+  local client, path = connection.get({}, POLL_TIMEOUT_MS)
   if not client then
+    skip = path.code == "timeout" and SLOW_POLLS or 0
     return nil, path
   end
   local hello = client:hello()
@@ -25,7 +26,7 @@ local function fetch()
   end
   if err and err.code == "unreachable" then
     connection.drop(path)
-    local alive = connection.get({}) -- a daemon without a cluster answers this as well
+    local alive = connection.get({}, POLL_TIMEOUT_MS) -- no cluster is no silence
     return alive and {} or nil, err
   end
   local seen = {}

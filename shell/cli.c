@@ -23,26 +23,37 @@ static int call_protected(lua_State *L)
     return lua_gettop(L) - 1;
 }
 
-/* The error on top, to stderr; pops it. Ctrl-C must be forgotten before: reporting is Lua too. */
+/* [error] -> [status], by lua/cli.lua */
+static int report_protected(lua_State *L)
+{
+    lua_getglobal(L, "require");
+    lua_pushstring(L, "vios.cli");
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, "report");
+    lua_pushvalue(L, 1);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+/*
+ * The error on top, to stderr; pops it. Ctrl-C must be forgotten before, since reporting is Lua
+ * too; when it is typed again meanwhile, there is only one thing left to say.
+ */
 static int report(lua_State *L)
 {
     bool was_interrupted = interrupt_pending();
+    int status = 1, below = lua_gettop(L) - 1;
     interrupt_begin(L);
-    lua_getglobal(L, "require");
-    lua_pushstring(L, "vios.cli");
-    int status = 1;
-    if (lua_pcall(L, 1, 1, 0) == LUA_OK) { // [error, cli]
-        lua_getfield(L, -1, "report");
-        lua_pushvalue(L, -3);
-        if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
-            status = (int)lua_tointeger(L, -1);
-        }
-        lua_pop(L, 1);
+    lua_pushcfunction(L, report_protected);
+    lua_insert(L, -2);
+    if (lua_pcall(L, 1, 1, 0) == LUA_OK) {
+        status = (int)lua_tointeger(L, -1);
     } else {
-        fprintf(stderr, "vios: %s\n", luaL_tolstring(L, -1, NULL));
-        lua_pop(L, 1);
+        fprintf(stderr, "vios: %s\n",
+                interrupt_pending() ? "interrupted" : luaL_tolstring(L, -1, NULL));
+        was_interrupted = was_interrupted || interrupt_pending();
     }
-    lua_pop(L, 2);
+    lua_settop(L, below);
     return was_interrupted ? STATUS_INTERRUPTED : status;
 }
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <histedit.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -59,6 +60,7 @@ static void show_notices(struct repl *repl)
 {
     int status;
     if (!cli_call(repl->L, "vios.prompt", "poll", 0, 2, &status)) {
+        raise(SIGINT); /* it can only have been Ctrl-C, which is for the line */
         return;
     }
     const char *text = lua_tostring(repl->L, -2);
@@ -94,24 +96,37 @@ static int read_character(wchar_t *character)
     }
 }
 
+/* As poll() for input, and no Ctrl-C is lost between the look at the flag and the wait. */
+static int wait_input(void)
+{
+    sigset_t held, before;
+    struct timespec limit = {.tv_sec = NOTICE_POLL_MS / 1000,
+                             .tv_nsec = NOTICE_POLL_MS % 1000 * 1000000L};
+    struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
+    sigemptyset(&held);
+    sigaddset(&held, SIGINT);
+    sigprocmask(SIG_BLOCK, &held, &before);
+    errno = EINTR;
+    int ready = interrupt_pending() ? -1 : ppoll(&input, 1, &limit, &before);
+    sigprocmask(SIG_SETMASK, &before, NULL);
+    return ready;
+}
+
 static int get_character(EditLine *edit, wchar_t *character)
 {
     struct repl *repl = NULL;
     el_get(edit, EL_CLIENTDATA, &repl);
     for (;;) {
-        struct pollfd input = {.fd = STDIN_FILENO, .events = POLLIN};
-        int ready = interrupt_pending() ? -1 : poll(&input, 1, NOTICE_POLL_MS);
-        if (ready < 0) {
-            if (interrupt_pending() || errno != EINTR) {
-                errno = EINTR;
-                return -1;
-            }
-            continue;
-        }
+        int ready = wait_input();
         if (ready > 0) {
             return read_character(character);
         }
-        show_notices(repl);
+        if (ready == 0) {
+            show_notices(repl);
+        } else if (interrupt_pending() || errno != EINTR) {
+            errno = EINTR;
+            return -1;
+        }
     }
 }
 

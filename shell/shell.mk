@@ -19,7 +19,8 @@ $(B)/lua/embedded_files.c: $(B)/lua/embedded_files.list shell/shell.mk
 	$(call say,EMBED,$@){ \
 	  echo '#include "lua/binding.h"'; \
 	  for name in $(notdir $(basename $(LUA_FILES))); do \
-	    printf '__asm__(".section .rodata\\nembedded_%s_begin: .incbin \\"lua/%s.lua\\"\\n' $$name $$name; \
+	    printf '__asm__(".section .rodata\\nembedded_%s_begin:\\n' $$name; \
+	    printf '.incbin \\"lua/%s.lua\\"\\n' $$name; \
 	    printf 'embedded_%s_end: .byte 0\\n.previous\\n");\n' $$name; \
 	    printf 'extern const char embedded_%s_begin[], embedded_%s_end[];\n' $$name $$name; \
 	  done; \

@@ -46,8 +46,17 @@ run_status "a script that returns an error" 1 "$VIOS" "$DIR/value.lua"
 like "reports it" "$ERR" 'node "n9": there is no such node'
 run_status "os.exit of a script" 9 "$VIOS" -e 'os.exit(9)'
 
-printf '# a comment\nnode list --fmt2 : --field name\nx = {}\nfor i = 1, 3 do\n  x[i] = i\nend\nx[3]\nquit\nnosuch(\n' \
-    >"$DIR/lines"
+cat >"$DIR/lines" <<'LINES'
+# a comment
+node list --fmt2 : --field name
+x = {}
+for i = 1, 3 do
+  x[i] = i
+end
+x[3]
+quit
+nosuch(
+LINES
 OUT=$("$VIOS" <"$DIR/lines")
 is "lines from stdin, up to quit: status" "$?" 0
 is "their output, and nothing else" "$OUT" $'n1\nn2\n3'

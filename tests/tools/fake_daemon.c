@@ -160,6 +160,13 @@ static void show_cluster(const json_t *id, const json_t *parameters)
                          "epoch", 0, "nodes", 2));
 }
 
+static void list_lpars(const json_t *id, const json_t *parameters)
+{
+    (void)parameters;
+    answer(id, json_pack("[{s:s, s:s}, {s:s, s:s}]", "name", "web1", "state", "running", "name",
+                         "db-main", "state", "stopped"));
+}
+
 static void empty_list(const json_t *id, const json_t *parameters)
 {
     (void)parameters;
@@ -171,10 +178,10 @@ static void serve(void)
     static const struct {
         const char *name;
         void (*call)(const json_t *id, const json_t *parameters);
-    } methods[] = {{"rpc.hello", hello},       {"node.list", list_nodes},
-                   {"node.show", show_node},   {"audit.list", list_audit},
-                   {"config.get", get_config}, {"job.wait", wait_job},
-                   {"job.list", empty_list},   {"cluster.status", show_cluster}};
+    } methods[] = {
+        {"rpc.hello", hello},       {"node.list", list_nodes},  {"node.show", show_node},
+        {"audit.list", list_audit}, {"config.get", get_config}, {"job.wait", wait_job},
+        {"job.list", empty_list},   {"lpar.list", list_lpars},  {"cluster.status", show_cluster}};
     for (;;) {
         json_t *message = receive(-1);
         const char *name = json_string_value(json_object_get(message, "method"));
