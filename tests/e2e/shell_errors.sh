@@ -35,7 +35,7 @@ like "says so" "$ERR" 'no command "nosuch": see "help"'
 run_status "a noun with a typing error" 2 "$VIOS" ndoe list
 like "names the near one" "$ERR" 'did you mean "node"'
 run_status "an unknown verb" 2 "$VIOS" node lst
-like "names the near one, and all" "$ERR" 'did you mean "list"\?: one of: list, show'
+like "names the near one, and all" "$ERR" 'did you mean "list"\?: one of: join, list, show'
 run_status "no verb" 2 "$VIOS" node
 run_status "an unknown option" 2 "$VIOS" node list --jsn
 like "names the near one, and the form" "$ERR" 'did you mean "--json".*use: node list'

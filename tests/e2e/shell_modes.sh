@@ -76,6 +76,8 @@ run_status "source of nothing" 1 "$VIOS" source "$DIR/none"
 run_status "-c without a line" 2 "$VIOS" -c
 run_status "-e with two" 2 "$VIOS" -e 1 2
 
+OUT=$(printf 'typed' | "$VIOS" lpar console web1)
+is "a console through a pipe" "$OUT" $'guest ready\r\n[typed]'
 first=$("$VIOS" node list --json | cksum)
 is "output that is not to a terminal is the same each time" \
     "$("$VIOS" --color auto node list --json | cksum)" "$first"

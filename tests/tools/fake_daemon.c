@@ -25,6 +25,8 @@
 static int connection;
 static int folder_fd;
 static struct rpc_framer *framer;
+static const uint8_t *received; /* the bytes behind the message received last */
+static size_t received_size;
 
 static void send_json(json_t *message)
 {
@@ -59,6 +61,8 @@ static json_t *receive(int timeout_ms)
     for (;;) {
         int status = rpc_framer_pop(framer, &message, NULL);
         if (status == 1) {
+            received = message.data;
+            received_size = message.data_size;
             return message.json;
         }
         struct pollfd input = {.fd = connection, .events = POLLIN};
@@ -146,6 +150,41 @@ static void wait_job(const json_t *id, const json_t *parameters)
     }
 }
 
+static void send_bytes(const json_t *id, const void *data, size_t size)
+{
+    send_json(json_pack("{s:s, s:s, s:{s:O, s:i, s:b}}", "jsonrpc", "2.0", "method", "bytes",
+                        "params", "id", id, "count", (int)size, "end", 0));
+    if (file_write_all(connection, data, size, NULL) != VIOS_OK) {
+        exit(1);
+    }
+}
+
+/* Sends back what it gets, in brackets, until its end or a cancel. */
+static void console(const json_t *id, const json_t *parameters)
+{
+    (void)parameters;
+    static const char greeting[] = "guest ready\r\n";
+    send_bytes(id, greeting, sizeof greeting - 1);
+    for (bool end = false; !end;) {
+        json_t *message = receive(-1);
+        const char *method = json_string_value(json_object_get(message, "method"));
+        bool cancelled = method && strcmp(method, "rpc.cancel") == 0;
+        end = json_is_true(json_object_get(json_object_get(message, "params"), "end"));
+        if (received_size > 0) {
+            char text[RPC_INPUT_MAX + 2];
+            int size =
+                snprintf(text, sizeof text, "[%.*s]", (int)received_size, (const char *)received);
+            send_bytes(id, text, (size_t)size);
+        }
+        json_decref(message);
+        if (cancelled) {
+            answer_error(id, VIOS_E_CANCELLED, NULL, "the console was left", NULL);
+            return;
+        }
+    }
+    answer(id, json_object());
+}
+
 static void hello(const json_t *id, const json_t *parameters)
 {
     (void)parameters;
@@ -178,10 +217,11 @@ static void serve(void)
     static const struct {
         const char *name;
         void (*call)(const json_t *id, const json_t *parameters);
-    } methods[] = {
-        {"rpc.hello", hello},       {"node.list", list_nodes},  {"node.show", show_node},
-        {"audit.list", list_audit}, {"config.get", get_config}, {"job.wait", wait_job},
-        {"job.list", empty_list},   {"lpar.list", list_lpars},  {"cluster.status", show_cluster}};
+    } methods[] = {{"rpc.hello", hello},       {"node.list", list_nodes},
+                   {"node.show", show_node},   {"audit.list", list_audit},
+                   {"config.get", get_config}, {"job.wait", wait_job},
+                   {"job.list", empty_list},   {"lpar.list", list_lpars},
+                   {"lpar.console", console},  {"cluster.status", show_cluster}};
     for (;;) {
         json_t *message = receive(-1);
         const char *name = json_string_value(json_object_get(message, "method"));
