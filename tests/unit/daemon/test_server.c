@@ -26,7 +26,7 @@ static struct node node;
 static struct server *server;
 static pthread_t thread;
 static char socket_path[128];
-static atomic_int sent_items, ended_calls;
+static atomic_int sent_items, waiting_calls, ended_calls;
 
 /* --- the methods --- */
 
@@ -79,6 +79,7 @@ static int test_wait(struct call *call, const json_t *parameters, json_t **resul
 {
     (void)parameters;
     (void)result;
+    atomic_fetch_add(&waiting_calls, 1);
     call->operations->progress(call, "", 1, 2, "steps");
     return ended(operation_sleep(operation, LIMIT_MS));
 }
@@ -429,6 +430,7 @@ static void refuses_bytes_beyond_credit(void)
 
 static void bounds_the_calls_of_a_connection(void)
 {
+    atomic_store(&waiting_calls, 0);
     int fd = open_greeted();
     char line[128];
     for (int id = 1; id <= CONNECTION_CALLS_MAX + 1; id++) {
@@ -438,6 +440,8 @@ static void bounds_the_calls_of_a_connection(void)
     }
     const char *text = read_until(fd, "\"code\":\"no_space\"");
     ok(strstr(text, "\"code\":\"no_space\"") != NULL, "the last is refused");
+    ok(await_value(&waiting_calls, CONNECTION_CALLS_MAX), "all of them run: %d",
+       atomic_load(&waiting_calls)); /* one cancelled before it runs does nothing at all */
     snprintf(line, sizeof line,
              "{\"jsonrpc\":\"2.0\",\"method\":\"rpc.cancel\",\"params\":"
              "{\"id\":%d}}\n",
