@@ -32,7 +32,8 @@ function nearest.find(word, names)
   local found = {}
   local allowed = math.max(1, #word // 3)
   for index, name in ipairs(names) do
-    local distance = nearest.distance(word, name)
+    local apart = math.abs(#word - #name)
+    local distance = apart > allowed and apart or nearest.distance(word, name)
     if #word >= 2 and name:sub(1, #word) == word then
       distance = 0
     end

@@ -20,7 +20,7 @@ $(RUNNER): $(patsubst %.c,$(B)/%.o,$(wildcard tests/runner/*.c)) $(B)/lib/base.a
 .SECONDEXPANSION:
 $(FUZZ_PROGRAMS): $(B)/%: $(B)/%.o $(if $(filter fuzz,$(VARIANT)),,$(B)/tests/fuzz/replay.o) \
                   $$(FUZZ_OBJECTS_$$(notdir $$*)) $(ALL_ARCHIVES)
-	$(link) $(TEST_LIBS) $(FUZZ_LIBS_$(notdir $*))
+	$(link) $(TEST_LIBS) $(FUZZ_LIBS_$(notdir $*)) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer)
 
 # What the runner is given. TESTS='tests/e2e/lab_*.sh' runs only those that match.
 SUITE := $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) $(wildcard tests/lua/test_*.lua) \
