@@ -96,17 +96,14 @@ static json_t *show(struct node *node, struct store *store, const struct lpar *l
     struct seen seen;
     see(node, store, lpar, &seen, operation);
     json_t *spec = lpar_spec_json(lpar);
-    json_t *shown = json_pack(
-        "{s:s, s:s, s:o, s:I, s:I, s:i, s:o, s:o, s:I, s:s, s:s, s:o, s:s}", "name", lpar->name,
-        "state", seen.state, "node", lpar->owner[0] ? json_string(lpar->owner) : json_null(),
-        "qemu_pid", (json_int_t)seen.qemu_pid, "memory_mib", (json_int_t)(lpar->memory_bytes >> 20),
-        "cpus", lpar->cpus, "disks", shown_list(spec, "disks"), "nics", shown_list(spec, "nics"),
-        "generation", (json_int_t)lpar->generation, "uuid", lpar->uuid, "why", seen.why, "job",
-        lpar->job[0] ? json_string(lpar->job) : json_null(), "accel", lpar->accel);
+    json_t *shown =
+        json_pack("{s:s, s:s, s:o, s:I, s:I, s:i, s:o, s:o, s:I, s:s, s:s, s:o, s:s}", "name",
+                  lpar->name, "state", seen.state, "node", json_string(lpar->owner), "qemu_pid",
+                  (json_int_t)seen.qemu_pid, "memory_mib", (json_int_t)(lpar->memory_bytes >> 20),
+                  "cpus", lpar->cpus, "disks", shown_list(spec, "disks"), "nics",
+                  shown_list(spec, "nics"), "generation", (json_int_t)lpar->generation, "uuid",
+                  lpar->uuid, "why", seen.why, "job", json_string(lpar->job), "accel", lpar->accel);
     assert(shown);
-    if (seen.qemu_pid == 0) {
-        json_object_set_new(shown, "qemu_pid", json_null());
-    }
     json_decref(spec);
     return shown;
 }

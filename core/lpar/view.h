@@ -10,7 +10,8 @@
 
 #include <jansson.h>
 
-/* One object; VIOS_E_NOT_FOUND with the nearest names. */
+/* One object (`node` is "" and `qemu_pid` 0 when it does not run); VIOS_E_NOT_FOUND with the
+ * nearest names. */
 int view_show(struct node *node, struct store *store, const char *name, json_t **shown,
               struct operation *operation);
 

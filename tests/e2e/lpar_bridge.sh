@@ -1,0 +1,41 @@
+#!/bin/bash
+# Proves: a network card on a bridge: the tap is made, is in the bridge, and goes with the guest;
+# a missing bridge is named. In a network namespace of its own, so only as root.
+# needs: heavy
+# limit: 60
+if [ "${IN_NAMESPACE:-}" != yes ]; then
+    if [ "$(id -u)" != 0 ] || ! unshare -n true 2>/dev/null || [ ! -c /dev/net/tun ]; then
+        echo "1..0 # SKIP needs root, network namespaces and /dev/net/tun"
+        exit 0
+    fi
+    IN_NAMESPACE=yes exec unshare -n "$0"
+fi
+. "$(dirname "$0")/lib.sh"
+need jq ip qemu-system-x86_64 as ld
+
+LAB=$DIR/lab
+at_exit '"$VIOS" lab down --dir "$LAB" >/dev/null 2>&1'
+as --32 -o "$DIR/boot.o" "$ROOT/tests/guest/boot_sector.S"
+ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o "$DIR/disk.raw" "$DIR/boot.o"
+truncate -s 1M "$DIR/disk.raw"
+ip link set lo up
+ip link add vbr0 type bridge
+ip link set vbr0 up
+export VIOS_SOCKET=$LAB/n1/run/vios.sock
+
+taps() { ip -j link show master vbr0 | jq length; }
+
+run_status "a lab" 0 "$VIOS" lab up 1 --dir "$LAB" --page-memory 16M
+run_status "create" 0 "$VIOS" lpar create g1 --memory 16M --disk "$DIR/disk.raw" --nic bridge:vbr0
+run_status "start" 0 "$VIOS" lpar start g1
+is "its tap is in the bridge" "$(taps)" 1
+ok "and up" test "$(ip -j link show master vbr0 | jq -r '.[0].flags | index("UP") != null')" = true
+run_status "stop" 0 "$VIOS" lpar stop g1 --force
+is "the tap is gone" "$(taps)" 0
+run_status "create for no bridge" 0 "$VIOS" lpar create g2 --memory 16M --disk "$DIR/disk.raw" \
+    --nic bridge:nosuch0
+run_status "it does not start" 1 "$VIOS" lpar start g2
+like "and names the bridge" "$ERR" "nosuch0: there is no such interface"
+is "nothing of it is left" "$("$VIOS" lpar show g2 --json | jq -r '.state + .node')" stopped
+run_status "lab down" 0 "$VIOS" lab down --dir "$LAB"
+finish
