@@ -49,7 +49,7 @@ void guest_open_console(struct guest *guest);
 void guest_set_state(struct guest *guest, const char *state, const char *why);
 void guest_wake(struct guest *guest);
 
-/* Out of the table; the table's reference goes. */
+/* Out of the table. The caller holds a reference of its own: the table's goes. */
 void guests_unlist(struct guest *guest);
 
 #endif

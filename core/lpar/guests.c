@@ -44,7 +44,10 @@ void guests_close(struct lpars *lpars)
     }
     pthread_mutex_unlock(&lpars->lock);
     while (lpars->first) {
-        guests_unlist(lpars->first);
+        struct guest *guest = lpars->first;
+        guest->references++;
+        guests_unlist(guest);
+        guest_release(guest);
     }
     cancel_free(lpars->cancel);
     pthread_mutex_destroy(&lpars->lock);
@@ -82,21 +85,17 @@ void guest_release(struct guest *guest)
 void guests_unlist(struct guest *guest)
 {
     struct lpars *lpars = guest->lpars;
-    bool was = false;
     pthread_mutex_lock(&lpars->lock);
     for (struct guest **at = &lpars->first; *at; at = &(*at)->next) {
         if (*at == guest) {
             *at = guest->next;
-            was = true;
+            guest->references--;
             break;
         }
     }
     guest->listed = false;
     pthread_cond_broadcast(&lpars->changed);
     pthread_mutex_unlock(&lpars->lock);
-    if (was) {
-        guest_release(guest);
-    }
 }
 
 static struct guest *find_locked(struct lpars *lpars, const char *name)
@@ -126,7 +125,7 @@ struct guest **guests_list(struct lpars *lpars, size_t *count)
     for (struct guest *guest = lpars->first; guest; guest = guest->next) {
         n++;
     }
-    struct guest **list = calloc(n + 1, sizeof *list);
+    struct guest **list = calloc(n + 1, sizeof(struct guest *));
     assert(list);
     *count = 0;
     for (struct guest *guest = lpars->first; guest; guest = guest->next) {

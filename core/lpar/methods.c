@@ -61,6 +61,7 @@ static int check_name(struct node *node, const char *name, struct lpar *lpar,
                       struct operation *operation)
 {
     struct store *store = NULL;
+    lpar->owner[0] = lpar->name[0] = 0;
     int status = node_store(node, &store, operation);
     if (status == VIOS_OK) {
         status = lpar_load(store, name, lpar, operation);

@@ -238,82 +238,83 @@ static void hashes_what_the_guest_sees(void)
     ok(strcmp(first, second) != 0, "another MAC, the same hash");
 }
 
+static const char *const GOLDEN[] = {
+    "/usr/bin/qemu-system-x86_64",
+    "-name",
+    "web1",
+    "-uuid",
+    "11111111-2222-4333-8444-555555555555",
+    "-machine",
+    "pc-i440fx-7.2,graphics=off",
+    "-accel",
+    "tcg",
+    "-cpu",
+    "qemu64",
+    "-smp",
+    "1",
+    "-m",
+    "size=64M",
+    "-nodefaults",
+    "-no-user-config",
+    "-display",
+    "none",
+    "-no-reboot",
+    "-S",
+    "-sandbox",
+    "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
+    "-chardev",
+    "socket,id=qmp,fd=4,server=on,wait=off",
+    "-mon",
+    "chardev=qmp,mode=control",
+    "-chardev",
+    "socket,id=console,fd=5,server=on,wait=off",
+    "-serial",
+    "chardev:console",
+    "-device",
+    "pvpanic",
+    "-action",
+    "panic=pause",
+    "-kernel",
+    "/proc/self/fd/6",
+    "-append",
+    "console=ttyS0 a,b",
+    "-blockdev",
+    "{\"driver\":\"nbd\",\"node-name\":\"disk0\",\"server\":{\"type\":\"unix\","
+    "\"path\":\"disk.sock\"},\"export\":\"lu/11111111-2222-4333-8444-555555555555-disk0/7\","
+    "\"reconnect-delay\":60,\"open-timeout\":10,\"read-only\":false,"
+    "\"cache\":{\"direct\":true},\"discard\":\"unmap\"}",
+    "-device",
+    "virtio-blk-pci,drive=disk0,id=vdisk0,serial=11111111-disk0,werror=stop,rerror=stop,"
+    "addr=0x4,bootindex=1",
+    "-blockdev",
+    "{\"driver\":\"nbd\",\"node-name\":\"paging\",\"server\":{\"type\":\"unix\","
+    "\"path\":\"disk.sock\"},\"export\":\"paging/x/7\",\"reconnect-delay\":60,"
+    "\"open-timeout\":10,\"read-only\":false,\"cache\":{\"direct\":true},"
+    "\"discard\":\"unmap\"}",
+    "-device",
+    "virtio-blk-pci,drive=paging,id=vpaging,serial=paging,werror=stop,rerror=stop,addr=0x5",
+    "-netdev",
+    "user,id=nic0",
+    "-device",
+    "virtio-net-pci,netdev=nic0,id=vnic0,mac=52:54:00:00:00:00,romfile=,addr=0x10",
+    "-netdev",
+    "tap,id=nic1,fd=9,vhost=off",
+    "-device",
+    "virtio-net-pci,netdev=nic1,id=vnic1,mac=52:54:00:00:00:01,romfile=,addr=0x11",
+    "-device",
+    "virtio-net-pci,id=vnic2,mac=52:54:00:00:00:02,romfile=,addr=0x12",
+    NULL};
+
 static void gives_the_golden_command_line(void)
 {
     static struct lpar lpar;
-    static const char *const golden[] = {
-        "/usr/bin/qemu-system-x86_64",
-        "-name",
-        "web1",
-        "-uuid",
-        "11111111-2222-4333-8444-555555555555",
-        "-machine",
-        "pc-i440fx-7.2,graphics=off",
-        "-accel",
-        "tcg",
-        "-cpu",
-        "qemu64",
-        "-smp",
-        "1",
-        "-m",
-        "size=64M",
-        "-nodefaults",
-        "-no-user-config",
-        "-display",
-        "none",
-        "-no-reboot",
-        "-S",
-        "-sandbox",
-        "on,obsolete=deny,elevateprivileges=deny,spawn=deny,resourcecontrol=deny",
-        "-chardev",
-        "socket,id=qmp,fd=4,server=on,wait=off",
-        "-mon",
-        "chardev=qmp,mode=control",
-        "-chardev",
-        "socket,id=console,fd=5,server=on,wait=off",
-        "-serial",
-        "chardev:console",
-        "-device",
-        "pvpanic",
-        "-action",
-        "panic=pause",
-        "-kernel",
-        "/proc/self/fd/6",
-        "-append",
-        "console=ttyS0 a,b",
-        "-blockdev",
-        "{\"driver\":\"nbd\",\"node-name\":\"disk0\",\"server\":{\"type\":\"unix\","
-        "\"path\":\"disk.sock\"},\"export\":\"lu/11111111-2222-4333-8444-555555555555-disk0/7\","
-        "\"reconnect-delay\":60,\"open-timeout\":10,\"read-only\":false,"
-        "\"cache\":{\"direct\":true},\"discard\":\"unmap\"}",
-        "-device",
-        "virtio-blk-pci,drive=disk0,id=vdisk0,serial=11111111-disk0,werror=stop,rerror=stop,"
-        "addr=0x4,bootindex=1",
-        "-blockdev",
-        "{\"driver\":\"nbd\",\"node-name\":\"paging\",\"server\":{\"type\":\"unix\","
-        "\"path\":\"disk.sock\"},\"export\":\"paging/x/7\",\"reconnect-delay\":60,"
-        "\"open-timeout\":10,\"read-only\":false,\"cache\":{\"direct\":true},"
-        "\"discard\":\"unmap\"}",
-        "-device",
-        "virtio-blk-pci,drive=paging,id=vpaging,serial=paging,werror=stop,rerror=stop,addr=0x5",
-        "-netdev",
-        "user,id=nic0",
-        "-device",
-        "virtio-net-pci,netdev=nic0,id=vnic0,mac=52:54:00:00:00:00,romfile=,addr=0x10",
-        "-netdev",
-        "tap,id=nic1,fd=9,vhost=off",
-        "-device",
-        "virtio-net-pci,netdev=nic1,id=vnic1,mac=52:54:00:00:00:01,romfile=,addr=0x11",
-        "-device",
-        "virtio-net-pci,id=vnic2,mac=52:54:00:00:00:02,romfile=,addr=0x12",
-        NULL};
     example(&lpar);
-    char **arguments = qemu_arguments(&lpar, golden[0], 7, "paging/x/7");
+    char **arguments = qemu_arguments(&lpar, GOLDEN[0], 7, "paging/x/7");
     size_t i = 0;
-    for (; golden[i] && arguments[i]; i++) {
-        is_text(arguments[i], golden[i]);
+    for (; GOLDEN[i] && arguments[i]; i++) {
+        is_text(arguments[i], GOLDEN[i]);
     }
-    ok(!golden[i] && !arguments[i], "another number of arguments from %zu on", i);
+    ok(!GOLDEN[i] && !arguments[i], "another number of arguments from %zu on", i);
     qemu_arguments_free(arguments);
 }
 
