@@ -101,12 +101,11 @@ static int check_value(const struct config_row *row, const char *text, struct vi
 static int unknown_key(const char *key, struct vios_error *error)
 {
     const char *names[ROW_COUNT];
-    char near[120], hint[160];
+    char hint[160];
     for (size_t i = 0; i < ROW_COUNT; i++) {
         names[i] = ROWS[i].key;
     }
-    parse_nearest(key, names, ROW_COUNT, 3, near, sizeof near);
-    snprintf(hint, sizeof hint, near[0] ? "did you mean %s?" : "run \"vios config list\"%s", near);
+    parse_hint(key, names, ROW_COUNT, "run \"vios config list\"", hint, sizeof hint);
     return error_set(error, VIOS_E_USAGE, NULL, hint, "no configuration key \"%.60s\"", key);
 }
 

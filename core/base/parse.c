@@ -222,6 +222,7 @@ void uuid_make(char text[UUID_TEXT_SIZE])
 /* --- nearest names --- */
 
 #define DISTANCE_TEXT_MAX 63
+#define HINT_NAMES 3
 
 /* Levenshtein distance, over at most DISTANCE_TEXT_MAX bytes of each. */
 static size_t distance(const char *a, const char *b)
@@ -278,5 +279,17 @@ void parse_nearest(const char *text, const char *const *names, size_t count, siz
             used += (size_t)length;
             given++;
         }
+    }
+}
+
+void parse_hint(const char *text, const char *const *names, size_t count, const char *otherwise,
+                char *hint, size_t hint_size)
+{
+    char near[HINT_NAMES * (NAME_MAX_LENGTH + 4)];
+    parse_nearest(text, names, count, HINT_NAMES, near, sizeof near);
+    if (near[0]) {
+        snprintf(hint, hint_size, "did you mean %s?", near);
+    } else {
+        snprintf(hint, hint_size, "%s", otherwise);
     }
 }

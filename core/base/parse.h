@@ -45,4 +45,9 @@ void uuid_make(char text[UUID_TEXT_SIZE]);
 void parse_nearest(const char *text, const char *const *names, size_t count, size_t most, char *out,
                    size_t out_size);
 
+/* The hint of an error about an unknown `text`: `did you mean "a", "b"?`; `otherwise` when none
+ * of `names` is near. */
+void parse_hint(const char *text, const char *const *names, size_t count, const char *otherwise,
+                char *hint, size_t hint_size);
+
 #endif

@@ -12,7 +12,6 @@
 #include <string.h>
 
 #define METHODS_MAX 256
-#define NEAR_NAMES 3
 
 const char *role_name(enum role role)
 {
@@ -44,9 +43,8 @@ static int unknown_method(const struct node *node, const char *name, struct vios
             names[count++] = group->methods[i].name;
         }
     }
-    char near[120], hint[160];
-    parse_nearest(name, names, count, NEAR_NAMES, near, sizeof near);
-    snprintf(hint, sizeof hint, near[0] ? "near: %s" : "rpc.describe lists them%s", near);
+    char hint[160];
+    parse_hint(name, names, count, "rpc.describe lists them", hint, sizeof hint);
     return error_set(error, VIOS_E_USAGE, NULL, hint, "there is no method \"%.80s\"", name);
 }
 

@@ -2,6 +2,7 @@
 #include "lpar/record.h"
 
 #include "base/clock.h"
+#include "store/missing.h"
 
 #include <assert.h>
 #include <openssl/sha.h>
@@ -319,29 +320,6 @@ static void record_key(const char *name, char key[STORE_KEY_MAX])
     snprintf(key, STORE_KEY_MAX, "/lpar/%s", name);
 }
 
-static int unknown_lpar(struct store *store, const char *name, struct operation *operation)
-{
-    struct store_list list;
-    char object[96], near[128] = "", hint[200] = "see lpar list";
-    struct operation listing;
-    operation_start(&listing, 2000, operation->cancel);
-    if (store_list(store, "/lpar/", &list, NULL, &listing) == VIOS_OK) {
-        const char **names = calloc(list.count + 1, sizeof *names);
-        assert(names);
-        for (size_t i = 0; i < list.count; i++) {
-            names[i] = list.values[i].key + strlen("/lpar/");
-        }
-        parse_nearest(name, names, list.count, 3, near, sizeof near);
-        free(names);
-        store_list_clear(&list);
-    }
-    if (near[0]) {
-        snprintf(hint, sizeof hint, "did you mean %s?", near);
-    }
-    return operation_fail(operation, VIOS_E_NOT_FOUND, lpar_object(name, object), hint,
-                          "there is no such LPAR");
-}
-
 int lpar_load(struct store *store, const char *name, struct lpar *lpar, struct operation *operation)
 {
     char key[STORE_KEY_MAX];
@@ -349,7 +327,7 @@ int lpar_load(struct store *store, const char *name, struct lpar *lpar, struct o
     record_key(name, key);
     int status = store_get(store, key, &value, operation);
     if (status == VIOS_E_NOT_FOUND) {
-        return unknown_lpar(store, name, operation);
+        return store_missing(store, "/lpar/", "lpar", name, "there is no such LPAR", operation);
     }
     if (status < 0) {
         return status;

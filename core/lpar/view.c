@@ -17,17 +17,8 @@ struct seen {
 
 static bool node_is_up(struct node *node, const char *name)
 {
-    struct member *members = NULL;
-    size_t count = 0;
-    bool up = false;
-    if (node_members(node, &members, &count) == VIOS_OK) {
-        for (size_t i = 0; i < count; i++) {
-            up = up || (strcmp(members[i].name, name) == 0 && members[i].state != MEMBER_DOWN &&
-                        members[i].state != MEMBER_SUSPECT);
-        }
-    }
-    free(members);
-    return up;
+    enum member_state state = node_member_state(node, name);
+    return state == MEMBER_UP || state == MEMBER_DRAINED;
 }
 
 /* What its last owner wrote. */

@@ -177,3 +177,19 @@ int node_members(struct node *node, struct member **members, size_t *count)
     pthread_mutex_unlock(&view->lock);
     return *members ? VIOS_OK : VIOS_E_NO_SPACE;
 }
+
+enum member_state node_member_state(struct node *node, const char *name)
+{
+    struct member *members = NULL;
+    size_t count = 0;
+    enum member_state state = MEMBER_DOWN;
+    if (node_members(node, &members, &count) == VIOS_OK) {
+        for (size_t i = 0; i < count; i++) {
+            if (strcmp(members[i].name, name) == 0) {
+                state = members[i].state;
+            }
+        }
+    }
+    free(members);
+    return state;
+}

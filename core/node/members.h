@@ -36,6 +36,9 @@ const char *member_state_name(enum member_state state);
 /* A copy of the view, sorted by name; free() `*members`. Never blocks on the store. */
 int node_members(struct node *node, struct member **members, size_t *count);
 
+/* The state of one of them; MEMBER_DOWN for a node that is not there. */
+enum member_state node_member_state(struct node *node, const char *name);
+
 /* --- for the alive lane --- */
 
 struct members;

@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define NEAR_NAMES 3
 #define NEAR_FROM_MAX 128
 
 /* --- cluster, node: the records --- */
@@ -242,9 +241,8 @@ static int unknown_node(const char *name, const struct member *members, size_t c
     for (size_t i = 0; i < known; i++) {
         names[i] = members[i].name;
     }
-    char near[120], hint[140], object[96];
-    parse_nearest(name, names, known, NEAR_NAMES, near, sizeof near);
-    snprintf(hint, sizeof hint, near[0] ? "near: %s" : "see \"vios node list\"%s", near);
+    char hint[140], object[96];
+    parse_hint(name, names, known, "see \"vios node list\"", hint, sizeof hint);
     snprintf(object, sizeof object, "node \"%.63s\"", name);
     return operation_fail(operation, VIOS_E_NOT_FOUND, object, hint, "there is no such node");
 }
@@ -299,9 +297,8 @@ static const struct config_row *find_key(const char *key, struct operation *oper
             names[near_count++] = rows[i].key;
         }
     }
-    char near[120], hint[140];
-    parse_nearest(key, names, near_count, NEAR_NAMES, near, sizeof near);
-    snprintf(hint, sizeof hint, near[0] ? "near: %s" : "see \"vios config list\"%s", near);
+    char hint[140];
+    parse_hint(key, names, near_count, "see \"vios config list\"", hint, sizeof hint);
     operation_fail(operation, VIOS_E_NOT_FOUND, NULL, hint, "no key is named \"%.60s\"", key);
     return NULL;
 }

@@ -48,20 +48,6 @@ static json_t *show_recorded(const struct paging_record *record)
     return list;
 }
 
-static bool node_is_up(struct node *node, const char *name)
-{
-    struct member *members = NULL;
-    size_t count = 0;
-    bool up = false;
-    if (node_members(node, &members, &count) == VIOS_OK) {
-        for (size_t i = 0; i < count; i++) {
-            up = up || (strcmp(members[i].name, name) == 0 && members[i].state != MEMBER_DOWN);
-        }
-    }
-    free(members);
-    return up;
-}
-
 /* What the hosting node last published; a new reference, or NULL. */
 static json_t *published(struct store *store, const char *lpar, struct operation *operation)
 {
@@ -94,7 +80,7 @@ static json_t *show_device(struct node *node, struct store *store, const struct 
     json_t *source = here ? paging_reconcile_export(node, record->uuid, view->generation)
                           : published(store, record->lpar, operation);
     const char *state = json_string_value(json_object_get(source, "state"));
-    if (!state || (!here && !node_is_up(node, view->owner))) {
+    if (!state || (!here && node_member_state(node, view->owner) == MEMBER_DOWN)) {
         state = "DOWN";
     }
     json_t *regions = json_object_get(source, "regions");

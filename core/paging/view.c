@@ -2,12 +2,11 @@
 #include "paging/view.h"
 
 #include "base/log.h"
+#include "store/missing.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-#define NEAREST_MAX 3
 
 static int parse_lpar(const struct store_value *value, struct paging_lpar *lpar)
 {
@@ -53,32 +52,6 @@ static int take_record(const struct store_value *value, struct paging_view *view
     return status;
 }
 
-/* VIOS_E_NOT_FOUND for `name` below `prefix`, with the nearest names that are there. */
-static int not_found(struct store *store, const char *prefix, const char *what, const char *name,
-                     const char *message, struct operation *operation)
-{
-    struct store_list list = {0};
-    char object[96], near[160] = "", hint[200];
-    snprintf(object, sizeof object, "%s \"%s\"", what, name);
-    if (store_list(store, prefix, &list, NULL, operation) == VIOS_OK && list.count) {
-        const char **names = calloc(list.count, sizeof *names);
-        for (size_t i = 0; names && i < list.count; i++) {
-            names[i] = list.values[i].key + strlen(prefix);
-        }
-        if (names) {
-            parse_nearest(name, names, list.count, NEAREST_MAX, near, sizeof near);
-        }
-        free(names);
-    }
-    store_list_clear(&list);
-    if (near[0]) {
-        snprintf(hint, sizeof hint, "did you mean %s?", near);
-    } else {
-        snprintf(hint, sizeof hint, "run \"vios %s list\"", what);
-    }
-    return operation_fail(operation, VIOS_E_NOT_FOUND, object, hint, "%s", message);
-}
-
 int paging_lpar_load(struct store *store, const char *name, struct paging_lpar *lpar,
                      struct operation *operation)
 {
@@ -87,7 +60,7 @@ int paging_lpar_load(struct store *store, const char *name, struct paging_lpar *
     snprintf(key, sizeof key, "/lpar/%s", name);
     int status = store_get(store, key, &value, operation);
     if (status == VIOS_E_NOT_FOUND) {
-        return not_found(store, "/lpar/", "lpar", name, "no such LPAR", operation);
+        return store_missing(store, "/lpar/", "lpar", name, "there is no such LPAR", operation);
     }
     if (status == VIOS_OK) {
         status = parse_lpar(&value, lpar);
@@ -106,8 +79,8 @@ int paging_view_load(struct store *store, const char *lpar, struct paging_view *
     struct store_value value = {0};
     int status = store_get(store, paging_record_key(lpar, key), &value, operation);
     if (status == VIOS_E_NOT_FOUND) {
-        return not_found(store, "/paging/", "paging", lpar, "this LPAR has no paging device",
-                         operation);
+        return store_missing(store, "/paging/", "paging", lpar, "this LPAR has no paging device",
+                             operation);
     }
     if (status != VIOS_OK) {
         return status;

@@ -41,6 +41,13 @@ int node_members(struct node *node, struct member **members, size_t *count)
     return VIOS_OK;
 }
 
+enum member_state node_member_state(struct node *node, const char *name)
+{
+    (void)node;
+    (void)name;
+    return MEMBER_DOWN;
+}
+
 static int paging_fails; /* paging_await fails with it */
 
 int paging_await(struct node *node, const char *lpar, int64_t generation,
