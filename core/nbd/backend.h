@@ -92,6 +92,7 @@ struct nbd_export {
     unsigned in_flight;
     unsigned connections;
     struct nbd_counters *counters; /* of io, may be NULL */
+    void *owner;                   /* likewise: its entry in io's table */
     /* Of the server, on the home worker: */
     struct nbd_connection *first_connection;
     void (*drained)(struct nbd_export *export); /* set while somebody waits; called once */

@@ -178,7 +178,8 @@ static enum kept changed_by(const json_t *request)
         enum kept what;
     } rows[] = {{"listen", KEPT_LISTENERS}, {"unlisten", KEPT_LISTENERS}, {"grant", KEPT_ARENA},
                 {"revoke", KEPT_ARENA},     {"export", KEPT_PAGER},       {"drop", KEPT_PAGER},
-                {"regions", KEPT_PAGER},    {"claim", KEPT_PAGER}};
+                {"regions", KEPT_PAGER},    {"claim", KEPT_PAGER},        {"standby", KEPT_PAGER},
+                {"open", KEPT_PAGER}};
     const char *word = json_string_value(json_object_get(request, "do"));
     for (size_t i = 0; word && i < sizeof rows / sizeof rows[0]; i++) {
         if (strcmp(rows[i].word, word) == 0) {

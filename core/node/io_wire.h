@@ -7,9 +7,9 @@
 #include <jansson.h>
 #include <stddef.h>
 
-#define IO_WIRE_REQUEST_MAX (64 * 1024)
+#define IO_WIRE_REQUEST_MAX (1024 * 1024 - 1)
 #define IO_WIRE_ANSWER_MAX (4 * 1024 * 1024)
-#define IO_WIRE_DESCRIPTORS 16
+#define IO_WIRE_DESCRIPTORS 128
 
 struct io_descriptors {
     int fds[IO_WIRE_DESCRIPTORS];

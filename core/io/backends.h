@@ -1,0 +1,25 @@
+/* backends.h - the back ends of `export`, made from how they are described in JSON. */
+#ifndef IO_BACKENDS_H
+#define IO_BACKENDS_H
+
+#include "io/io.h"
+#include "paging/pager.h"
+
+#define PAGERS_MAX 120 /* their descriptors travel in one line of control */
+
+/*
+ * Makes the export `name` and puts it into the table; an equal one that is there is fine. `fd`, or
+ * -1: a file's descriptor, or a pager's state. It is taken over when a file was made; a pager
+ * copies what it needs. With io's lock held.
+ */
+int backend_export(struct io *io, const char *name, const char *lpar, const json_t *backend,
+                   int *fd, struct vios_error *error);
+
+/* `regions`: to every pager of the LPAR. */
+int backend_set_regions(struct io *io, const char *lpar, const json_t *regions,
+                        struct vios_error *error);
+
+/* `claim`: to every pager of the LPAR. */
+int backend_claim(struct io *io, const char *lpar, uint64_t generation, struct vios_error *error);
+
+#endif

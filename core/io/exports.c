@@ -1,0 +1,389 @@
+/* exports.c - see the header. */
+#include "io/exports.h"
+
+#include "base/clock.h"
+
+#include <assert.h>
+#include <pthread.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#define WAIT_STEP_MS 100 /* between looks at a deadline or a cancel */
+
+struct entry {
+    struct nbd_export *export;
+    struct nbd_counters counters;
+    struct exports *table;
+    json_t *backend;
+    unsigned holders; /* the table is one */
+    bool dropped, drained;
+    struct task drop, end, apply;
+    enum nbd_export_state wanted;
+    bool apply_posted;
+    struct entry *next; /* in the table, or among the dying */
+};
+
+struct exports {
+    pthread_mutex_t lock; /* of all of it, and of the entries */
+    pthread_cond_t changed;
+    struct entry *first, *dying;
+    size_t count;
+    exports_missing missing;
+    void *missing_context;
+};
+
+#define entry_of(pointer, member)                                                                  \
+    ((struct entry *)((char *)(pointer)-offsetof(struct entry, member)))
+
+int exports_new(struct exports **out, struct vios_error *error)
+{
+    struct exports *exports = calloc(1, sizeof *exports);
+    if (!exports) {
+        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "no memory for the exports");
+    }
+    pthread_mutex_init(&exports->lock, NULL);
+    pthread_condattr_t attributes;
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&exports->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    *out = exports;
+    return VIOS_OK;
+}
+
+void exports_free(struct exports *exports)
+{
+    if (exports) {
+        assert(!exports->first && !exports->dying);
+        pthread_cond_destroy(&exports->changed);
+        pthread_mutex_destroy(&exports->lock);
+        free(exports);
+    }
+}
+
+void exports_set_missing(struct exports *exports, exports_missing missing, void *context)
+{
+    pthread_mutex_lock(&exports->lock);
+    exports->missing = missing;
+    exports->missing_context = context;
+    pthread_mutex_unlock(&exports->lock);
+}
+
+/* --- the end of an entry --- */
+
+static void was_closed(struct nbd_export *export)
+{
+    struct entry *entry = export->owner;
+    struct exports *exports = entry->table;
+    pthread_mutex_lock(&exports->lock);
+    struct entry **link = &exports->dying;
+    while (*link != entry) {
+        link = &(*link)->next;
+    }
+    *link = entry->next;
+    pthread_cond_broadcast(&exports->changed);
+    pthread_mutex_unlock(&exports->lock);
+    json_decref(entry->backend);
+    free(entry);
+}
+
+static void end(struct task *task)
+{
+    struct nbd_export *export = entry_of(task, end)->export;
+    export->counters = NULL;
+    export->operations->close(export, was_closed);
+}
+
+static void let_go(struct entry *entry)
+{
+    struct exports *exports = entry->table;
+    pthread_mutex_lock(&exports->lock);
+    bool last = --entry->holders == 0;
+    pthread_mutex_unlock(&exports->lock);
+    if (last) {
+        worker_post(entry->export->home, &entry->end);
+    }
+}
+
+static void drop(struct task *task)
+{
+    struct entry *entry = entry_of(task, drop);
+    nbd_export_drop(entry->export);
+    let_go(entry);
+}
+
+/* --- waiting, with the lock held --- */
+
+static int wait_changed(struct exports *exports, struct operation *operation)
+{
+    int status = operation_check(operation);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += WAIT_STEP_MS * 1000000L;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    pthread_cond_timedwait(&exports->changed, &exports->lock, &until);
+    return VIOS_OK;
+}
+
+static bool is_dying(const struct exports *exports, const struct entry *entry)
+{
+    const struct entry *one = exports->dying;
+    while (one && one != entry) {
+        one = one->next;
+    }
+    return one != NULL;
+}
+
+/* --- the table --- */
+
+static struct entry *find_name(const struct exports *exports, const char *name)
+{
+    struct entry *entry = exports->first;
+    while (entry && strcmp(entry->export->name, name) != 0) {
+        entry = entry->next;
+    }
+    return entry;
+}
+
+static void apply(struct task *task);
+
+static struct entry *entry_new(struct exports *exports, struct nbd_export *export, json_t *backend)
+{
+    struct entry *entry = calloc(1, sizeof *entry);
+    if (entry) {
+        entry->export = export;
+        entry->table = exports;
+        entry->backend = backend;
+        entry->holders = 1;
+        entry->drop.run = drop;
+        entry->end.run = end;
+        entry->apply.run = apply;
+    }
+    return entry;
+}
+
+int exports_add(struct exports *exports, struct nbd_export *export, json_t *backend,
+                struct vios_error *error)
+{
+    struct entry *entry = entry_new(exports, export, backend);
+    if (!entry) {
+        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "no memory for an export");
+    }
+    int status = VIOS_OK;
+    pthread_mutex_lock(&exports->lock);
+    if (find_name(exports, export->name)) {
+        status =
+            error_set(error, VIOS_E_EXISTS, export->name, NULL, "another export has this name");
+    } else if (exports->count >= EXPORTS_MAX) {
+        status = error_set(error, VIOS_E_NO_SPACE, export->name, NULL,
+                           "there are %d exports already", EXPORTS_MAX);
+    } else {
+        export->counters = &entry->counters;
+        export->owner = entry;
+        entry->next = exports->first;
+        exports->first = entry;
+        exports->count++;
+    }
+    pthread_mutex_unlock(&exports->lock);
+    if (status != VIOS_OK) {
+        free(entry);
+    }
+    return status;
+}
+
+int exports_drop(struct exports *exports, struct nbd_export *export, struct operation *operation)
+{
+    int status = VIOS_OK;
+    pthread_mutex_lock(&exports->lock);
+    struct entry **link = &exports->first;
+    while (*link && (*link)->export != export) {
+        link = &(*link)->next;
+    }
+    struct entry *entry = *link;
+    if (entry) {
+        *link = entry->next;
+        exports->count--;
+        entry->next = exports->dying;
+        exports->dying = entry;
+        entry->dropped = true;
+        worker_post(export->home, &entry->drop);
+    }
+    while (entry && operation && status == VIOS_OK && is_dying(exports, entry)) {
+        status = wait_changed(exports, operation);
+    }
+    pthread_mutex_unlock(&exports->lock);
+    return status;
+}
+
+struct nbd_export *exports_get(struct exports *exports, const char *name)
+{
+    pthread_mutex_lock(&exports->lock);
+    struct entry *entry = find_name(exports, name);
+    if (entry) {
+        entry->holders++;
+    }
+    pthread_mutex_unlock(&exports->lock);
+    return entry ? entry->export : NULL;
+}
+
+void exports_release(struct exports *exports, struct nbd_export *export)
+{
+    (void)exports;
+    let_go(export->owner);
+}
+
+json_t *exports_backend(struct exports *exports, struct nbd_export *export)
+{
+    struct entry *entry = export->owner;
+    pthread_mutex_lock(&exports->lock);
+    json_t *backend = json_incref(entry->backend);
+    pthread_mutex_unlock(&exports->lock);
+    return backend;
+}
+
+void exports_set_backend(struct exports *exports, struct nbd_export *export, json_t *backend)
+{
+    struct entry *entry = export->owner;
+    pthread_mutex_lock(&exports->lock);
+    json_t *old = entry->backend;
+    entry->backend = backend;
+    pthread_mutex_unlock(&exports->lock);
+    json_decref(old);
+}
+
+struct nbd_export **exports_all(struct exports *exports, size_t *count)
+{
+    *count = 0;
+    pthread_mutex_lock(&exports->lock);
+    struct nbd_export **all = calloc(exports->count + 1, sizeof(struct nbd_export *));
+    for (struct entry *entry = all ? exports->first : NULL; entry; entry = entry->next) {
+        entry->holders++;
+        all[(*count)++] = entry->export;
+    }
+    pthread_mutex_unlock(&exports->lock);
+    return all;
+}
+
+/* --- states --- */
+
+static void drained(struct nbd_export *export)
+{
+    struct entry *entry = export->owner;
+    pthread_mutex_lock(&entry->table->lock);
+    entry->drained = true;
+    pthread_cond_broadcast(&entry->table->changed);
+    pthread_mutex_unlock(&entry->table->lock);
+}
+
+/* On the home worker: makes the wanted state so. */
+static void apply(struct task *task)
+{
+    struct entry *entry = entry_of(task, apply);
+    struct exports *exports = entry->table;
+    pthread_mutex_lock(&exports->lock);
+    enum nbd_export_state wanted = entry->wanted;
+    entry->apply_posted = false;
+    pthread_cond_broadcast(&exports->changed);
+    pthread_mutex_unlock(&exports->lock);
+    if (wanted == EXPORT_OPEN) {
+        nbd_export_open(entry->export);
+    } else {
+        nbd_export_hold(entry->export, wanted, wanted == EXPORT_DRAINING ? drained : NULL);
+    }
+    let_go(entry);
+}
+
+int exports_set_state(struct exports *exports, struct nbd_export *export,
+                      enum nbd_export_state state, struct operation *operation)
+{
+    struct entry *entry = export->owner;
+    int status = VIOS_OK;
+    pthread_mutex_lock(&exports->lock);
+    entry->wanted = state;
+    entry->drained = false;
+    if (!entry->apply_posted) {
+        entry->apply_posted = true;
+        entry->holders++; /* for the task */
+        worker_post(export->home, &entry->apply);
+    }
+    while (status == VIOS_OK &&
+           (entry->apply_posted || (state == EXPORT_DRAINING && !entry->drained))) {
+        status = wait_changed(exports, operation);
+    }
+    pthread_mutex_unlock(&exports->lock);
+    return status;
+}
+
+/* --- what the NBD server asks --- */
+
+static bool may_use(const struct nbd_export *export, const char *identity)
+{
+    if (strcmp(identity, "local") == 0) {
+        return true;
+    }
+    if (strncmp(identity, "node:", 5) == 0) {
+        return export->node[0] && strcmp(export->node, identity + 5) == 0;
+    }
+    return strncmp(identity, "lpar:", 5) == 0 && !export->node[0] && export->lpar[0] &&
+           strcmp(export->lpar, identity + 5) == 0;
+}
+
+static struct nbd_export *find_usable(struct exports *exports, const char *name,
+                                      const char *identity)
+{
+    pthread_mutex_lock(&exports->lock);
+    struct entry *entry = find_name(exports, name);
+    if (entry && !may_use(entry->export, identity)) {
+        entry = NULL;
+    }
+    if (entry) {
+        entry->holders++;
+    }
+    pthread_mutex_unlock(&exports->lock);
+    return entry ? entry->export : NULL;
+}
+
+static struct nbd_export *find(void *context, const char *name, const char *identity)
+{
+    struct exports *exports = context;
+    struct nbd_export *export = find_usable(exports, name, identity);
+    pthread_mutex_lock(&exports->lock);
+    exports_missing missing = exports->missing;
+    pthread_mutex_unlock(&exports->lock);
+    if (!export && missing && strncmp(identity, "node:", 5) == 0 &&
+        missing(exports->missing_context, name, identity + 5) == VIOS_OK) {
+        export = find_usable(exports, name, identity);
+    }
+    return export;
+}
+
+static void release(void *context, struct nbd_export *export)
+{
+    exports_release(context, export);
+}
+
+static void list(void *context, const char *identity,
+                 void (*one)(void *cookie, const struct nbd_export *export), void *cookie)
+{
+    struct exports *exports = context;
+    pthread_mutex_lock(&exports->lock);
+    for (struct entry *entry = exports->first; entry; entry = entry->next) {
+        if (may_use(entry->export, identity)) {
+            one(cookie, entry->export);
+        }
+    }
+    pthread_mutex_unlock(&exports->lock);
+}
+
+const struct nbd_server_operations exports_server_operations = {
+    .find = find,
+    .release = release,
+    .list = list,
+};
