@@ -2,8 +2,8 @@
 #include "lpar/adopt.h"
 
 #include "base/log.h"
-#include "lpar/exports.h"
 #include "lpar/guest.h"
+#include "lpar/guest_exports.h"
 #include "lpar/jobs.h"
 #include "lpar/run_folder.h"
 
@@ -61,14 +61,14 @@ static void end_stale(struct node *node, struct run_folder *folder, const char *
 static int take_up(struct node *node, const struct lpar *lpar, struct run_folder *folder,
                    struct operation *operation)
 {
-    int status = guests_reserve(node->lpars, lpar, false, &operation->error);
+    int status = lpars_reserve(node->lpars, lpar, false, &operation->error);
     if (status == VIOS_OK) {
-        status = exports_make(node, lpar, folder, lpar->generation, operation);
+        status = guest_exports_make(node, lpar, folder, lpar->generation, operation);
     }
     if (status < 0) {
         return status;
     }
-    struct guest *guest = guests_find(node->lpars, lpar->name);
+    struct guest *guest = lpars_find(node->lpars, lpar->name);
     status = guest ? guest_connect(guest, operation) : VIOS_E_NOT_FOUND;
     guest_release(guest);
     return status;
@@ -131,7 +131,7 @@ int lpar_settle(struct node *node, struct store *store, const char *name,
 {
     struct lpar lpar;
     int status = lpar_load(store, name, &lpar, operation);
-    struct guest *guest = guests_find(node->lpars, name);
+    struct guest *guest = lpars_find(node->lpars, name);
     bool running = guest != NULL;
     guest_release(guest);
     if (status < 0 || running || strcmp(lpar.owner, node->name) != 0 ||
@@ -171,7 +171,7 @@ int lpar_settle_all(struct node *node, struct store *store, json_t **names,
         struct guest *guest = NULL;
         if (lpar_parse(list.values[i].json, &lpar, &operation->error) < 0 ||
             strcmp(lpar.owner, node->name) != 0 || has_folder(node, lpar.uuid) ||
-            (guest = guests_find(node->lpars, lpar.name)) != NULL) {
+            (guest = lpars_find(node->lpars, lpar.name)) != NULL) {
             guest_release(guest);
             continue;
         }

@@ -1,5 +1,5 @@
 /* guest.c - one running guest, as others see it. See the header. */
-#include "lpar/exports.h"
+#include "lpar/guest_exports.h"
 #include "lpar/guest_private.h"
 
 #include <poll.h>
@@ -147,7 +147,7 @@ int guest_connect(struct guest *guest, struct operation *operation)
         }
     }
     if (status == VIOS_OK) {
-        status = exports_watch_guest(guest->lpars->node, &guest->lpar, process_fd, operation);
+        status = guest_exports_watch(guest->lpars->node, &guest->lpar, process_fd, operation);
     }
     if (status == VIOS_OK) {
         pthread_mutex_lock(&guest->lock);

@@ -24,31 +24,31 @@ struct guest_status {
     int64_t start;  /* the generation it started at */
 };
 
-int guests_open(struct lpars **lpars, struct node *node, struct vios_error *error);
+int lpars_open(struct lpars **lpars, struct node *node, struct vios_error *error);
 
 /* Ends all supervisors, not the guests. */
-void guests_close(struct lpars *lpars);
+void lpars_close(struct lpars *lpars);
 
 /*
  * Puts a guest that is to start into the table, so that its memory counts; again for the same
  * name is fine. Memory admission: VIOS_E_NO_SPACE, with the numbers, when the guests of this
  * node and the page memory it lends would not fit the machine's memory.
  */
-int guests_reserve(struct lpars *lpars, const struct lpar *lpar, bool admit,
-                   struct vios_error *error);
+int lpars_reserve(struct lpars *lpars, const struct lpar *lpar, bool admit,
+                  struct vios_error *error);
 
 /* Takes one that never connected out again; one that did is left alone. */
-void guests_unreserve(struct lpars *lpars, const char *name);
+void lpars_unreserve(struct lpars *lpars, const char *name);
 
 /* A reference, NULL when there is none; guest_release(). */
-struct guest *guests_find(struct lpars *lpars, const char *name);
+struct guest *lpars_find(struct lpars *lpars, const char *name);
 void guest_release(struct guest *guest);
 
 /* References to all; free the array, release each. */
-struct guest **guests_list(struct lpars *lpars, size_t *count);
+struct guest **lpars_list(struct lpars *lpars, size_t *count);
 
 /* Waits until `name` is not in the table. */
-int guests_await_gone(struct lpars *lpars, const char *name, struct operation *operation);
+int lpars_await_gone(struct lpars *lpars, const char *name, struct operation *operation);
 
 /*
  * Finds the QEMU of a reserved guest through its run folder, opens its QMP and console, hands
@@ -76,6 +76,6 @@ void guest_kill(struct guest *guest);
 void guest_leave_record(struct guest *guest);
 
 /* Tells io everything again about all guests. */
-void guests_restore_exports(struct lpars *lpars);
+void lpars_restore_exports(struct lpars *lpars);
 
 #endif

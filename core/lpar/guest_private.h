@@ -1,4 +1,4 @@
-/* guest_private.h - what guest.c, guests.c and supervisor.c share, and nobody else sees. */
+/* guest_private.h - what guest.c, lpars.c and supervisor.c share, and nobody else sees. */
 #ifndef LPAR_GUEST_PRIVATE_H
 #define LPAR_GUEST_PRIVATE_H
 
@@ -10,7 +10,7 @@
 
 struct lpars {
     struct node *node;
-    struct cancel *cancel;  /* triggered by guests_close() */
+    struct cancel *cancel;  /* triggered by lpars_close() */
     pthread_mutex_t lock;   /* the list, references, threads */
     pthread_cond_t changed; /* a guest left, or a thread ended */
     struct guest *first;
@@ -50,6 +50,6 @@ void guest_set_state(struct guest *guest, const char *state, const char *why);
 void guest_wake(struct guest *guest);
 
 /* Out of the table. The caller holds a reference of its own: the table's goes. */
-void guests_unlist(struct guest *guest);
+void lpars_unlist(struct guest *guest);
 
 #endif

@@ -12,8 +12,8 @@
 
 #include "base/clock.h"
 #include "lpar/adopt.h"
-#include "lpar/exports.h"
 #include "lpar/guest.h"
+#include "lpar/guest_exports.h"
 #include "lpar/launch.h"
 #include "lpar/lpar.h"
 #include "lpar/spec.h"
@@ -143,7 +143,7 @@ static int claim_start(struct job *job, struct lpar *lpar)
         status = spec_check_accel(lpar, &job->operation.error);
     }
     if (status == VIOS_OK) {
-        status = guests_reserve(node->lpars, lpar, true, &job->operation.error);
+        status = lpars_reserve(node->lpars, lpar, true, &job->operation.error);
     }
     if (status == VIOS_OK) {
         take(job, lpar);
@@ -179,7 +179,7 @@ static int start_claim_undo(struct job *job)
 {
     struct lpar lpar;
     int status = update(job, release_start, &lpar);
-    guests_unreserve(job_node(job)->lpars, job_name(job));
+    lpars_unreserve(job_node(job)->lpars, job_name(job));
     return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
 }
 
@@ -193,7 +193,7 @@ static int load_claimed(struct job *job, struct lpar *lpar)
                                 NULL, "somebody else has taken it over");
     }
     if (status == VIOS_OK) {
-        status = guests_reserve(job_node(job)->lpars, lpar, false, &job->operation.error);
+        status = lpars_reserve(job_node(job)->lpars, lpar, false, &job->operation.error);
     }
     return status;
 }
@@ -225,7 +225,7 @@ static int start_prepare(struct job *job)
     if (status == VIOS_OK) {
         limit(job, &waiting, READY_TIMEOUT_MS);
         status = keep(job, &waiting,
-                      exports_make(job_node(job), &lpar, &folder, lpar.generation, &waiting));
+                      guest_exports_make(job_node(job), &lpar, &folder, lpar.generation, &waiting));
     }
     if (status == VIOS_OK) {
         limit(job, &waiting, READY_TIMEOUT_MS);
@@ -249,7 +249,8 @@ static int start_prepare_undo(struct job *job)
     }
     limit(job, &waiting, READY_TIMEOUT_MS);
     waiting.cancel = NULL; /* undoing is not cancelled */
-    status = keep(job, &waiting, exports_drop(job_node(job), &lpar, lpar.generation, &waiting));
+    status =
+        keep(job, &waiting, guest_exports_drop(job_node(job), &lpar, lpar.generation, &waiting));
     int removed = run_folder_remove(job_node(job)->run_dir, lpar.uuid, &job->operation.error);
     return status < 0 ? status : removed;
 }
@@ -314,11 +315,11 @@ static int start_launch_undo(struct job *job)
         return VIOS_OK;
     }
     operation_start(&waiting, GONE_TIMEOUT_MS, NULL);
-    struct guest *guest = guests_find(node->lpars, lpar.name);
+    struct guest *guest = lpars_find(node->lpars, lpar.name);
     if (guest && guest_is_connected(guest)) {
         guest_leave_record(guest);
         guest_kill(guest);
-        status = guests_await_gone(node->lpars, lpar.name, &waiting);
+        status = lpars_await_gone(node->lpars, lpar.name, &waiting);
     } else {
         status = kill_in_folder(node, lpar.uuid, &waiting);
     }
@@ -334,7 +335,7 @@ static int start_run(struct job *job)
     if (status < 0) {
         return status;
     }
-    struct guest *guest = guests_find(job_node(job)->lpars, lpar.name);
+    struct guest *guest = lpars_find(job_node(job)->lpars, lpar.name);
     limit(job, &waiting, READY_TIMEOUT_MS);
     status = guest ? guest_connect(guest, &waiting)
                    : operation_fail(&waiting, VIOS_E_IO, lpar.name, NULL, "QEMU ended at once");
@@ -365,14 +366,14 @@ static bool guest_is_here(struct job *job, const struct lpar *lpar)
         return false;
     }
     limit(job, &waiting, READY_TIMEOUT_MS);
-    if (guests_reserve(node->lpars, lpar, false, &waiting.error) < 0) {
+    if (lpars_reserve(node->lpars, lpar, false, &waiting.error) < 0) {
         return false;
     }
-    struct guest *guest = guests_find(node->lpars, lpar->name);
+    struct guest *guest = lpars_find(node->lpars, lpar->name);
     bool here = guest && guest_connect(guest, &waiting) == VIOS_OK;
     guest_release(guest);
     if (!here) {
-        guests_unreserve(node->lpars, lpar->name);
+        lpars_unreserve(node->lpars, lpar->name);
     }
     return here;
 }
@@ -456,7 +457,7 @@ static int stop_claim_undo(struct job *job)
 
 static int stop_powerdown(struct job *job)
 {
-    struct guest *guest = guests_find(job_node(job)->lpars, job_name(job));
+    struct guest *guest = lpars_find(job_node(job)->lpars, job_name(job));
     struct guest_status now = {.state = ""};
     struct operation asking, waiting;
     int status = VIOS_OK;
@@ -484,7 +485,7 @@ static int stop_end(struct job *job)
     struct operation waiting;
     struct lpar lpar;
     int status = VIOS_OK;
-    struct guest *guest = guests_find(node->lpars, job_name(job));
+    struct guest *guest = lpars_find(node->lpars, job_name(job));
     if (guest && guest_is_connected(guest)) {
         guest_leave_record(guest);
         operation_start(&waiting, QUIT_TIMEOUT_MS, NULL);
@@ -493,13 +494,13 @@ static int stop_end(struct job *job)
             guest_kill(guest);
         }
         operation_start(&waiting, GONE_TIMEOUT_MS, NULL);
-        status = keep(job, &waiting, guests_await_gone(node->lpars, job_name(job), &waiting));
+        status = keep(job, &waiting, lpars_await_gone(node->lpars, job_name(job), &waiting));
     } else if (lpar_load(job->store, job_name(job), &lpar, &job->operation) == VIOS_OK) {
         operation_start(&waiting, GONE_TIMEOUT_MS, NULL);
         status = keep(job, &waiting, kill_in_folder(node, lpar.uuid, &waiting));
-        (void)exports_drop(node, &lpar, lpar.generation, &waiting);
+        (void)guest_exports_drop(node, &lpar, lpar.generation, &waiting);
         (void)run_folder_remove(node->run_dir, lpar.uuid, &waiting.error);
-        guests_unreserve(node->lpars, lpar.name);
+        lpars_unreserve(node->lpars, lpar.name);
     }
     guest_release(guest);
     return status;

@@ -228,7 +228,7 @@ static int call_console(struct call *call, const json_t *parameters, json_t **re
     if (status < 0) {
         return status;
     }
-    struct guest *guest = guests_find(call->node->lpars, name);
+    struct guest *guest = lpars_find(call->node->lpars, name);
     if (!guest) {
         bool elsewhere = lpar.owner[0] && strcmp(lpar.owner, call->node->name) != 0;
         snprintf(hint, sizeof hint, elsewhere ? "say: on %s lpar console" : "lpar start %s",
@@ -286,7 +286,7 @@ static int part_start(struct node *node, struct vios_error *error)
     struct operation operation;
     struct store *store = NULL;
     json_t *names = NULL;
-    int status = guests_open(&node->lpars, node, error);
+    int status = lpars_open(&node->lpars, node, error);
     if (status < 0) {
         return status;
     }
@@ -309,14 +309,14 @@ static int part_start(struct node *node, struct vios_error *error)
 static void part_restored(struct node *node)
 {
     if (node->lpars) {
-        guests_restore_exports(node->lpars);
+        lpars_restore_exports(node->lpars);
     }
 }
 
 static void stop_all(struct lpars *lpars)
 {
     size_t count = 0;
-    struct guest **list = guests_list(lpars, &count);
+    struct guest **list = lpars_list(lpars, &count);
     struct operation operation;
     operation_start(&operation, PART_STOP_MS, NULL);
     for (size_t i = 0; i < count; i++) {
@@ -327,7 +327,7 @@ static void stop_all(struct lpars *lpars)
         }
     }
     for (size_t i = 0; i < count; i++) {
-        if (guests_await_gone(lpars, guest_lpar(list[i])->name, &operation) < 0) {
+        if (lpars_await_gone(lpars, guest_lpar(list[i])->name, &operation) < 0) {
             guest_kill(list[i]);
         }
         guest_release(list[i]);
@@ -340,7 +340,7 @@ static void part_stop(struct node *node, bool stop_guests)
     if (node->lpars && stop_guests) {
         stop_all(node->lpars);
     }
-    guests_close(node->lpars);
+    lpars_close(node->lpars);
     node->lpars = NULL;
 }
 

@@ -79,7 +79,7 @@ static int plug(struct guest *guest, struct operation *operation)
 
 int lpar_attach_paging(struct node *node, const char *name, struct operation *operation)
 {
-    struct guest *guest = node->lpars ? guests_find(node->lpars, name) : NULL;
+    struct guest *guest = node->lpars ? lpars_find(node->lpars, name) : NULL;
     int status = VIOS_OK;
     if (guest && guest_is_connected(guest)) {
         status = has_device(guest, operation);
@@ -118,7 +118,7 @@ static int unplug(struct guest *guest, struct operation *operation)
 
 int lpar_detach_paging(struct node *node, const char *name, struct operation *operation)
 {
-    struct guest *guest = node->lpars ? guests_find(node->lpars, name) : NULL;
+    struct guest *guest = node->lpars ? lpars_find(node->lpars, name) : NULL;
     int status = VIOS_OK;
     if (guest && guest_is_connected(guest)) {
         status = unplug(guest, operation);

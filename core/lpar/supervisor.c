@@ -4,7 +4,7 @@
  * State is never derived from events: an event, a lost event and a new connection all only
  * cause query-status to be asked. So nothing that was missed can leave a wrong state behind.
  */
-#include "lpar/exports.h"
+#include "lpar/guest_exports.h"
 #include "lpar/guest_private.h"
 
 #include "base/log.h"
@@ -239,7 +239,7 @@ static void finish(struct guest *guest)
     }
     console_end(guest->console);
     operation_start(&operation, CALL_TIMEOUT_MS, lpars->cancel);
-    if (exports_drop(lpars->node, &guest->lpar, guest->status.start, &operation) < 0) {
+    if (guest_exports_drop(lpars->node, &guest->lpar, guest->status.start, &operation) < 0) {
         log_warning("lpar", "guest %s: %s", guest->lpar.name, operation.error.message);
     }
     if (run_folder_remove(lpars->node->run_dir, guest->lpar.uuid, &operation.error) < 0) {
@@ -259,7 +259,7 @@ static void finish(struct guest *guest)
         }
     }
     if (done) {
-        guests_unlist(guest);
+        lpars_unlist(guest);
     }
 }
 

@@ -47,7 +47,7 @@ static void see_published(struct store *store, const struct lpar *lpar, struct s
 static void see(struct node *node, struct store *store, const struct lpar *lpar, struct seen *seen,
                 struct operation *operation)
 {
-    struct guest *guest = guests_find(node->lpars, lpar->name);
+    struct guest *guest = lpars_find(node->lpars, lpar->name);
     struct guest_status status;
     memset(seen, 0, sizeof *seen);
     snprintf(seen->state, sizeof seen->state, "%s", lpar->owner[0] ? "starting" : "stopped");

@@ -26,7 +26,7 @@ int io_client_call(struct io_client *client, json_t *request, const int *descrip
     const char *what = json_string_value(json_object_get(request, "do"));
     const char *path = json_string_value(json_object_get(request, "path"));
     (void)client, (void)descriptors, (void)descriptor_count, (void)answer, (void)operation;
-    if (strcmp(what, "listen") == 0) { /* exports_make gives the socket to the guest */
+    if (strcmp(what, "listen") == 0) { /* guest_exports_make gives the socket to the guest */
         close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     }
     json_decref(request);
@@ -136,7 +136,7 @@ static const char *make_world(const unsigned char *code, size_t size)
     static int count;
     struct operation operation;
     struct store *store;
-    guests_close(node.lpars);
+    lpars_close(node.lpars);
     node.lpars = NULL;
     store_pool_free(node.stores);
     paging_fails = 0;
@@ -147,7 +147,7 @@ static const char *make_world(const unsigned char *code, size_t size)
     write_kernel(kernel, code, size);
     operation_start(&operation, 10000, NULL);
     if (store_open(&store, address, true, &operation) != VIOS_OK ||
-        guests_open(&node.lpars, &node, &operation.error) != VIOS_OK) {
+        lpars_open(&node.lpars, &node, &operation.error) != VIOS_OK) {
         printf("# %s\n", operation.error.message);
         exit(1);
     }
@@ -226,7 +226,7 @@ static void load(struct lpar *lpar)
 static pid_t pid_now(void)
 {
     struct guest_status status = {.qemu_pid = 0};
-    struct guest *guest = guests_find(node.lpars, "g");
+    struct guest *guest = lpars_find(node.lpars, "g");
     if (guest) {
         guest_status(guest, &status);
     }
@@ -327,9 +327,9 @@ static void takes_up_what_runs(void)
     WORLD(IDLE);
     ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
     pid_t pid = pid_now();
-    guests_close(node.lpars);
+    lpars_close(node.lpars);
     ok(!is_dead(pid), "the guest went with its supervisor");
-    guests_open(&node.lpars, &node, &error);
+    lpars_open(&node.lpars, &node, &error);
     operation_start(&operation, 20000, NULL);
     ok(lpar_adopt_guests(&node, &operation) == VIOS_OK, "%s", operation.error.message);
     is_int(pid_now(), pid);
@@ -350,8 +350,8 @@ static void ends_an_older_start(void)
     WORLD(IDLE);
     ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
     pid_t pid = pid_now();
-    guests_close(node.lpars);
-    guests_open(&node.lpars, &node, &error);
+    lpars_close(node.lpars);
+    lpars_open(&node.lpars, &node, &error);
     load(&lpar);
     lpar.generation++;
     struct store *store = open_store(&operation);
@@ -467,8 +467,8 @@ static const char *fresh_running(void)
     struct operation operation;
     WORLD(IDLE);
     ok(start(&operation) == VIOS_OK, "start: %s", operation.error.message);
-    guests_close(node.lpars);
-    ok(guests_open(&node.lpars, &node, &operation.error) == VIOS_OK, "no table");
+    lpars_close(node.lpars);
+    ok(lpars_open(&node.lpars, &node, &operation.error) == VIOS_OK, "no table");
     return address;
 }
 
@@ -528,7 +528,7 @@ int main(void)
     RUN(survives_a_crash_while_starting);
     RUN(survives_a_crash_while_stopping);
 #endif
-    guests_close(node.lpars);
+    lpars_close(node.lpars);
     store_pool_free(node.stores);
     config_free(node.config);
     file_remove_tree(tap_folder(), NULL);

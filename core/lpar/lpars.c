@@ -1,5 +1,5 @@
-/* guests.c - the table of this node's guests, and memory admission. See guest.h. */
-#include "lpar/exports.h"
+/* lpars.c - the table of this node's guests, and memory admission. See guest.h. */
+#include "lpar/guest_exports.h"
 #include "lpar/guest_private.h"
 
 #include "base/log.h"
@@ -13,7 +13,7 @@
 
 #define GUESTS_MAX 400
 
-int guests_open(struct lpars **out, struct node *node, struct vios_error *error)
+int lpars_open(struct lpars **out, struct node *node, struct vios_error *error)
 {
     struct lpars *lpars = calloc(1, sizeof *lpars);
     assert(lpars);
@@ -29,7 +29,7 @@ int guests_open(struct lpars **out, struct node *node, struct vios_error *error)
     return VIOS_OK;
 }
 
-void guests_close(struct lpars *lpars)
+void lpars_close(struct lpars *lpars)
 {
     if (!lpars) {
         return;
@@ -43,12 +43,13 @@ void guests_close(struct lpars *lpars)
         pthread_cond_wait(&lpars->changed, &lpars->lock);
     }
     pthread_mutex_unlock(&lpars->lock);
-    while (lpars->first) {
-        struct guest *guest = lpars->first;
-        guest->references++;
-        guests_unlist(guest);
-        guest_release(guest);
+    size_t count = 0;
+    struct guest **list = lpars_list(lpars, &count);
+    for (size_t i = 0; i < count; i++) {
+        lpars_unlist(list[i]);
+        guest_release(list[i]);
     }
+    free(list);
     cancel_free(lpars->cancel);
     pthread_mutex_destroy(&lpars->lock);
     pthread_cond_destroy(&lpars->changed);
@@ -82,7 +83,7 @@ void guest_release(struct guest *guest)
     }
 }
 
-void guests_unlist(struct guest *guest)
+void lpars_unlist(struct guest *guest)
 {
     struct lpars *lpars = guest->lpars;
     pthread_mutex_lock(&lpars->lock);
@@ -107,7 +108,7 @@ static struct guest *find_locked(struct lpars *lpars, const char *name)
     return guest;
 }
 
-struct guest *guests_find(struct lpars *lpars, const char *name)
+struct guest *lpars_find(struct lpars *lpars, const char *name)
 {
     pthread_mutex_lock(&lpars->lock);
     struct guest *guest = find_locked(lpars, name);
@@ -118,7 +119,7 @@ struct guest *guests_find(struct lpars *lpars, const char *name)
     return guest;
 }
 
-struct guest **guests_list(struct lpars *lpars, size_t *count)
+struct guest **lpars_list(struct lpars *lpars, size_t *count)
 {
     pthread_mutex_lock(&lpars->lock);
     size_t n = 0;
@@ -136,10 +137,10 @@ struct guest **guests_list(struct lpars *lpars, size_t *count)
     return list;
 }
 
-int guests_await_gone(struct lpars *lpars, const char *name, struct operation *operation)
+int lpars_await_gone(struct lpars *lpars, const char *name, struct operation *operation)
 {
     for (;;) {
-        struct guest *guest = guests_find(lpars, name);
+        struct guest *guest = lpars_find(lpars, name);
         guest_release(guest);
         if (!guest) {
             return VIOS_OK;
@@ -203,8 +204,8 @@ static struct guest *new_guest(struct lpars *lpars, const struct lpar *lpar)
     return guest;
 }
 
-int guests_reserve(struct lpars *lpars, const struct lpar *lpar, bool admit,
-                   struct vios_error *error)
+int lpars_reserve(struct lpars *lpars, const struct lpar *lpar, bool admit,
+                  struct vios_error *error)
 {
     int status = VIOS_OK;
     pthread_mutex_lock(&lpars->lock);
@@ -224,21 +225,21 @@ int guests_reserve(struct lpars *lpars, const struct lpar *lpar, bool admit,
     return status;
 }
 
-void guests_unreserve(struct lpars *lpars, const char *name)
+void lpars_unreserve(struct lpars *lpars, const char *name)
 {
-    struct guest *guest = guests_find(lpars, name);
+    struct guest *guest = lpars_find(lpars, name);
     if (guest && !guest_is_connected(guest)) {
-        guests_unlist(guest);
+        lpars_unlist(guest);
     }
     guest_release(guest);
 }
 
 /* --- io is new --- */
 
-void guests_restore_exports(struct lpars *lpars)
+void lpars_restore_exports(struct lpars *lpars)
 {
     size_t count = 0;
-    struct guest **list = guests_list(lpars, &count);
+    struct guest **list = lpars_list(lpars, &count);
     for (size_t i = 0; i < count; i++) {
         struct guest *guest = list[i];
         struct run_folder folder = {.fd = -1};
@@ -248,12 +249,12 @@ void guests_restore_exports(struct lpars *lpars)
             int status =
                 run_folder_open(&folder, lpars->node->run_dir, guest->lpar.uuid, &operation.error);
             if (status == VIOS_OK) {
-                status = exports_make(lpars->node, &guest->lpar, &folder, guest->status.start,
-                                      &operation);
+                status = guest_exports_make(lpars->node, &guest->lpar, &folder, guest->status.start,
+                                            &operation);
             }
             if (status == VIOS_OK) {
                 status =
-                    exports_watch_guest(lpars->node, &guest->lpar, guest->process_fd, &operation);
+                    guest_exports_watch(lpars->node, &guest->lpar, guest->process_fd, &operation);
             }
             if (status < 0) {
                 log_error("lpar", "guest %s: the new io does not serve it: %s", guest->lpar.name,

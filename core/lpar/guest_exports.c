@@ -1,5 +1,5 @@
-/* exports.c - io's side of a guest. See the header. */
-#include "lpar/exports.h"
+/* guest_exports.c - io's side of a guest. See the header. */
+#include "lpar/guest_exports.h"
 
 #include "lpar/qemu.h"
 
@@ -27,8 +27,8 @@ static int export_disk(struct node *node, const struct lpar *lpar, const struct 
     return io_client_call(node->io, request, NULL, 0, NULL, operation);
 }
 
-int exports_make(struct node *node, const struct lpar *lpar, const struct run_folder *folder,
-                 int64_t start, struct operation *operation)
+int guest_exports_make(struct node *node, const struct lpar *lpar, const struct run_folder *folder,
+                       int64_t start, struct operation *operation)
 {
     char path[4200], as[64];
     socket_path(node, lpar, path, sizeof path);
@@ -54,7 +54,7 @@ int exports_make(struct node *node, const struct lpar *lpar, const struct run_fo
     return status;
 }
 
-int exports_watch_guest(struct node *node, const struct lpar *lpar, int process_fd,
+int guest_exports_watch(struct node *node, const struct lpar *lpar, int process_fd,
                         struct operation *operation)
 {
     return io_client_call(
@@ -74,8 +74,8 @@ static void undo(struct node *node, json_t *request, int *status, struct operati
     }
 }
 
-int exports_drop(struct node *node, const struct lpar *lpar, int64_t start,
-                 struct operation *operation)
+int guest_exports_drop(struct node *node, const struct lpar *lpar, int64_t start,
+                       struct operation *operation)
 {
     char path[4200];
     int status = VIOS_OK;

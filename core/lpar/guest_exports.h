@@ -1,0 +1,25 @@
+/*
+ * guest_exports.h - what io does for one guest: the socket its QEMU connects to, its disks, and the
+ * watch over its process. Everything may be said again, after any crash.
+ */
+#ifndef LPAR_GUEST_EXPORTS_H
+#define LPAR_GUEST_EXPORTS_H
+
+#include "lpar/record.h"
+#include "lpar/run_folder.h"
+#include "node/node.h"
+
+/* The listener disk.sock in the run folder, and an export for each disk, for a QEMU that starts
+ * or started at generation `start`. */
+int guest_exports_make(struct node *node, const struct lpar *lpar, const struct run_folder *folder,
+                       int64_t start, struct operation *operation);
+
+/* Hands io the guest's process. */
+int guest_exports_watch(struct node *node, const struct lpar *lpar, int process_fd,
+                        struct operation *operation);
+
+/* The inverse of both; what is not there is fine. */
+int guest_exports_drop(struct node *node, const struct lpar *lpar, int64_t start,
+                       struct operation *operation);
+
+#endif
