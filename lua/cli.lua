@@ -100,8 +100,8 @@ local function callbacks_of(row, globals, bar)
   }
 end
 
--- Runs one row on one node and prints what it gives; true, or nil, err.
-local function run_row(row, parameters, globals)
+-- Runs one row on one node and gives its result to `show`; true, or nil, err.
+local function run_row(row, parameters, globals, show)
   local bar = require("vios.progress").new(globals)
   local result, err =
     require("vios.execute").run(row, parameters, globals, callbacks_of(row, globals, bar))
@@ -111,30 +111,46 @@ local function run_row(row, parameters, globals)
   if result == nil then
     return nil, err
   end
-  if row.stream or row.console or (globals.quiet and row.text) then
+  if row.stream or row.console then
     return true
   end
-  return require("vios.printer").print(row, result, globals, parameters)
+  return show(result)
 end
 
--- On each of several nodes, one after the other: 3 when some failed.
+local function print_result(parse, globals)
+  return function(result)
+    if globals.quiet and parse.row.text then
+      return true
+    end
+    return require("vios.printer").print(parse.row, result, globals, parse.parameters)
+  end
+end
+
+-- On each of several nodes, one after the other: 3 when some failed. As JSON it is one object with
+-- a member for each node that answered.
 local function run_on(nodes, parse, globals)
-  local failed, last = 0, 0
+  local failed, results = 0, {}
   for _, node in ipairs(nodes) do
     local options = setmetatable({ on = node }, { __index = globals })
-    if not globals.json then
+    local show = print_result(parse, globals)
+    if globals.json then
+      show = function(result)
+        results[node] = result
+        return true
+      end
+    else
       print(node .. ":")
     end
-    local ok, err = run_row(parse.row, parse.parameters, options)
+    local ok, err = run_row(parse.row, parse.parameters, options, show)
     if not ok then
       failed = failed + 1
-      last = report(err, globals, node)
+      report(err, globals, node)
     end
   end
-  if failed == 0 then
-    return 0
+  if globals.json and not parse.row.stream then
+    print(vios.json.encode(results, { indent = true }))
   end
-  return failed == #nodes and #nodes == 1 and last or 3
+  return failed == 0 and 0 or 3
 end
 
 local function run_parsed(parse, globals)
@@ -167,7 +183,7 @@ local function run_parsed(parse, globals)
   elseif nodes then
     globals.on = nodes[1]
   end
-  ok, err = run_row(row, parse.parameters, globals)
+  ok, err = run_row(row, parse.parameters, globals, print_result(parse, globals))
   return ok and 0 or report(err, globals)
 end
 

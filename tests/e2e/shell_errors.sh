@@ -73,6 +73,8 @@ run_status "one whose daemon is dead" 4 env -u VIOS_SOCKET "$VIOS" --on n2 node 
 run_status "one of two failed" 3 env -u VIOS_SOCKET "$VIOS" on n1,n2 node list
 like "says which" "$ERR" '^n2: '
 run_status "@all is the same" 3 env -u VIOS_SOCKET "$VIOS" on @all node list
+run_status "and with --json" 3 env -u VIOS_SOCKET "$VIOS" on @all node list --json
+is "has those that answered" "$(jq -r 'keys[] as $k | $k + " " + .[$k][1].name' <<<"$OUT")" "n1 n2"
 run_status "one that is none" 1 env -u VIOS_SOCKET "$VIOS" --on n7 node list
 like "says who is there" "$ERR" 'n1, n2'
 
