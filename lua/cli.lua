@@ -111,8 +111,8 @@ local function run_row(row, parameters, globals, show)
   if result == nil then
     return nil, err
   end
-  if row.stream or row.console then
-    return true
+  if row.console or (row.stream and not vios.json.is_array(result)) then
+    return true -- what came was shown as it came
   end
   return show(result)
 end

@@ -136,6 +136,9 @@ function execute.run(row, parameters, options, callbacks)
     local with = setmetatable({ item = function(value) items[#items + 1] = value end },
       { __index = callbacks })
     local result, failure = execute.call(row.method, sent, options, with)
+    if result and #items == 0 and vios.json.is_array(result) then
+      return result -- all at once
+    end
     return result and items, failure
   end
   return execute.call(row.method, sent, options, callbacks)

@@ -2,7 +2,7 @@
 
 local function one_line(verb)
   return function(result)
-    local where = result.node and (" on node " .. tostring(result.node)) or ""
+    local where = (result.node or "") ~= "" and (" on node " .. tostring(result.node)) or ""
     if result.job and not result.state then
       return "job " .. result.job
     end

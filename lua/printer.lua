@@ -31,6 +31,8 @@ local function paint(text, globals)
   return text
 end
 
+local ITEM_WIDTH <const> = 10 -- of a field of a stream, at least: what comes later is not known
+
 local UNITS <const> = { "K", "M", "G", "T", "P" }
 
 -- 1610612736 -> "1.5G"; as it is below 1024.
@@ -127,7 +129,7 @@ local function fields_of(row, rows, globals)
 end
 
 local function pad(text, width)
-  return text .. string.rep(" ", width - term.text_width(text))
+  return text .. string.rep(" ", math.max(0, width - term.text_width(text)))
 end
 
 local function print_lines(lines, widths, globals)
@@ -309,11 +311,16 @@ function printer.item(row, value, globals, first)
   elseif row.text then
     io.write(row.text(value, {}), "\n")
   elseif type(value) == "table" then
-    local parts = {}
-    for _, name in ipairs(fields_of(row, { value }, globals)) do
-      parts[#parts + 1] = human(name, value[name])
+    local fields, titles, parts = fields_of(row, { value }, globals), {}, {}
+    for i, name in ipairs(fields) do
+      local width = math.max(#title(name), ITEM_WIDTH)
+      titles[i] = pad(title(name), width)
+      parts[i] = pad(human(name, value[name]), width)
     end
-    io.write(table.concat(parts, "  "), "\n")
+    if first then
+      io.write((table.concat(titles, "  "):gsub("%s+$", "")), "\n")
+    end
+    io.write((table.concat(parts, "  "):gsub("%s+$", "")), "\n")
   else
     io.write(cell(value), "\n")
   end
