@@ -228,9 +228,8 @@ static int grant_check(const struct grant *grant, struct vios_error *error)
     if (status == VIOS_OK) {
         status = parse_name(grant->node, "node", error);
     }
-    if (status == VIOS_OK && (grant->generation == 0 || grant->count > PAGE_MEMORY_ENTRIES)) {
-        status = error_set(error, VIOS_E_USAGE, grant->lpar, NULL,
-                           "a grant has a generation from 1 and at most %d regions",
+    if (status == VIOS_OK && grant->count > PAGE_MEMORY_ENTRIES) {
+        status = error_set(error, VIOS_E_USAGE, grant->lpar, NULL, "a grant has at most %d regions",
                            PAGE_MEMORY_ENTRIES);
     }
     for (size_t i = 0; status == VIOS_OK && i < grant->count; i++) {
