@@ -464,7 +464,11 @@ static void write_publish(struct pager_op *op, unsigned done)
     }
     intents_clear(op);
     for (unsigned slot = 0; slot < PAGER_REPLICAS_MAX; slot++) {
-        pager_node_report(&op->part->nodes[slot]);
+        struct pager_node *node = &op->part->nodes[slot];
+        pager_node_report(node);
+        if (node->ready && node->dirty_count > 0) {
+            tick_soon(pager); /* it came while this was on its way: there is something to fill */
+        }
     }
 }
 

@@ -85,6 +85,7 @@ static void a_lost_replica_loses_nothing(void)
     node_start(0); /* with its memory: only 9 pages are copied */
     host_await("OK");
     node_kill(1);
+    host_await("DEGRADED");
     check_pattern("after the other came back and this was killed");
     node_forget(1);
     node_start(1); /* emptied */
@@ -100,6 +101,7 @@ static void a_third_node_is_filled(void)
     write_pattern(5);
     host_await("OK");
     node_kill(0);
+    host_await("DEGRADED");
     host_set_regions(2, 1);
     host_await("OK");
     node_kill(1);
@@ -168,6 +170,7 @@ static void with_no_replica_requests_wait_then_fail(void)
     host_await("OK");
     node_kill(0);
     node_kill(1);
+    host_await("DOWN");
     fill(device + PAGE, PAGE, 11);
     guest_start(&call, NBD_WRITE, PAGE, PAGE, device + PAGE);
     node_start(1);
@@ -239,7 +242,10 @@ static void finish(unsigned i)
     } else if (error == ECONNRESET) {
         error = guest_io(NBD_READ, offset, (uint32_t)size, flying[i]);
     }
-    is_int(error, 0);
+    if (!is_int(error, 0)) {
+        json_decref(host_statistics());
+        printf("# %s\n", shared[HOST].text);
+    }
     if (calls[i].request.command == NBD_READ) {
         ok(memcmp(flying[i], device + offset, size) == 0, "page %llu+%u read wrong",
            (unsigned long long)flying_page[i], flying_count[i]);
@@ -294,7 +300,9 @@ static void random_failures(unsigned seed, bool host)
         int victim = host ? HOST : (int)((unsigned)rand_r(&seed) % 2);
         random_steps(&seed, 50 + (unsigned)rand_r(&seed) % 100);
         node_kill(victim);
-        if (host) {
+        if (!host) {
+            host_await("DEGRADED"); /* else "OK" below might be the one of before */
+        } else {
             node_start(victim);
             random_steps(&seed, 30);
             continue;
@@ -312,6 +320,7 @@ static void random_failures(unsigned seed, bool host)
     check_pattern("at the end");
     host_await("OK");
     node_kill(0);
+    host_await("DEGRADED");
     check_pattern("from the second replica");
     node_start(0);
     host_await("OK");
