@@ -240,6 +240,10 @@ int pager_set_regions(struct nbd_export *export, const struct pager_region *regi
     struct pager *pager = pager_of(export);
     int status = check_regions(regions, count, export->size, export->lpar, error);
     bool same = count == pager->part_count;
+    if (pager->policy == PAGER_DISK) {
+        return error_set(error, VIOS_E_INVALID, export->lpar, NULL,
+                         "a paging device on a disk has no regions");
+    }
     for (size_t i = 0; same && i < count; i++) {
         same = regions[i].size_bytes == pager->state.regions[i].size_bytes;
     }
@@ -273,6 +277,9 @@ static void pager_free(struct pager *pager)
     for (struct pager_guest *guest = pager->guest_pool, *next; guest; guest = next) {
         next = guest->free_next;
         free(guest);
+    }
+    for (size_t i = 0; pager->parts && i < pager->part_count; i++) {
+        pager_node_close_disk(&pager->parts[i].nodes[0]);
     }
     pager_state_close(&pager->state);
     free(pager->parts);
@@ -369,6 +376,9 @@ static int pager_build(struct pager *pager, const struct pager_configuration *co
     for (size_t i = 0; i < pager->part_count; i++) {
         part_open(pager, i, &configuration->regions[i], state_fd >= 0);
     }
+    if (pager->policy == PAGER_DISK) {
+        return pager_node_open_disk(&pager->parts[0].nodes[0], configuration->disk, error);
+    }
     return VIOS_OK;
 }
 
@@ -383,15 +393,12 @@ static int pager_start(struct pager *pager, const struct pager_configuration *co
                        error);
 }
 
-int pager_open(struct nbd_export **out, const struct pager_configuration *configuration,
-               int state_fd, struct worker *home, const struct pager_hooks *hooks,
-               struct vios_error *error)
+static int open_regions(struct nbd_export **out, const struct pager_configuration *configuration,
+                        int state_fd, struct worker *home, const struct pager_hooks *hooks,
+                        struct vios_error *error)
 {
-    int status = parse_uuid(configuration->lpar, error);
-    if (status == VIOS_OK) {
-        status = check_regions(configuration->regions, configuration->region_count,
+    int status = check_regions(configuration->regions, configuration->region_count,
                                configuration->size_bytes, configuration->lpar, error);
-    }
     if (status != VIOS_OK) {
         return status;
     }
@@ -411,6 +418,29 @@ int pager_open(struct nbd_export **out, const struct pager_configuration *config
     }
     *out = &pager->export;
     return VIOS_OK;
+}
+
+int pager_open(struct nbd_export **out, const struct pager_configuration *configuration,
+               int state_fd, struct worker *home, const struct pager_hooks *hooks,
+               struct vios_error *error)
+{
+    struct pager_configuration whole = *configuration;
+    struct pager_region file = {.number = 1, .size_bytes = configuration->size_bytes};
+    int status = parse_uuid(configuration->lpar, error);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    if (configuration->policy == PAGER_DISK) { /* one region, whose only replica is the file */
+        if (!configuration->disk || configuration->disk[0] != '/') {
+            return error_set(error, VIOS_E_USAGE, configuration->lpar, NULL,
+                             "policy disk needs the absolute path of a file");
+        }
+        snprintf(file.replicas[0].node, sizeof file.replicas[0].node, "disk");
+        file.replica_count = 1;
+        whole.regions = &file;
+        whole.region_count = 1;
+    }
+    return open_regions(out, &whole, state_fd, home, hooks, error);
 }
 
 /* --- closing --- */

@@ -35,6 +35,8 @@ struct pager_node { /* a replica of one region */
     bool used, ready;
     bool retiring; /* to be let go once another one is current */
     char address[sizeof(((struct pager_replica *)0)->address)];
+    bool is_disk; /* a file takes the place of the node: always ready */
+    int disk_fd;
     struct nbd_client *client; /* NULL: not even connecting */
     struct timer retry;
     int64_t back_off_ms;
@@ -149,6 +151,11 @@ void pager_node_use(struct pager_node *node, const struct pager_replica *replica
 void pager_node_retire(struct pager_node *node);
 void pager_node_dirty_set(struct pager_node *node, uint64_t page);
 void pager_node_dirty_clear(struct pager_node *node, uint64_t page);
+/* Policy `disk`: the node is this file, made when absent. */
+int pager_node_open_disk(struct pager_node *node, const char *path, struct vios_error *error);
+void pager_node_close_disk(struct pager_node *node);
+/* Does the request at once; an errno. */
+int pager_node_disk(struct pager_node *node, const struct nbd_client_request *request);
 /* Tells the hook when the state changed. */
 void pager_node_report(struct pager_node *node);
 const char *pager_node_state(const struct pager_node *node);

@@ -201,7 +201,9 @@ static void send_to(struct pager_op *op, struct pager_node *node, uint16_t comma
     if (op) {
         op->pending++;
     }
-    if (node->client) {
+    if (node->is_disk) {
+        send_done(&send->request, pager_node_disk(node, &send->request));
+    } else if (node->client) {
         node->pages_in += command == NBD_READ ? count : 0;
         node->pages_out += command == NBD_WRITE ? count : 0;
         nbd_client_submit(node->client, &send->request);

@@ -8,9 +8,12 @@
 
 #include "base/clock.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #define REFUSALS_SHIFT_MAX 10
 
@@ -174,6 +177,11 @@ static void node_connect(struct pager_node *node)
 
 void pager_node_start(struct pager_node *node)
 {
+    if (node->is_disk) {
+        node->ready = true;
+        pager_node_report(node);
+        return;
+    }
     node->retry.expired = retry_expired;
     node->back_off_ms = PAGER_BACK_OFF_MIN_MS;
     node_connect(node);
@@ -228,4 +236,51 @@ void pager_node_retire(struct pager_node *node)
         atomic_store(&node->state->used, 0);
         lacks_none(node);
     }
+}
+
+/* --- policy `disk` --- */
+
+int pager_node_open_disk(struct pager_node *node, const char *path, struct vios_error *error)
+{
+    node->is_disk = true;
+    node->disk_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+    if (node->disk_fd < 0) {
+        return error_set_errno(error, path, "cannot open the paging file");
+    }
+    if (ftruncate(node->disk_fd, (off_t)node->part->state->size_bytes) != 0) {
+        return error_set_errno(error, path, "cannot size the paging file");
+    }
+    return VIOS_OK;
+}
+
+void pager_node_close_disk(struct pager_node *node)
+{
+    if (node->is_disk && node->disk_fd >= 0) {
+        close(node->disk_fd);
+        node->disk_fd = -1;
+    }
+}
+
+/* On the worker itself: the page cache takes it, and swap on a disk waits for the disk anyway. */
+int pager_node_disk(struct pager_node *node, const struct nbd_client_request *request)
+{
+    uint64_t done = 0;
+    if (request->command == NBD_WRITE_ZEROES) {
+        /* Only to save space: a page whose checksum says zero is never read. */
+        (void)!fallocate(node->disk_fd, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE,
+                         (off_t)request->offset, request->length);
+        return 0;
+    }
+    while (done < request->length) {
+        off_t at = (off_t)(request->offset + done);
+        ssize_t step =
+            request->command == NBD_READ
+                ? pread(node->disk_fd, request->data + done, request->length - done, at)
+                : pwrite(node->disk_fd, request->data + done, request->length - done, at);
+        if (step <= 0 && errno != EINTR) {
+            return step == 0 ? EIO : errno;
+        }
+        done += step > 0 ? (uint64_t)step : 0;
+    }
+    return 0;
 }

@@ -198,6 +198,30 @@ static void a_single_replica_moves(void)
     teardown();
 }
 
+static void a_disk_may_take_the_place(void)
+{
+    char path[128];
+    snprintf(path, sizeof path, "%s/paging", tap_folder());
+    policy = PAGER_DISK;
+    disk = path;
+    setup(0);
+    write_pattern(13);
+    check_pattern("on a disk");
+    is_int(guest_io(NBD_TRIM, 20 * PAGE, 50 * PAGE, NULL), 0);
+    memset(device + 20 * PAGE, 0, 50 * PAGE);
+    node_kill(HOST);
+    node_start(HOST);
+    check_pattern("on a disk, by a successor");
+    int fd = open(path, O_WRONLY);
+    is_int((int)pwrite(fd, "wrong", 5, 3 * PAGE), 5);
+    close(fd);
+    is_int(guest_io(NBD_READ, 3 * PAGE, PAGE, back), EIO);
+    is_int(host_counter("checksum_errors"), 1);
+    host_await("OK");
+    teardown();
+    disk = NULL;
+}
+
 static void refuses_bad_configurations(void)
 {
     struct nbd_export *export;
@@ -355,6 +379,7 @@ int main(void)
     RUN(a_bad_copy_is_repaired);
     RUN(with_no_replica_requests_wait_then_fail);
     RUN(a_single_replica_moves);
+    RUN(a_disk_may_take_the_place);
     RUN(random_work_while_replicas_die);
     RUN(random_work_while_the_host_dies);
     return tap_done();
