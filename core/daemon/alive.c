@@ -202,7 +202,7 @@ static int resolve(struct alive *alive, struct operation *operation)
 /* One renewal, and what follows from it for the gate. */
 static int renew(struct alive *alive, struct operation *operation)
 {
-    int64_t revision;
+    int64_t revision = 0;
     int64_t sent_ms = clock_now_ms();
     int64_t n = renewal_attempt(&alive->renewal, sent_ms);
     int status = commit_own(alive, n, &revision, operation);
@@ -306,8 +306,8 @@ static int watch_foreign(struct alive *alive, struct own_record *own, struct ope
 
 static int choose_incarnation(struct alive *alive, struct operation *operation)
 {
-    struct boot boot;
-    struct own_record own;
+    struct boot boot = {0};
+    struct own_record own = {0};
     char id[BOOT_ID_SIZE];
     int status = read_boot_id(id, &operation->error);
     if (status == VIOS_OK) {

@@ -40,8 +40,6 @@
 #define PAUSE_MAX_MS 3000
 #define STOP_TIMEOUT_MS 8000
 
-extern char **environ;
-
 enum kept { KEPT_LISTENERS, KEPT_ARENA, KEPT_PAGER, KEPT_COUNT };
 
 static const char *const kept_names[KEPT_COUNT] = {"listeners", "arena", "pager"};
