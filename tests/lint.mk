@@ -20,9 +20,13 @@ lint-warnings:
 	@printf '%s\n' $(C_SOURCES) | xargs -P $(JOBS) -n 8 clang -fsyntax-only -std=c17 -Werror \
 	    $(WARNINGS) $(CPPFLAGS) -DVIOS_TEST_HOOKS
 
-lint-tidy:
-	@printf '%s\n' $(filter-out tests/guest/%,$(C_SOURCES)) | \
-	    xargs -P $(JOBS) -n 4 .ci/tidy.sh -std=c17 $(CPPFLAGS) --
+# One stamp a file, so that only what changed is looked at again.
+TIDY_STAMPS := $(patsubst %.c,build/tidy/%.ok,$(filter-out tests/guest/%,$(C_SOURCES)))
+$(TIDY_STAMPS): build/tidy/%.ok: %.c $(C_HEADERS) .clang-tidy
+	@mkdir -p $(@D)
+	$(call say,TIDY,$<).ci/tidy.sh -std=c17 $(CPPFLAGS) -- $< && touch $@
+
+lint-tidy: $(TIDY_STAMPS)
 
 lint-lua:
 	@luacheck -q $(LINT_LUA)
