@@ -255,6 +255,7 @@ static int client_console(lua_State *L)
     int status = rpc_client_call(client->rpc, method, parameters, &handlers, &result, &operation);
     client->busy = false;
     if (raw) {
+        console_bytes(&running, "\r\n", running.escaped ? 2 : 0, true);
         tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
     }
     cancel_free(cancel);

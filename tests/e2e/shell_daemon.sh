@@ -47,6 +47,15 @@ like "and this" "$OUT" 'config.set'
 run_status "job list" 0 "$VIOS" job list --json
 is "is empty" "$OUT" "[]"
 run_status "an unknown job" 1 "$VIOS" job show j-0
+truncate -s 1M "$DIR/disk.raw"
+run_status "lpar create" 0 "$VIOS" lpar create web1 --memory 16M --disk "$DIR/disk.raw"
+is "its name completes" "$("$VIOS" complete -- lpar show w)" web1
+run_status "lpar list" 0 "$VIOS" lpar list --json
+is "is an array" "$(jq -r '.[0].name' <<<"$OUT")" web1
+run_status "an unknown LPAR" 1 "$VIOS" lpar show wbe1
+like "names the near one" "$ERR" '"web1"'
+run_status "removing asks, and nobody is there to answer" 2 "$VIOS" lpar remove web1
+run_status "lpar remove" 0 "$VIOS" lpar remove web1 --yes
 run_status "Lua sees the same" 0 "$VIOS" -e 'return vios.cluster.status().name'
 is "as a table" "$OUT" lab
 finish
