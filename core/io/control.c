@@ -194,7 +194,6 @@ static bool handle_one(struct control *control)
     }
     enum request_after after = request_run(control->io, &control->request, &answer);
     bool sent = send_answer(control, &answer);
-    answer.fd_count = 0; /* borrowed */
     control_message_clear(&answer);
     control_message_clear(&control->request);
     if (after == AFTER_STOP) {

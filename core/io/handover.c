@@ -4,10 +4,21 @@
 #include "base/log.h"
 #include "io/backends.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
+
+/* A duplicate: the original may be closed before the answer has left. */
+static int lend(struct control_message *answer, int fd)
+{
+    int copy = fcntl(fd, F_DUPFD_CLOEXEC, 0);
+    if (copy >= 0) {
+        answer->fds[answer->fd_count++] = copy;
+    }
+    return copy;
+}
 
 static void answer_with(struct control_message *answer, const char *what, json_t *description)
 {
@@ -18,8 +29,15 @@ static void answer_with(struct control_message *answer, const char *what, json_t
 
 static int give_listeners(struct io *io, struct control_message *answer, struct vios_error *error)
 {
-    (void)error;
-    json_t *list = listeners_describe(io->listeners, answer->fds, &answer->fd_count);
+    int fds[LISTENERS_MAX];
+    size_t count;
+    json_t *list = listeners_describe(io->listeners, fds, &count);
+    for (size_t i = 0; i < count; i++) {
+        if (lend(answer, fds[i]) < 0) {
+            json_decref(list);
+            return error_set_errno(error, "listeners", "dup");
+        }
+    }
     answer_with(answer, "listeners", json_pack("{s:o}", "listeners", list));
     return VIOS_OK;
 }
@@ -35,7 +53,9 @@ static int give_arena(struct io *io, struct control_message *answer, struct vios
     if (fd < 0 || fstat(fd, &status) != 0) {
         return error_set_errno(error, "arena", "fstat");
     }
-    answer->fds[answer->fd_count++] = fd;
+    if (lend(answer, fd) < 0) {
+        return error_set_errno(error, "arena", "dup");
+    }
     answer_with(answer, "arena",
                 json_pack("{s:I}", "size_bytes", (json_int_t)io->page_memory_bytes));
     return VIOS_OK;
@@ -57,8 +77,10 @@ static int give_pager(struct io *io, struct control_message *answer, struct vios
         json_t *descriptor = json_null();
         if (backend && pager_is(all[i]) && pager_state_descriptor(all[i]) >= 0 &&
             answer->fd_count < CONTROL_DESCRIPTORS_MAX) {
-            descriptor = json_integer((json_int_t)answer->fd_count);
-            answer->fds[answer->fd_count++] = dup(pager_state_descriptor(all[i]));
+            json_int_t index = (json_int_t)answer->fd_count;
+            if (lend(answer, pager_state_descriptor(all[i])) >= 0) {
+                descriptor = json_integer(index);
+            }
         }
         if (backend) { /* page memory's exports come out of the arena */
             json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:O, s:o}", "name", all[i]->name,

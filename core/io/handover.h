@@ -12,7 +12,8 @@
 
 #include "io/control.h"
 
-/* Fills answer->json with {"ok","what","description"} and borrows descriptors. With io's lock. */
+/* Fills answer->json with {"ok","what","description"} and adds the descriptors, which are then its
+ * own. With io's lock. */
 int handover_give(struct io *io, const char *what, struct control_message *answer,
                   struct vios_error *error);
 

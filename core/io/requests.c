@@ -489,6 +489,9 @@ enum request_after request_run(struct io *io, struct control_message *message,
         }
         json_decref(answer_message->json);
         answer_message->json = error_answer(&request.error);
+        for (size_t i = 0; i < answer_message->fd_count; i++) {
+            close(answer_message->fds[i]);
+        }
         answer_message->fd_count = 0;
         request.after = AFTER_NOTHING;
     }

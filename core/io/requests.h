@@ -10,8 +10,8 @@ enum request_after {
     AFTER_STOP   /* the process ends when the answer has left */
 };
 
-/* Carries out `request` and fills `answer` ({"ok":true, ...} or {"error": ...}; its descriptors are
- * borrowed). Validates it completely first. */
+/* Carries out `request` and fills `answer` ({"ok":true, ...} or {"error": ...}; with
+ * descriptors of its own). Validates it completely first. */
 enum request_after request_run(struct io *io, struct control_message *request,
                                struct control_message *answer);
 

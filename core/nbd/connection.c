@@ -222,9 +222,7 @@ static bool wants_input(const struct nbd_connection *connection)
     if (haggling) {
         return connection->output_size == 0;
     }
-    bool held = connection->export && connection->phase.state == PHASE_TRANSMISSION &&
-                connection->export->state != EXPORT_OPEN;
-    return !connection->stalled && !held;
+    return !connection->stalled && transmission_wants(connection);
 }
 
 static void update_interest(struct nbd_connection *connection)

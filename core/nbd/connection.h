@@ -117,6 +117,8 @@ bool negotiation_step(struct nbd_connection *connection);
 /* --- transmission.c --- */
 bool transmission_start(struct nbd_connection *connection);
 void transmission_consume(struct nbd_connection *connection);
+/* Whether there is a use for more input: not while the export holds a request. */
+bool transmission_wants(const struct nbd_connection *connection);
 void transmission_continue(struct nbd_connection *connection);
 void transmission_end(struct nbd_connection *connection);
 /* Where the next bytes are best read to, and how many: a payload's own place when it is large. */

@@ -367,9 +367,33 @@ static bool consume_one(struct nbd_connection *connection)
     return true;
 }
 
+/* A held export leaves requests where they are, but a client may still take its leave. */
+static void look_for_leave(struct nbd_connection *connection)
+{
+    struct header header;
+    bool complete = !connection->receiving && connection->skip == 0 &&
+                    connection_available(connection) >= sizeof(struct nbd_wire_request);
+    if (complete && !read_header(connection, &header)) {
+        connection_close(connection);
+    }
+}
+
+bool transmission_wants(const struct nbd_connection *connection)
+{
+    if (connection->phase.state != PHASE_TRANSMISSION || connection->export->state == EXPORT_OPEN) {
+        return true;
+    }
+    return !connection->receiving &&
+           connection_available(connection) < sizeof(struct nbd_wire_request);
+}
+
 void transmission_consume(struct nbd_connection *connection)
 {
     struct nbd_export *export = connection->export;
+    if (export->state != EXPORT_OPEN) {
+        look_for_leave(connection);
+        return;
+    }
     while (export->state == EXPORT_OPEN && consume_one(connection)) {
     }
     flush_batch(export);

@@ -312,6 +312,8 @@ static void a_held_export_keeps_requests_waiting(void)
     is_int(get_simple(fd, 2), 0);
     nbd_export_hold(&memory.export, EXPORT_DRAINING, drained);
     is_int(drained_calls, 2); /* nothing was in flight */
+    put_request(fd, NBD_DISCONNECT, 0, 3, 0, 0);
+    ok(is_closed(fd), "a held export lets its client go");
     hang_up(fd);
 }
 

@@ -1,0 +1,102 @@
+#!/bin/bash
+# Proves: io killed with -9 under load loses nothing that its clients wait for. A successor gets the
+# arena, the exports and the listening sockets; clients that reconnect, also those who waited in the
+# backlog while nobody lived, go on, and the page memory still holds its pages.
+# needs: heavy
+# limit: 120
+. "$(dirname "$0")/lib.sh"
+
+CONTROL=$BUILD/tests/tools/io_control
+RUN=$DIR/run
+LPAR=11111111-2222-4333-8444-555555555555
+PAGE="nbd+unix:///page%2F$LPAR%2F0.1%2F1?socket=$RUN/peer/n1.sock"
+FILE="nbd+unix:///lu%2Fdisk%2F1?socket=$RUN/nbd.sock"
+
+# One tool holds what is given, over the deaths of the ios.
+coproc KEEPER { "$CONTROL"; }
+KEEPER_STDIN=${KEEPER[1]} KEEPER_STDOUT=${KEEPER[0]}
+PIDS+=("$KEEPER_PID")
+control() { # JSON, or: take WHAT
+    echo "$RUN/io.sock $*" >&"$KEEPER_STDIN"
+    read -r -t 60 ANSWER <&"$KEEPER_STDOUT"
+    [[ $ANSWER == *'"ok":true'* ]] || { echo "# $*: $ANSWER" && return 1; }
+}
+start_io() {
+    "$IO" --run-dir "$RUN" --page-memory 64M --log error &
+    IO_PID=$!
+    PIDS+=("$IO_PID")
+    await 'control "{\"do\":\"hello\",\"level\":1}"' 20
+}
+keep() {
+    local what
+    for what in arena pager listeners; do
+        control "{\"do\":\"give\",\"what\":\"$what\"}" || return 1
+    done
+}
+take() {
+    control take arena && control take pager && control take listeners
+}
+
+start_io
+truncate -s 32M "$DIR/disk.img"
+head -c 32M /dev/urandom >"$DIR/random.img"
+ok "listen" control '{"do":"listen","path":"nbd.sock","as":"local"}'
+ok "listen to a peer" control '{"do":"listen","path":"peer/n1.sock","as":"node:n1"}'
+ok "grant" control "{\"do\":\"grant\",\"lpar\":\"$LPAR\",\"node\":\"n1\",\"generation\":1,\"regions\":[{\"index\":0,\"number\":1,\"size_bytes\":33554432}]}"
+ok "export" control "{\"do\":\"export\",\"name\":\"lu/disk/1\",\"lpar\":\"$LPAR\",\"backend\":{\"kind\":\"file\",\"path\":\"$DIR/disk.img\"}}"
+ok "everything is kept" keep
+nbdcopy "$DIR/random.img" "$PAGE"
+nbdcopy "$DIR/random.img" "$FILE"
+
+# --- killed while nobody is connected ---
+kill -9 "$IO_PID"
+wait "$IO_PID" 2>/dev/null
+nbdcopy "$PAGE" "$DIR/early.img" & # waits in the backlog of a socket that nobody serves
+EARLY=$!
+start_io
+ok "a successor takes everything" take
+wait "$EARLY"
+is "who waited in the backlog is served" $? 0
+ok "and read every page" cmp "$DIR/random.img" "$DIR/early.img"
+ok "the file is served" nbdcopy "$FILE" "$DIR/back.img"
+ok "identical" cmp "$DIR/random.img" "$DIR/back.img"
+
+under_way() { # the client wrote some of its 64
+    control '{"do":"statistics"}' &&
+        [ "$(jq '[.exports[] | select(.kind == "page") | .writes] | add' <<<"$ANSWER")" -gt 5 ]
+}
+
+# --- killed twice under a client that reconnects, as a guest's does ---
+for round in 1 2; do
+    ok "kept again" keep
+    commands=()
+    for i in {0..63}; do
+        commands+=(-c "write -P $((i + round)) $((i * 131072)) 128k" -c "sleep 20")
+    done
+    for i in {0..63}; do
+        commands+=(-c "read -P $((i + round)) $((i * 131072)) 128k")
+    done
+    qemu-io "${commands[@]}" --image-opts "driver=nbd,server.type=unix,server.path=$RUN/peer/n1.sock,export=page/$LPAR/0.1/1,reconnect-delay=60,open-timeout=10" \
+        >"$DIR/qemu-io.out" 2>&1 &
+    CLIENT=$!
+    await under_way 20
+    kill -0 "$CLIENT" || echo "# too late to kill"
+    kill -9 "$IO_PID"
+    wait "$IO_PID" 2>/dev/null
+    start_io
+    ok "round $round: the successor takes everything" take
+    wait "$CLIENT"
+    is "round $round: the client notices nothing" "$? $(grep -ciE 'fail|error' "$DIR/qemu-io.out")" "0 0"
+    is "round $round: it did it all" "$(grep -c '128 KiB' "$DIR/qemu-io.out")" 128
+done
+ok "what the client did not touch is still there" \
+    cmp -i 8388608 "$DIR/random.img" <(nbdcopy "$PAGE" -)
+
+# --- not twice ---
+run "$CONTROL" "$RUN/io.sock" '{"do":"take","what":"arena","description":{"size_bytes":1}}' "$DIR/disk.img"
+like "an arena is taken before anything else only" "$OUT" '"error":"exists"'
+run "$CONTROL" "$RUN/io.sock" '{"do":"take","what":"listeners","description":{"listeners":[{"path":"x.sock","as":"local"}]}}' "$DIR/disk.img"
+like "a file is no listener" "$OUT" 'does not listen'
+run "$CONTROL" "$RUN/io.sock" '{"do":"give","what":"everything"}'
+like "what is not handed over" "$OUT" 'write listeners, arena or pager|nothing of this name'
+finish
