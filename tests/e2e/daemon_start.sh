@@ -5,12 +5,12 @@
 . "$(dirname "$0")/lib.sh"
 
 CALL=$BUILD/tests/tools/rpc_call
-SOCKET=$DIR/n1/run/vios.sock
 need jq setpriv
 # another user must be able to get at the sockets, and the usual folder is ours alone
 rmdir "$DIR"
 DIR=$(mktemp -d /tmp/vios-t-XXXXXX)
 chmod 711 "$DIR"
+SOCKET=$DIR/n1/run/vios.sock
 
 # io is detached and outlives its daemon: what runs for our folder goes at the end
 end_strays() {
@@ -61,7 +61,7 @@ run_status "joining nothing too" 4 "$CALL" "$SOCKET" node.join
 run_status "config works" 0 "$CALL" "$SOCKET" config.get '{"key":"ttl"}'
 is "the value is the option's" "$(jq -r '.value + " " + .origin' <<<"$OUT")" "2s option"
 run_status "an unknown key" 1 "$CALL" "$SOCKET" config.get '{"key":"tll"}'
-like "near keys are named" "$ERR" 'near: \\"ttl\\"'
+like "near keys are named" "$ERR" 'mean \\"ttl\\"'
 run_status "config set without a file" 7 "$CALL" "$SOCKET" config.set '{"key":"ttl","value":"9s"}'
 run_status "a bad name" 2 "$CALL" "$SOCKET" cluster.create '{"name":"-x"}'
 run_status "create" 0 "$CALL" "$SOCKET" cluster.create '{"name":"lab"}'
@@ -77,7 +77,7 @@ run_status "node list" 0 "$CALL" "$SOCKET" node.list
 is "its fields" "$(jq -c '.[0] | [.name, .state, .address, .role, .level]' <<<"$OUT")" \
     '["n1","up","127.0.0.1","member",1]'
 run_status "an unknown node" 1 "$CALL" "$SOCKET" node.show '{"node":"n2"}'
-like "near nodes are named" "$ERR" 'near: \\"n1\\"'
+like "near nodes are named" "$ERR" 'mean \\"n1\\"'
 run_status "an unknown method" 2 "$CALL" "$SOCKET" node.lsit
 like "near methods are named" "$ERR" 'node.list'
 run_status "describe" 0 "$CALL" "$SOCKET" rpc.describe
