@@ -2,9 +2,8 @@
 
 local vios <const> = require("vios")
 local errors <const> = vios.errors
-local commands <const> = require("vios.commands")
-local connection <const> = require("vios.connection")
 local words <const> = require("vios.words")
+-- What an expression does not need is loaded by those that do: `vios -e` starts fast.
 
 local cli = {}
 
@@ -13,6 +12,7 @@ cli.defaults = {}
 
 function cli.set_defaults(options)
   cli.defaults = options
+  local connection <const> = require("vios.connection")
   connection.defaults = { socket = options.socket, on = options.on, timeout = options.timeout }
 end
 
@@ -175,7 +175,7 @@ local function run_parsed(parse, globals)
     return report(err, globals)
   end
   local nodes
-  nodes, err = connection.targets(globals)
+  nodes, err = require("vios.connection").targets(globals)
   if err then
     return report(err, globals)
   elseif nodes and #nodes > 1 then
@@ -207,7 +207,7 @@ function cli.is_command(text)
     return false
   end
   return (behind == "" or behind:match("%s") ~= nil)
-    and (word == "on" or commands.noun(word) ~= nil)
+    and (word == "on" or require("vios.commands").noun(word) ~= nil)
 end
 
 local function print_values(count, first, second)
