@@ -2,6 +2,7 @@
  * io_control.c - a daemon's place at io's control socket, for tests.
  *
  *   io_control SOCKET JSON [pid:N | PATH]...   one request; a pidfd or an opened file goes with it
+ *   io_control SOCKET JSON follow              and prints what comes behind the answer
  *   io_control                                 lines from stdin, one answer each:
  *     SOCKET JSON       one request; what `give` answers is kept under its name
  *     SOCKET take WHAT  hands over what was kept
@@ -11,6 +12,7 @@
 #include "node/io_wire.h"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,6 +60,21 @@ static void print(const json_t *json)
     free(line);
 }
 
+static bool follow;
+
+static void print_the_rest(int fd)
+{
+    char data[4096];
+    struct operation operation;
+    ssize_t got;
+    operation_start(&operation, OPERATION_NO_DEADLINE, NULL);
+    while (operation_wait(&operation, fd, POLLIN) == VIOS_OK &&
+           (got = read(fd, data, sizeof data)) > 0) {
+        fwrite(data, 1, (size_t)got, stdout);
+        fflush(stdout);
+    }
+}
+
 static int exchange(const char *socket, const json_t *request, const struct io_descriptors *sent)
 {
     struct operation operation;
@@ -71,9 +88,6 @@ static int exchange(const char *socket, const json_t *request, const struct io_d
     int status =
         fd < 0 ? fd
                : io_wire_exchange(fd, request, sent, &answer, &received, &answered, &operation);
-    if (fd >= 0) {
-        close(fd);
-    }
     if (status == VIOS_OK) {
         keep(answer, &received);
     } else {
@@ -81,6 +95,12 @@ static int exchange(const char *socket, const json_t *request, const struct io_d
                            operation.error.object, "message", operation.error.message);
     }
     print(answer);
+    if (fd >= 0 && follow) {
+        print_the_rest(fd);
+    }
+    if (fd >= 0) {
+        close(fd);
+    }
     json_decref(answer);
     return status == VIOS_OK ? 0 : 1;
 }
@@ -139,6 +159,10 @@ int main(int count, char **words)
     }
     struct io_descriptors sent = {.count = 0};
     for (int i = 3; i < count && sent.count < IO_WIRE_DESCRIPTORS; i++) {
+        if (strcmp(words[i], "follow") == 0) {
+            follow = true;
+            continue;
+        }
         int fd = open_word(words[i]);
         if (fd < 0) {
             perror(words[i]);
