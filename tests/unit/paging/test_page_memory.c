@@ -167,7 +167,7 @@ static void admits_no_more_than_there_is(void)
     two[0] = two[1];
     is_int(page_memory_grant(memory, LPAR_A, "n1", 2, two, 1, &error), VIOS_OK);
     ok(!find(LPAR_A, "0.1/2") && find(LPAR_A, "1.1/2"), "a grant lists all regions");
-    is_int(grant(memory, LPAR_A, "n1", 0, 1, 1, &error), VIOS_E_USAGE);
+    is_int(grant(memory, LPAR_A, "n1", 0, 1, 1, &error), VIOS_E_STALE);
     is_int(page_memory_grant(memory, LPAR_A, "n1", 2, &(struct page_memory_region){0, 1, 100}, 1,
                              &error),
            VIOS_E_USAGE);
