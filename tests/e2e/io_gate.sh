@@ -1,6 +1,7 @@
 #!/bin/bash
 # Proves: the gate of a running io. Closed: a gated export holds its I/O and takeable guests are
-# stopped. Open: both go on. Who watches hears of it; a guest that nobody may take over is left alone.
+# stopped. Open: both go on. Who watches hears of it; a guest that nobody may take over is left
+# alone.
 # limit: 60
 . "$(dirname "$0")/lib.sh"
 
@@ -18,6 +19,9 @@ serve() { # STOP-IN-MS KILL-IN-MS
     now=$(awk '{ printf "%d", $1 * 1000 }' /proc/uptime)
     control "{\"do\":\"serve\",\"until_stop\":$((now + $1)),\"until_kill\":$((now + $2))}"
 }
+is_closed() {
+    [ "$(control '{"do":"statistics"}' | jq -r .gate.state)" = closed ]
+}
 state_of() { # PID
     awk '/^State:/ { print $2 }' "/proc/$1/status"
 }
@@ -29,7 +33,8 @@ await '[ -S "$RUN/io.sock" ]' 20
 truncate -s 8M "$DIR/disk.img"
 control '{"do":"listen","path":"nbd.sock","as":"local"}' >/dev/null
 is "a gated export" "$(control "{\"do\":\"export\",\"name\":\"lu/disk/1\",\"lpar\":\"$TAKEN\",
-    \"backend\":{\"kind\":\"file\",\"path\":\"$DIR/disk.img\",\"direct\":true,\"gated\":true}}")" '{"ok":true}'
+    \"backend\":{\"kind\":\"file\",\"path\":\"$DIR/disk.img\",\"direct\":true,\"gated\":true}}")" \
+    '{"ok":true}'
 sleep 300 &
 TAKEN_PID=$!
 sleep 300 &
@@ -38,8 +43,11 @@ PIDS+=("$TAKEN_PID" "$KEPT_PID")
 "$CONTROL" "$RUN/io.sock" '{"do":"watch"}' follow >"$DIR/events" &
 PIDS+=($!)
 await 'grep -q ok "$DIR/events"' 20
-is "a takeable guest" "$(control "{\"do\":\"guest\",\"lpar\":\"$TAKEN\",\"takeable\":true}" "pid:$TAKEN_PID")" '{"ok":true}'
-is "one that is not" "$(control "{\"do\":\"guest\",\"lpar\":\"$KEPT\",\"takeable\":false}" "pid:$KEPT_PID")" '{"ok":true}'
+guest() { # LPAR TAKEABLE PID
+    control "{\"do\":\"guest\",\"lpar\":\"$1\",\"takeable\":$2}" "pid:$3"
+}
+is "a takeable guest" "$(guest "$TAKEN" true "$TAKEN_PID")" '{"ok":true}'
+is "one that is not" "$(guest "$KEPT" false "$KEPT_PID")" '{"ok":true}'
 
 # --- closed, as an io starts ---
 is "the gate starts closed" "$(control '{"do":"statistics"}' | jq -r .gate.state)" closed
@@ -60,13 +68,13 @@ ok "the guest goes on" await '[ "$(state_of "$TAKEN_PID")" = S ]' 20
 
 # --- T comes by itself ---
 serve 50 60000 >/dev/null
-ok "at T the gate closes" await '[ "$(control "{\"do\":\"statistics\"}" | jq -r .gate.state)" = closed ]' 20
+ok "at T the gate closes" await is_closed 20
 ok "and the guest is stopped" await '[ "$(state_of "$TAKEN_PID")" = T ]' 20
-is "a guest forgotten is none of io's business" "$(control "{\"do\":\"forget\",\"lpar\":\"$TAKEN\"}")" '{"ok":true}'
+is "a guest is forgotten" "$(control "{\"do\":\"forget\",\"lpar\":\"$TAKEN\"}")" '{"ok":true}'
 kill -CONT "$TAKEN_PID"
 serve 60000 60000 >/dev/null
 serve 0 60000 >/dev/null
-ok "closed again" await '[ "$(control "{\"do\":\"statistics\"}" | jq -r .gate.state)" = closed ]' 20
+ok "closed again" await is_closed 20
 is "it runs" "$(state_of "$TAKEN_PID")" S
 
 # --- who watches ---

@@ -87,15 +87,19 @@ refuses "an identity" '{"do":"listen","path":"x.sock","as":"root"}' usage
 refuses "a path outside" '{"do":"listen","path":"/tmp/x.sock","as":"local"}' usage
 refuses "a path with a detour" '{"do":"listen","path":"../x.sock","as":"local"}' usage
 refuses "a kind" '{"do":"export","name":"a","backend":{"kind":"tape"}}' usage
-refuses "a missing file" '{"do":"export","name":"a","backend":{"kind":"file","path":"/nosuch"}}' not_found
-refuses "another back end" '{"do":"export","name":"lu/disk/1","backend":{"kind":"file","path":"/x"}}' exists
+refuses "a missing file" \
+    '{"do":"export","name":"a","backend":{"kind":"file","path":"/nosuch"}}' not_found
+refuses "another back end" \
+    '{"do":"export","name":"lu/disk/1","backend":{"kind":"file","path":"/x"}}' exists
 refuses "an absent export" '{"do":"open","name":"nosuch"}' not_found
 refuses "times out of order" '{"do":"serve","until_stop":5,"until_kill":2}' invalid
-refuses "a guest without its pidfd" "{\"do\":\"guest\",\"lpar\":\"$LPAR\",\"takeable\":true}" usage
+refuses "a guest without its pidfd" \
+    "{\"do\":\"guest\",\"lpar\":\"$LPAR\",\"takeable\":true}" usage
 refuses "another level" '{"do":"hello","level":2}' invalid
 refuses "too large a grant" "{\"do\":\"grant\",\"lpar\":\"$OTHER\",\"node\":\"n1\",\"generation\":1,
     \"regions\":[{\"index\":0,\"number\":1,\"size_bytes\":268435456}]}" no_space
-refuses "a second listener of another identity" '{"do":"listen","path":"nbd.sock","as":"node:n1"}' exists
+refuses "a listener of another identity" \
+    '{"do":"listen","path":"nbd.sock","as":"node:n1"}' exists
 is "the same again is fine" "$(control '{"do":"listen","path":"nbd.sock","as":"local"}' | jq .ok)" true
 
 # --- states, and the end ---

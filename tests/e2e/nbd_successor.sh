@@ -42,8 +42,11 @@ truncate -s 32M "$DIR/disk.img"
 head -c 32M /dev/urandom >"$DIR/random.img"
 ok "listen" control '{"do":"listen","path":"nbd.sock","as":"local"}'
 ok "listen to a peer" control '{"do":"listen","path":"peer/n1.sock","as":"node:n1"}'
-ok "grant" control "{\"do\":\"grant\",\"lpar\":\"$LPAR\",\"node\":\"n1\",\"generation\":1,\"regions\":[{\"index\":0,\"number\":1,\"size_bytes\":33554432}]}"
-ok "export" control "{\"do\":\"export\",\"name\":\"lu/disk/1\",\"lpar\":\"$LPAR\",\"backend\":{\"kind\":\"file\",\"path\":\"$DIR/disk.img\"}}"
+REGIONS='[{"index":0,"number":1,"size_bytes":33554432}]'
+ok "grant" control "{\"do\":\"grant\",\"lpar\":\"$LPAR\",\"node\":\"n1\",\"generation\":1," \
+    "\"regions\":$REGIONS}"
+ok "export" control "{\"do\":\"export\",\"name\":\"lu/disk/1\",\"lpar\":\"$LPAR\"," \
+    "\"backend\":{\"kind\":\"file\",\"path\":\"$DIR/disk.img\"}}"
 ok "everything is kept" keep
 nbdcopy "$DIR/random.img" "$PAGE"
 nbdcopy "$DIR/random.img" "$FILE"
@@ -76,7 +79,9 @@ for round in 1 2; do
     for i in {0..63}; do
         commands+=(-c "read -P $((i + round)) $((i * 131072)) 128k")
     done
-    qemu-io "${commands[@]}" --image-opts "driver=nbd,server.type=unix,server.path=$RUN/peer/n1.sock,export=page/$LPAR/0.1/1,reconnect-delay=60,open-timeout=10" \
+    options=driver=nbd,server.type=unix,server.path=$RUN/peer/n1.sock
+    options+=,export=page/$LPAR/0.1/1,reconnect-delay=60,open-timeout=10
+    qemu-io "${commands[@]}" --image-opts "$options" \
         >"$DIR/qemu-io.out" 2>&1 &
     CLIENT=$!
     await under_way 20
@@ -86,16 +91,20 @@ for round in 1 2; do
     start_io
     ok "round $round: the successor takes everything" take
     wait "$CLIENT"
-    is "round $round: the client notices nothing" "$? $(grep -ciE 'fail|error' "$DIR/qemu-io.out")" "0 0"
+    is "round $round: the client's exit status" $? 0
+    is "round $round: it notices nothing" "$(grep -ciE 'fail|error' "$DIR/qemu-io.out")" 0
     is "round $round: it did it all" "$(grep -c '128 KiB' "$DIR/qemu-io.out")" 128
 done
 ok "what the client did not touch is still there" \
     cmp -i 8388608 "$DIR/random.img" <(nbdcopy "$PAGE" -)
 
 # --- not twice ---
-run "$CONTROL" "$RUN/io.sock" '{"do":"take","what":"arena","description":{"size_bytes":1}}' "$DIR/disk.img"
+run "$CONTROL" "$RUN/io.sock" \
+    '{"do":"take","what":"arena","description":{"size_bytes":1}}' "$DIR/disk.img"
 like "an arena is taken before anything else only" "$OUT" '"error":"exists"'
-run "$CONTROL" "$RUN/io.sock" '{"do":"take","what":"listeners","description":{"listeners":[{"path":"x.sock","as":"local"}]}}' "$DIR/disk.img"
+SOCKETS='[{"path":"x.sock","as":"local"}]'
+run "$CONTROL" "$RUN/io.sock" \
+    '{"do":"take","what":"listeners","description":{"listeners":'"$SOCKETS}}" "$DIR/disk.img"
 like "a file is no listener" "$OUT" 'does not listen'
 run "$CONTROL" "$RUN/io.sock" '{"do":"give","what":"everything"}'
 like "what is not handed over" "$OUT" 'write listeners, arena or pager|nothing of this name'
