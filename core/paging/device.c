@@ -165,6 +165,27 @@ static json_t *io_region(const json_t *export, size_t index)
     return NULL;
 }
 
+/* The pager does not know all nodes of the record. Its own number may have met the record's by
+ * chance, when it lost a replica while that one was being replaced, so numbers alone do not tell.
+ */
+static bool lacks_nodes(const struct paging_region *region, const json_t *known)
+{
+    for (size_t r = 0; r < region->replica_count; r++) {
+        bool found = false;
+        size_t i;
+        json_t *item;
+        json_array_foreach(json_object_get(known, "replicas"), i, item)
+        {
+            const char *node = json_string_value(json_object_get(item, "node"));
+            found = found || (node && strcmp(node, region->replicas[r]) == 0);
+        }
+        if (!found) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static int follow_numbers(struct paging_round *round, struct paging_view *view,
                           const json_t *export)
 {
@@ -172,7 +193,8 @@ static int follow_numbers(struct paging_round *round, struct paging_view *view,
     for (size_t i = 0; i < view->record.region_count; i++) {
         int64_t number = json_integer_value(json_object_get(io_region(export, i), "number"));
         behind = behind || view->record.regions[i].number < number;
-        ahead = ahead || view->record.regions[i].number > number;
+        ahead = ahead || view->record.regions[i].number > number ||
+                lacks_nodes(&view->record.regions[i], io_region(export, i));
     }
     if (ahead) {
         return call_io(round, json_pack("{s:s, s:s, s:o}", "do", "regions", "lpar",
