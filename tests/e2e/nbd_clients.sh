@@ -100,7 +100,8 @@ refuses "too large a grant" "{\"do\":\"grant\",\"lpar\":\"$OTHER\",\"node\":\"n1
     \"regions\":[{\"index\":0,\"number\":1,\"size_bytes\":268435456}]}" no_space
 refuses "a listener of another identity" \
     '{"do":"listen","path":"nbd.sock","as":"node:n1"}' exists
-is "the same again is fine" "$(control '{"do":"listen","path":"nbd.sock","as":"local"}' | jq .ok)" true
+is "the same again is fine" \
+    "$(control '{"do":"listen","path":"nbd.sock","as":"local"}' | jq .ok)" true
 
 # --- states, and the end ---
 control '{"do":"standby","name":"lu/disk/1"}' >/dev/null
