@@ -1,0 +1,79 @@
+#!/bin/bash
+# Proves: a Linux guest that uses twice its memory notices nothing, and no page is lost or wrong,
+# when its node's daemon, its node's io, and a replica's io are killed with -9 under it. The
+# restarted daemon lists the guest running.
+# needs: heavy
+# limit: 200
+. "$(dirname "$0")/lib.sh"
+need jq qemu-system-x86_64
+
+LAB=$DIR/lab
+GUEST=$ROOT/build/guest
+test -f "$GUEST/initrd" || skip_all "no guest: run make guest"
+at_exit '"$VIOS" lab down --dir "$LAB" >/dev/null 2>&1'
+
+on_n1() {
+    "$VIOS" --socket "$LAB/n1/run/vios.sock" "$@"
+}
+
+# What the guest has printed so far.
+console() {
+    on_n1 lpar console g --dump 2>/dev/null | tr -d '\r'
+}
+
+console_has() { # REGEX
+    console | grep -qE "$1"
+}
+
+shown() { # JQ-FILTER
+    on_n1 paging show g --json | jq -r "$1"
+}
+
+pid_of() { # NODE daemon_pid|io_pid
+    "$VIOS" lab status --dir "$LAB" --json |
+        jq --arg node "$1" ".[] | select(.name == \$node) | .$2"
+}
+
+guest_state() {
+    on_n1 lpar show g --json | jq -r .state
+}
+
+# The hog goes on: it says more than it had said.
+goes_on() { # WHAT
+    local before
+    before=$(console | grep -c '^hog ')
+    ok "the hog goes on after $1" await "[ \$(console | grep -c '^hog ') -gt $before ]" 30
+}
+
+run_status "a lab of three" 0 "$VIOS" lab up 3 --dir "$LAB" --page-memory 384M
+run_status "a guest of 128 MiB" 0 on_n1 lpar create g --memory 128M --kernel "$GUEST/vmlinuz" \
+    --initrd "$GUEST/initrd" --append "console=ttyS0 quiet vios.hog_mib=256 vios.hog_passes=3"
+run_status "with 320 MiB on other nodes" 0 on_n1 paging create g --size 320M
+run_status "starts" 0 on_n1 lpar start g
+ok "its hog runs" await 'console_has "^hog passed pass=1 "' 60
+
+qemu=$(on_n1 lpar show g --json | jq .qemu_pid)
+kill -9 "$(pid_of n1 daemon_pid)"
+ok "the guest's process goes on without the daemon" kill -0 "$qemu"
+run_status "the daemon is started again" 0 "$VIOS" lab up --dir "$LAB"
+is "and lists the guest running" "$(guest_state)" running
+is "as the same process" "$(on_n1 lpar show g --json | jq .qemu_pid)" "$qemu"
+goes_on "its daemon was killed"
+
+old=$(pid_of n1 io_pid)
+kill -9 "$old"
+ok "its node's io is there again" await "pid_of n1 io_pid | grep -qvE '^(0|$old)\$'" 20
+goes_on "its node's io was killed"
+
+replica=$(shown '[.replicas[] | select(.state == "current") | .node][0]')
+kill -9 "$(pid_of "$replica" io_pid)"
+goes_on "a replica's io was killed"
+ok "the device is OK again" await '[ "$(shown .state)" = OK ]' 30
+
+ok "the hog ends" await 'console_has "^guest hog ended"' 120
+like "with every page right" "$(console | grep '^hog done')" ' bad=0 '
+unlike "and never found a wrong one" "$(console)" 'hog BAD'
+is "the guest still runs" "$(guest_state)" running
+is "no request failed" "$(shown '.errors // 0')" 0
+ok "pages really went out" test "$(shown .pages_out)" -gt 1000
+finish
