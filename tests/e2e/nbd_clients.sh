@@ -103,6 +103,16 @@ refuses "a listener of another identity" \
 is "the same again is fine" \
     "$(control '{"do":"listen","path":"nbd.sock","as":"local"}' | jq .ok)" true
 
+# --- the command line ---
+run "$IO" --version
+like "io --version" "$STATUS $OUT" '^0 vios-io [0-9]'
+run "$IO"
+like "io without a folder" "$STATUS $ERR" '^2 usage: io --run-dir'
+run "$IO" --run-dir "$DIR/x" --page-memory lots
+like "io with a size that is none" "$STATUS $ERR" '^2 .*lots'
+run "$IO" --run-dir "$DIR/x" --nosuch
+like "io with an unknown option" "$STATUS $ERR" '^2 .*unknown option'
+
 # --- states, and the end ---
 control '{"do":"standby","name":"lu/disk/1"}' >/dev/null
 is "standby: the handshake works" "$(nbdinfo --size "$(uri lu/disk/1)")" 33554432

@@ -1,4 +1,5 @@
 /* test_negotiation.c - the NBD handshake: every option, well formed and not. */
+#include "base/clock.h"
 #include "tests/unit/nbd/client.h"
 
 static void go_says_what_the_export_is(void)
@@ -212,6 +213,21 @@ static void bytes_may_come_one_by_one(void)
     hang_up(fd);
 }
 
+static void a_silent_client_is_not_waited_for_for_ever(void)
+{
+    fresh();
+    struct nbd_wire_greeting greeting;
+    int fd = connect_as(MEMORY_IDENTITY);
+    int64_t begun_ms = clock_now_ms();
+    ok(get(fd, &greeting, sizeof greeting), "a greeting comes");
+    while (clock_now_ms() - begun_ms < 2 * NBD_HANDSHAKE_MS && nbd_server_connections(server) > 0) {
+        worker_turn(worker, 1000);
+    }
+    ok(clock_now_ms() - begun_ms >= NBD_HANDSHAKE_MS - 100, "it had its time");
+    ok(is_closed(fd), "closed");
+    hang_up(fd);
+}
+
 int main(void)
 {
     if (worker_adopt(&worker, NULL) != VIOS_OK) {
@@ -228,6 +244,7 @@ int main(void)
     RUN(nonsense_disconnects);
     RUN(too_many_options_disconnect);
     RUN(bytes_may_come_one_by_one);
+    RUN(a_silent_client_is_not_waited_for_for_ever);
     worker_abandon(worker);
     return tap_done();
 }
