@@ -10,6 +10,8 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
+#define STATE_POLL_MS 10 /* the supervisor asks QEMU in about a millisecond */
+
 const struct lpar *guest_lpar(const struct guest *guest)
 {
     return &guest->lpar;
@@ -186,6 +188,25 @@ int guest_call(struct guest *guest, const char *command, json_t *arguments, json
     guest->refresh = true;
     pthread_mutex_unlock(&guest->lock);
     guest_wake(guest);
+    return status;
+}
+
+static bool state_is_known(struct guest *guest)
+{
+    pthread_mutex_lock(&guest->lock);
+    const char *state = guest->status.state;
+    bool known = strcmp(state, "stopping") == 0 || /* its end is written by somebody else */
+                 (!guest->unpublished && strcmp(state, "starting") != 0);
+    pthread_mutex_unlock(&guest->lock);
+    return known;
+}
+
+int guest_await_state(struct guest *guest, struct operation *operation)
+{
+    int status = VIOS_OK;
+    while (status == VIOS_OK && !state_is_known(guest)) {
+        status = operation_sleep(operation, STATE_POLL_MS);
+    }
     return status;
 }
 

@@ -66,6 +66,9 @@ struct console *guest_console(struct guest *guest);
 int guest_call(struct guest *guest, const char *command, json_t *arguments, json_t **result,
                struct operation *operation);
 
+/* Waits until it no longer starts, and all nodes may see what it does instead. */
+int guest_await_state(struct guest *guest, struct operation *operation);
+
 /* Waits for the end of its QEMU. */
 int guest_await_end(struct guest *guest, struct operation *operation);
 

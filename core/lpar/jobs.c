@@ -29,6 +29,7 @@
 
 #define SAVE_TRIES 20
 #define READY_TIMEOUT_MS 30000 /* io, paging and QEMU, each */
+#define STATE_TIMEOUT_MS 5000  /* until its state is seen */
 #define QUIT_TIMEOUT_MS 5000
 #define GONE_TIMEOUT_MS 60000
 #define QEMU_PROGRAM "/usr/bin/qemu-system-x86_64"
@@ -371,6 +372,11 @@ static bool guest_is_here(struct job *job, const struct lpar *lpar)
     }
     struct guest *guest = lpars_find(node->lpars, lpar->name);
     bool here = guest && guest_connect(guest, &waiting) == VIOS_OK;
+    if (here) {
+        /* So that who sees the job done sees the guest run; its own trouble is no failed start. */
+        limit(job, &waiting, STATE_TIMEOUT_MS);
+        (void)guest_await_state(guest, &waiting);
+    }
     guest_release(guest);
     if (!here) {
         lpars_unreserve(node->lpars, lpar->name);

@@ -179,19 +179,18 @@ static void publish(struct guest *guest)
     struct operation operation;
     struct store *store = NULL;
     pthread_mutex_lock(&guest->lock);
-    bool needed = guest->unpublished;
-    guest->unpublished = false;
+    bool needed = guest->unpublished, done = false;
     status = guest->status;
     pthread_mutex_unlock(&guest->lock);
     operation_start(&operation, CALL_TIMEOUT_MS, guest->lpars->cancel);
     if (needed && node_store(node, &store, &operation) == VIOS_OK) {
-        needed = lpar_publish(store, guest->lpar.name, node->name, node->incarnation, status.state,
-                              status.why, status.qemu_pid, &operation) < 0;
+        done = lpar_publish(store, guest->lpar.name, node->name, node->incarnation, status.state,
+                            status.why, status.qemu_pid, &operation) == VIOS_OK;
         node_store_return(node, store);
     }
-    if (needed) {
+    if (done) { /* this thread alone changes the state: it is still the one written */
         pthread_mutex_lock(&guest->lock);
-        guest->unpublished = true;
+        guest->unpublished = false;
         pthread_mutex_unlock(&guest->lock);
     }
 }
