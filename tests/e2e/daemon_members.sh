@@ -37,7 +37,8 @@ states() { # NODE
 
 # The record of a node's life, straight from the DB.
 alive() { # NODE FIELD
-    call n1 db.get "{\"key\":\"/alive/$1\"}" | jq -r ".. | objects | select(has(\"incarnation\")) | .$2" |
+    call n1 db.get "{\"key\":\"/alive/$1\"}" |
+        jq -r ".. | objects | select(has(\"incarnation\")) | .$2" |
         head -n 1
 }
 

@@ -134,5 +134,6 @@ run_status "daemon.stop" 0 "$CALL" "$SOCKET" daemon.stop '{"guests":true}'
 wait "$PID"
 is "it ends with 0" $? 0
 ok "the flight recorder is there" test -s "$DIR/n1/state/recorder"
-unlike "no fault in the log" "$(cat "$DIR"/n1.log)" "ERROR: AddressSanitizer|runtime error|Assertion"
+unlike "no fault in the log" "$(cat "$DIR"/n1.log)" \
+    "ERROR: AddressSanitizer|runtime error|Assertion"
 finish

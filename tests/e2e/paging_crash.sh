@@ -34,7 +34,8 @@ settled() {
 granted() { # the page memory that n2 and n3 have granted, in regions
     local node total=0 count
     for node in n2 n3; do
-        count=$(nbdinfo --list --json "nbd+unix:///?socket=$VIOS_LAB_DIR/$node/run/nbd.sock" 2>/dev/null |
+        count=$(nbdinfo --list --json \
+            "nbd+unix:///?socket=$VIOS_LAB_DIR/$node/run/nbd.sock" 2>/dev/null |
             jq '[.exports[]? | select(."export-name" | startswith("page/"))] | length')
         total=$((total + ${count:-0}))
     done
@@ -54,7 +55,8 @@ for step in place record ready attach; do
     for when in before after; do
         crash "paging.create:$step:$when" "$VIOS" paging create web1 --size 16M
         if [ "$("$VIOS" paging list --json | jq length)" = 1 ]; then
-            ok "$step:$when: whole" await '[ "$("$VIOS" paging show web1 --json | jq -r .state)" = OK ]' 30
+            ok "$step:$when: whole" await \
+                '[ "$("$VIOS" paging show web1 --json | jq -r .state)" = OK ]' 30
             run_status "$step:$when: and removable" 0 "$VIOS" paging remove web1 --yes
         fi
         ok "$step:$when: no memory is left granted" await '[ "$(granted)" = 0 ]' 20

@@ -20,7 +20,8 @@ device() { # MEMBER-EXPRESSION
 }
 URI=$(device .uri)
 is "it is whole" "$(device .state)" OK
-is "two replicas, none on the host" "$(device '[.replicas[].node] | index("n1") == null and length == 2')" true
+is "two replicas, none on the host" \
+    "$(device '[.replicas[].node] | index("n1") == null and length == 2')" true
 is "nbdinfo sees its size" "$(nbdinfo --size "$URI")" $((32 << 20))
 
 head -c 32M /dev/urandom >"$DIR/pattern"
@@ -44,7 +45,8 @@ same "identical then"
 kill -9 "$(pid_of "$FIRST" daemon_pid)" "$(pid_of "$FIRST" io_pid)"
 same "identical after kill -9 of node $FIRST"
 ok "the third node was filled" await \
-    '[ "$(device .state)" = OK ] && [ "$(device "[.replicas[].node] | index(\"$FIRST\")")" = null ]' 60
+    '[ "$(device .state)" = OK ] &&
+        [ "$(device "[.replicas[].node] | index(\"$FIRST\")")" = null ]' 60
 kill -9 "$(pid_of "$SECOND" daemon_pid)" "$(pid_of "$SECOND" io_pid)"
 same "identical after kill -9 of node $SECOND too"
 is "no page was bad" "$(device '.checksum_errors')" 0
