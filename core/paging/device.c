@@ -80,12 +80,13 @@ static json_t *find_entry(const struct paging_round *round, const char *uuid, js
     return NULL;
 }
 
-static bool entry_is_current(const json_t *entry, const struct paging_view *view, json_int_t number)
+/* The number does not count: the pager raises it where it connects anew, and a grant that did so
+ * would close the connections to the replicas that are well. */
+static bool entry_is_current(const json_t *entry, const struct paging_view *view)
 {
     const char *node = json_string_value(json_object_get(entry, "node"));
     return entry && node && strcmp(node, view->owner) == 0 &&
-           json_integer_value(json_object_get(entry, "generation")) >= view->generation &&
-           json_integer_value(json_object_get(entry, "number")) >= number;
+           json_integer_value(json_object_get(entry, "generation")) >= view->generation;
 }
 
 static size_t count_entries(const struct paging_round *round, const char *uuid)
@@ -111,9 +112,8 @@ static int grant(struct paging_round *round, const struct paging_view *view)
     json_array_foreach(regions, index, item)
     {
         json_int_t region = json_integer_value(json_object_get(item, "index"));
-        json_int_t number = json_integer_value(json_object_get(item, "number"));
         json_t *entry = find_entry(round, view->record.uuid, region);
-        current = current && entry_is_current(entry, view, number);
+        current = current && entry_is_current(entry, view);
     }
     if (current) {
         json_decref(regions);
