@@ -9,9 +9,9 @@
 local system <const> = vios.os
 
 local NODES <const> = 4
-local GUEST_MIB <const>, HOG_MIB <const>, HOG_PASSES <const> = 128, 256, 3
+local GUEST_MIB <const>, HOG_MIB <const>, HOG_PASSES <const> = 128, 256, 2
 local PAGING_SIZE <const>, PAGE_MEMORY <const> = "320M", "384M"
-local LIMIT_SECONDS <const> = 85     -- for all of it
+local LIMIT_SECONDS <const> = 240    -- so that nothing hangs for ever; a minute is usual
 local LOOK_SECONDS <const> = 0.4     -- between two looks at the guest
 local PLAIN_LINE_SECONDS <const> = 2 -- between two lines when this is no terminal
 
