@@ -22,7 +22,7 @@ struct entry {
     bool dropped, drained;
     struct task drop, end, apply;
     enum nbd_export_state wanted;
-    bool apply_posted;
+    bool apply_posted, applying;
     struct entry *next; /* in the table, or among the dying */
 };
 
@@ -31,6 +31,7 @@ struct exports {
     pthread_cond_t changed;
     struct entry *first, *dying;
     size_t count;
+    uint64_t revision;
     exports_missing missing;
     void *missing_context;
 };
@@ -132,6 +133,12 @@ static int wait_changed(struct exports *exports, struct operation *operation)
     return VIOS_OK;
 }
 
+/* With the lock held. Page memory's exports come out of the arena. */
+static void was_changed(struct exports *exports, const struct entry *entry)
+{
+    exports->revision += entry->backend != NULL;
+}
+
 static bool is_dying(const struct exports *exports, const struct entry *entry)
 {
     const struct entry *one = exports->dying;
@@ -190,6 +197,7 @@ int exports_add(struct exports *exports, struct nbd_export *export, json_t *back
         entry->next = exports->first;
         exports->first = entry;
         exports->count++;
+        was_changed(exports, entry);
     }
     pthread_mutex_unlock(&exports->lock);
     if (status != VIOS_OK) {
@@ -210,6 +218,7 @@ int exports_drop(struct exports *exports, struct nbd_export *export, struct oper
     if (entry) {
         *link = entry->next;
         exports->count--;
+        was_changed(exports, entry);
         entry->next = exports->dying;
         exports->dying = entry;
         entry->dropped = true;
@@ -254,8 +263,17 @@ void exports_set_backend(struct exports *exports, struct nbd_export *export, jso
     pthread_mutex_lock(&exports->lock);
     json_t *old = entry->backend;
     entry->backend = backend;
+    was_changed(exports, entry);
     pthread_mutex_unlock(&exports->lock);
     json_decref(old);
+}
+
+uint64_t exports_revision(struct exports *exports)
+{
+    pthread_mutex_lock(&exports->lock);
+    uint64_t revision = exports->revision;
+    pthread_mutex_unlock(&exports->lock);
+    return revision;
 }
 
 struct nbd_export **exports_all(struct exports *exports, size_t *count)
@@ -290,13 +308,18 @@ static void apply(struct task *task)
     pthread_mutex_lock(&exports->lock);
     enum nbd_export_state wanted = entry->wanted;
     entry->apply_posted = false;
-    pthread_cond_broadcast(&exports->changed);
+    entry->applying = true;
     pthread_mutex_unlock(&exports->lock);
     if (wanted == EXPORT_OPEN) {
         nbd_export_open(entry->export);
     } else {
         nbd_export_hold(entry->export, wanted, wanted == EXPORT_DRAINING ? drained : NULL);
     }
+    pthread_mutex_lock(&exports->lock);
+    entry->applying = false;
+    was_changed(exports, entry);
+    pthread_cond_broadcast(&exports->changed);
+    pthread_mutex_unlock(&exports->lock);
     let_go(entry);
 }
 
@@ -313,8 +336,8 @@ int exports_set_state(struct exports *exports, struct nbd_export *export,
         entry->holders++; /* for the task */
         worker_post(export->home, &entry->apply);
     }
-    while (status == VIOS_OK &&
-           (entry->apply_posted || (state == EXPORT_DRAINING && !entry->drained))) {
+    while (status == VIOS_OK && (entry->apply_posted || entry->applying ||
+                                 (state == EXPORT_DRAINING && !entry->drained))) {
         status = wait_changed(exports, operation);
     }
     pthread_mutex_unlock(&exports->lock);

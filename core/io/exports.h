@@ -49,6 +49,9 @@ void exports_set_backend(struct exports *exports, struct nbd_export *export, jso
 int exports_set_state(struct exports *exports, struct nbd_export *export,
                       enum nbd_export_state state, struct operation *operation);
 
+/* Counts what a successor must know: exports that were asked for, made, changed or dropped. */
+uint64_t exports_revision(struct exports *exports);
+
 /* All exports, held: release each, then free() the array. */
 struct nbd_export **exports_all(struct exports *exports, size_t *count);
 

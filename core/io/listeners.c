@@ -7,6 +7,7 @@
 #include "base/parse.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <pthread.h>
 #include <stddef.h>
 #include <stdio.h>
@@ -39,6 +40,7 @@ struct listeners {
     pthread_mutex_t lock; /* of what follows */
     struct listener *first;
     size_t count;
+    uint64_t revision;
 };
 
 #define listener_of(pointer, member)                                                               \
@@ -206,9 +208,14 @@ static struct listener *insert(struct listeners *listeners, char *path, const ch
     listener->start.run = start;
     listener->rest.run = rest;
     listener->stop.run = stop;
-    listener->next = listeners->first;
-    listeners->first = listener;
+    struct listener **link = &listeners->first; /* ordered by path, for listeners_give */
+    while (*link && strcmp((*link)->path, path) < 0) {
+        link = &(*link)->next;
+    }
+    listener->next = *link;
+    *link = listener;
     listeners->count++;
+    listeners->revision++;
     worker_post(listener->worker, &listener->start);
     return listener;
 }
@@ -280,6 +287,7 @@ int listeners_remove(struct listeners *listeners, const char *path, struct vios_
     if (listener) {
         *link = listener->next;
         listeners->count--;
+        listeners->revision++;
         if (!is_tcp(name)) {
             unlink(name);
         }
@@ -290,19 +298,60 @@ int listeners_remove(struct listeners *listeners, const char *path, struct vios_
     return VIOS_OK;
 }
 
-json_t *listeners_describe(struct listeners *listeners, int descriptors[LISTENERS_MAX],
-                           size_t *count)
+uint64_t listeners_revision(struct listeners *listeners)
+{
+    pthread_mutex_lock(&listeners->lock);
+    uint64_t revision = listeners->revision;
+    pthread_mutex_unlock(&listeners->lock);
+    return revision;
+}
+
+static json_t *describe(const struct listener *listener)
+{
+    return json_pack("{s:s, s:s}", "path", listener->path, "as", listener->identity);
+}
+
+json_t *listeners_describe(struct listeners *listeners)
 {
     json_t *list = json_array();
-    *count = 0;
     pthread_mutex_lock(&listeners->lock);
     for (struct listener *one = listeners->first; one; one = one->next) {
-        json_array_append_new(list,
-                              json_pack("{s:s, s:s}", "path", one->path, "as", one->identity));
-        descriptors[(*count)++] = one->watch.fd;
+        json_array_append_new(list, describe(one));
     }
     pthread_mutex_unlock(&listeners->lock);
     return list;
+}
+
+int listeners_give(struct listeners *listeners, const char *after, size_t max, int *descriptors,
+                   json_t **list, bool *more, struct vios_error *error)
+{
+    size_t count = 0;
+    int status = VIOS_OK;
+    *list = json_array();
+    pthread_mutex_lock(&listeners->lock); /* what is in the list is not closed under it */
+    struct listener *one = listeners->first;
+    while (one && strcmp(one->path, after) <= 0) {
+        one = one->next;
+    }
+    for (; one && count < max && status == VIOS_OK; one = one->next) {
+        int copy = fcntl(one->watch.fd, F_DUPFD_CLOEXEC, 0);
+        if (copy < 0) {
+            status = error_set_errno(error, one->path, "cannot copy its descriptor");
+            break;
+        }
+        descriptors[count++] = copy;
+        json_array_append_new(*list, describe(one));
+    }
+    *more = one != NULL;
+    pthread_mutex_unlock(&listeners->lock);
+    while (status != VIOS_OK && count > 0) {
+        close(descriptors[--count]);
+    }
+    if (status != VIOS_OK) {
+        json_decref(*list);
+        *list = NULL;
+    }
+    return status;
 }
 
 void listeners_pause(struct listeners *listeners)

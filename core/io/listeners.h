@@ -11,7 +11,7 @@
 
 #include <jansson.h>
 
-#define LISTENERS_MAX 120 /* one line of control carries all their descriptors */
+#define LISTENERS_MAX 1024 /* a socket for each peer and each guest */
 
 struct listeners;
 
@@ -31,12 +31,22 @@ int listeners_check_identity(const char *identity, struct vios_error *error);
 int listeners_add(struct listeners *listeners, const char *path, const char *identity, int fd,
                   char *address, size_t address_size, struct vios_error *error);
 
+/* Counts what was added and removed. */
+uint64_t listeners_revision(struct listeners *listeners);
+
 /* Closes it and removes the socket; absent is fine. */
 int listeners_remove(struct listeners *listeners, const char *path, struct vios_error *error);
 
-/* [{"path","as"}], and the descriptors in the same order: the listeners', not to be closed. */
-json_t *listeners_describe(struct listeners *listeners, int descriptors[LISTENERS_MAX],
-                           size_t *count);
+/* [{"path","as"}] of all of them. */
+json_t *listeners_describe(struct listeners *listeners);
+
+/*
+ * One batch for a successor: as listeners_describe, of at most `max` whose paths come behind
+ * `after` in strcmp's order ("": from the first). Duplicates of their descriptors, the caller's, go
+ * into `descriptors` in the same order. `*more`: there are others behind.
+ */
+int listeners_give(struct listeners *listeners, const char *after, size_t max, int *descriptors,
+                   json_t **list, bool *more, struct vios_error *error);
 
 /* Accepts nobody from now on; who comes waits in the backlogs for a successor. */
 void listeners_pause(struct listeners *listeners);

@@ -73,8 +73,6 @@ static int do_hello(struct request *request)
 {
     const char *word;
     json_int_t level;
-    int fds[LISTENERS_MAX];
-    size_t count;
     struct io *io = request->io;
     int status = unpack(request, "{s:s, s:I !}", "do", &word, "level", &level);
     if (status != VIOS_OK) {
@@ -91,8 +89,8 @@ static int do_hello(struct request *request)
     json_decref(memory);
     return answer(request, json_pack("{s:i, s:i, s:s, s:o, s:o, s:o}", "level", IO_LEVEL, "pid",
                                      (int)getpid(), "version", VIOS_VERSION, "listeners",
-                                     listeners_describe(io->listeners, fds, &count), "exports",
-                                     export_names(io), "grants", grants ? grants : json_array()));
+                                     listeners_describe(io->listeners), "exports", export_names(io),
+                                     "grants", grants ? grants : json_array()));
 }
 
 static int do_statistics(struct request *request)
@@ -400,11 +398,11 @@ static int do_regions(struct request *request)
 
 static int do_give(struct request *request)
 {
-    const char *word, *what;
-    int status = unpack(request, "{s:s, s:s !}", "do", &word, "what", &what);
+    const char *word, *what, *after = "";
+    int status = unpack(request, "{s:s, s:s, s?s !}", "do", &word, "what", &what, "after", &after);
     if (status == VIOS_OK) {
         pthread_mutex_lock(&request->io->lock);
-        status = handover_give(request->io, what, request->answer, &request->error);
+        status = handover_give(request->io, what, after, request->answer, &request->error);
         pthread_mutex_unlock(&request->io->lock);
     }
     return status;

@@ -1,6 +1,8 @@
 /* statistics.c - asks each export on its home worker, all of one worker in one task. */
 #include "io/statistics.h"
 
+#include "io/handover.h"
+
 #include <semaphore.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -115,8 +117,9 @@ json_t *statistics_make(struct io *io)
                            "free_bytes", (json_int_t)io->page_memory_bytes, "locked", 0, "why",
                            "not needed yet", "entries");
     }
-    return json_pack("{s:b, s:i, s:o, s:o, s:o, s:o, s:i}", "ok", 1, "pid", (int)getpid(), "gate",
-                     describe_gate(io), "page_memory", memory, "exports", describe_exports(io),
-                     "guests", guests_describe(io->guests), "connections",
+    return json_pack("{s:b, s:i, s:o, s:o, s:o, s:o, s:o, s:i}", "ok", 1, "pid", (int)getpid(),
+                     "gate", describe_gate(io), "page_memory", memory, "exports",
+                     describe_exports(io), "guests", guests_describe(io->guests), "revisions",
+                     handover_revisions(io), "connections",
                      (int)nbd_server_connections(io->server));
 }

@@ -86,6 +86,9 @@ int pager_set_regions(struct nbd_export *export, const struct pager_region *regi
 /* The state memfd, for `give pager`; owned by the pager. */
 int pager_state_descriptor(const struct nbd_export *export);
 
+/* The generation that a state memfd has; 0 when it is none. */
+uint64_t pager_state_generation(int state_fd);
+
 /* Whether this export is a pager. */
 int pager_is(const struct nbd_export *export);
 

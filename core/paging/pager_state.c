@@ -169,6 +169,15 @@ int pager_state_open(struct pager_state *state, const struct pager_configuration
     return status;
 }
 
+uint64_t pager_state_generation(int state_fd)
+{
+    struct state_header header;
+    return pread(state_fd, &header, sizeof header, 0) == sizeof header &&
+                   header.magic == STATE_MAGIC
+               ? header.generation
+               : 0;
+}
+
 void pager_state_close(struct pager_state *state)
 {
     if (state->base) {
