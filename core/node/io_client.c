@@ -6,14 +6,15 @@
  * that neither the alive lane nor a slow set-up ever holds the gate's time back.
  *
  * `kept` holds what a successor needs. It is asked for (give) after each request that changes it,
- * before that request returns: an io that dies afterwards has lost nothing that we promised.
+ * before that request returns: an io that dies afterwards has lost nothing that we promised. An io
+ * that dies in between is followed by one that knows nothing of the request, so it is made again.
  */
 #include "node/io_client.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/transport.h"
-#include "node/io_wire.h"
+#include "node/io_kept.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -22,10 +23,12 @@
 #include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -39,15 +42,6 @@
 #define PAUSE_FIRST_MS 100
 #define PAUSE_MAX_MS 3000
 #define STOP_TIMEOUT_MS 8000
-
-enum kept { KEPT_LISTENERS, KEPT_ARENA, KEPT_PAGER, KEPT_COUNT };
-
-static const char *const kept_names[KEPT_COUNT] = {"listeners", "arena", "pager"};
-
-struct kept_state {
-    json_t *description; /* NULL: nothing yet */
-    struct io_descriptors descriptors;
-};
 
 struct io_client {
     char *program, *run_dir;
@@ -71,8 +65,8 @@ struct io_client {
     int64_t until_stop_ms, until_kill_ms; /* 0: nothing to say yet */
     uint64_t memory_size_bytes, memory_used_bytes;
 
-    pthread_mutex_t kept_lock; /* held over a give, so that two cannot overtake each other */
-    struct kept_state kept[KEPT_COUNT];
+    struct io_kept *kept;
+    atomic_bool kept_stale[IO_KEPT_COUNT]; /* the keeper is to have it given again */
 };
 
 /* --- connections --- */
@@ -84,17 +78,39 @@ static int connect_io(struct io_client *client, struct operation *operation)
     return transport_connect(address, operation);
 }
 
-/* An idle connection of the present io, or a new one. */
-static int borrow(struct io_client *client, uint64_t *life, struct operation *operation)
+/* The process that listens there: with SO_PEERCRED that is who called listen. */
+static pid_t listener_of(int fd)
+{
+    struct ucred peer = {0};
+    socklen_t size = sizeof peer;
+    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
+}
+
+/*
+ * An idle connection of the present io, or a new one; only the keeper may want one that is not
+ * ready. A successor that has not taken over yet must hear nothing from anybody else: it would
+ * give away its emptiness, or make an export that is about to be handed to it.
+ */
+static int borrow(struct io_client *client, bool setting_up, uint64_t *life,
+                  struct operation *operation)
 {
     int fd = -1;
     pthread_mutex_lock(&client->lock);
     *life = client->life;
-    if (client->idle_count > 0) {
+    pid_t pid = client->ready ? client->pid : 0;
+    if (pid > 0 && client->idle_count > 0) {
         fd = client->idle[--client->idle_count];
     }
     pthread_mutex_unlock(&client->lock);
-    return fd >= 0 ? fd : connect_io(client, operation);
+    if (fd < 0 && (setting_up || pid > 0)) {
+        fd = connect_io(client, operation);
+        if (fd < 0 || setting_up || listener_of(fd) == pid) {
+            return fd;
+        }
+        close(fd);
+        fd = -1;
+    }
+    return fd >= 0 ? fd : operation_fail(operation, VIOS_E_UNREACHABLE, "io", NULL, "it has ended");
 }
 
 static void give_back(struct io_client *client, int fd, uint64_t life)
@@ -119,14 +135,14 @@ static void close_idle(struct io_client *client)
 }
 
 /* One exchange with the io there is now. `*answered`: it came from io itself. */
-static int exchange_once(struct io_client *client, const json_t *request,
+static int exchange_once(struct io_client *client, bool setting_up, const json_t *request,
                          const struct io_descriptors *sent, json_t **answer,
                          struct io_descriptors *received, bool *answered,
                          struct operation *operation)
 {
     uint64_t life;
     *answered = false;
-    int fd = borrow(client, &life, operation);
+    int fd = borrow(client, setting_up, &life, operation);
     if (fd < 0) {
         return fd;
     }
@@ -139,69 +155,19 @@ static int exchange_once(struct io_client *client, const json_t *request,
     return status;
 }
 
-/* --- what is kept for a successor --- */
-
-static void kept_replace(struct kept_state *kept, json_t *description,
-                         const struct io_descriptors *descriptors)
+static int exchange_ready(void *context, const json_t *request, const struct io_descriptors *sent,
+                          json_t **answer, struct io_descriptors *received, bool *answered,
+                          struct operation *operation)
 {
-    json_decref(kept->description);
-    io_descriptors_close(&kept->descriptors);
-    kept->description = description;
-    kept->descriptors = *descriptors;
+    return exchange_once(context, false, request, sent, answer, received, answered, operation);
 }
 
-static int fetch_kept(struct io_client *client, enum kept what, struct operation *operation)
+static int exchange_setting_up(void *context, const json_t *request,
+                               const struct io_descriptors *sent, json_t **answer,
+                               struct io_descriptors *received, bool *answered,
+                               struct operation *operation)
 {
-    struct io_descriptors descriptors = {.count = 0};
-    json_t *answer = NULL;
-    bool answered;
-    json_t *request = json_pack("{s:s, s:s}", "do", "give", "what", kept_names[what]);
-    pthread_mutex_lock(&client->kept_lock);
-    int status = exchange_once(client, request, NULL, &answer, &descriptors, &answered, operation);
-    if (status == VIOS_OK) {
-        json_t *description = json_incref(json_object_get(answer, "description"));
-        kept_replace(&client->kept[what], description, &descriptors);
-    }
-    pthread_mutex_unlock(&client->kept_lock);
-    json_decref(answer);
-    json_decref(request);
-    return status;
-}
-
-/* Which state a request changes; KEPT_COUNT: none. */
-static enum kept changed_by(const json_t *request)
-{
-    static const struct {
-        const char *word;
-        enum kept what;
-    } rows[] = {{"listen", KEPT_LISTENERS}, {"unlisten", KEPT_LISTENERS}, {"grant", KEPT_ARENA},
-                {"revoke", KEPT_ARENA},     {"export", KEPT_PAGER},       {"drop", KEPT_PAGER},
-                {"regions", KEPT_PAGER},    {"claim", KEPT_PAGER},        {"standby", KEPT_PAGER},
-                {"open", KEPT_PAGER}};
-    const char *word = json_string_value(json_object_get(request, "do"));
-    for (size_t i = 0; word && i < sizeof rows / sizeof rows[0]; i++) {
-        if (strcmp(rows[i].word, word) == 0) {
-            return rows[i].what;
-        }
-    }
-    return KEPT_COUNT;
-}
-
-static int hand_over(struct io_client *client, enum kept what, struct operation *operation)
-{
-    struct kept_state *kept = &client->kept[what];
-    bool answered;
-    int status = VIOS_OK;
-    pthread_mutex_lock(&client->kept_lock);
-    if (kept->description) {
-        json_t *request = json_pack("{s:s, s:s, s:O}", "do", "take", "what", kept_names[what],
-                                    "description", kept->description);
-        status =
-            exchange_once(client, request, &kept->descriptors, NULL, NULL, &answered, operation);
-        json_decref(request);
-    }
-    pthread_mutex_unlock(&client->kept_lock);
-    return status;
+    return exchange_once(context, true, request, sent, answer, received, answered, operation);
 }
 
 /* --- the keeper --- */
@@ -265,8 +231,10 @@ static bool stopping(struct io_client *client)
 static void keeper_wait(struct io_client *client, int fd, int timeout_ms)
 {
     struct pollfd polls[2] = {{.fd = client->wake, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
+    uint64_t count;
     int ready = poll(polls, 2, timeout_ms);
-    (void)ready;
+    ssize_t got = ready > 0 && polls[0].revents ? read(client->wake, &count, sizeof count) : 0;
+    (void)got;
 }
 
 /* Says hello to whoever listens; its process id, or a negative status. */
@@ -275,7 +243,7 @@ static pid_t say_hello(struct io_client *client, struct operation *operation)
     json_t *answer = NULL;
     bool answered;
     json_t *hello = json_pack("{s:s, s:i}", "do", "hello", "level", 1);
-    int status = exchange_once(client, hello, NULL, &answer, NULL, &answered, operation);
+    int status = exchange_once(client, true, hello, NULL, &answer, NULL, &answered, operation);
     pid_t pid = (pid_t)json_integer_value(json_object_get(answer, "pid"));
     json_decref(hello);
     json_decref(answer);
@@ -322,12 +290,9 @@ static int obtain(struct io_client *client, struct operation *operation, pid_t *
         return operation_fail(operation, VIOS_E_SYSTEM, "io", NULL, "no pidfd for it");
     }
     pid_t answered = await_hello(client, pidfd, operation);
-    for (int what = KEPT_COUNT - 1; answered > 0 && what >= 0; what--) {
-        /* memory first: a listener must not serve before there are pages behind it */
-        static const enum kept order[] = {KEPT_LISTENERS, KEPT_PAGER, KEPT_ARENA};
-        int taken = hand_over(client, order[what], operation);
-        answered = taken == VIOS_OK ? answered : taken;
-    }
+    const struct io_kept_way way = {exchange_setting_up, client};
+    int taken = answered > 0 ? io_kept_hand_over(client->kept, &way, operation) : VIOS_OK;
+    answered = taken == VIOS_OK ? answered : taken;
     if (answered > 0) {
         return pidfd;
     }
@@ -355,6 +320,29 @@ static void set_ready(struct io_client *client, pid_t pid, int pidfd, bool ready
     (void)written;
 }
 
+/* A failure is tried again: the statistics show that it is out of date. */
+static void keep(struct io_client *client, enum io_kept_what what, bool setting_up,
+                 struct operation *operation)
+{
+    const struct io_kept_way way = {setting_up ? exchange_setting_up : exchange_ready, client};
+    bool answered;
+    if (io_kept_fetch(client->kept, what, &way, &answered, operation) != VIOS_OK) {
+        log_warning("io", "it does not give its %s: %s", io_kept_name(what),
+                    operation->error.message);
+    }
+}
+
+static void keep_again(struct io_client *client)
+{
+    for (int what = 0; what < IO_KEPT_COUNT; what++) {
+        if (atomic_exchange(&client->kept_stale[what], false)) {
+            struct operation operation;
+            operation_start(&operation, SETUP_TIMEOUT_MS, NULL);
+            keep(client, what, false, &operation);
+        }
+    }
+}
+
 /* Lives with one io from its beginning to its end. False: there was none. */
 static bool keep_one(struct io_client *client, unsigned *lives, bool *complained)
 {
@@ -374,18 +362,16 @@ static bool keep_one(struct io_client *client, unsigned *lives, bool *complained
     }
     *complained = false;
     log_notice("io", "%s, process %ld", fresh ? "started" : "found running", (long)pid);
-    set_ready(client, pid, pidfd, true);
-    for (int what = 0; what < KEPT_COUNT; what++) {
-        if (fetch_kept(client, what, &operation) != VIOS_OK) {
-            log_warning("io", "it does not give its %s: %s", kept_names[what],
-                        operation.error.message);
-        }
+    for (int what = 0; what < IO_KEPT_COUNT; what++) {
+        keep(client, what, true, &operation); /* nothing is asked of it before it is known */
     }
+    set_ready(client, pid, pidfd, true);
     if ((*lives)++ > 0 && client->restored) {
         client->restored(client->context);
     }
     while (!pidfd_ended(pidfd) && !stopping(client)) {
         keeper_wait(client, pidfd, -1);
+        keep_again(client);
     }
     if (!pidfd_ended(pidfd)) {
         return true; /* stopping: io stays, its pidfd too */
@@ -429,6 +415,19 @@ static void note_memory(struct io_client *client, const json_t *answer)
     pthread_mutex_unlock(&client->lock);
 }
 
+/* What was changed and not given, because the one who changed it could not wait. */
+static void note_stale(struct io_client *client, const json_t *statistics)
+{
+    for (int what = 0; what < IO_KEPT_COUNT; what++) {
+        if (io_kept_is_stale(client->kept, what, statistics)) {
+            uint64_t one = 1;
+            atomic_store(&client->kept_stale[what], true);
+            ssize_t written = write(client->wake, &one, sizeof one);
+            (void)written;
+        }
+    }
+}
+
 static void serve_once(struct io_client *client)
 {
     struct operation operation;
@@ -446,14 +445,17 @@ static void serve_once(struct io_client *client)
         json_t *serve =
             json_pack("{s:s, s:I, s:I}", "do", "serve", "until_stop", (json_int_t)until_stop_ms,
                       "until_kill", (json_int_t)until_kill_ms);
-        if (exchange_once(client, serve, NULL, NULL, NULL, &answered, &operation) != VIOS_OK) {
+        if (exchange_once(client, false, serve, NULL, NULL, NULL, &answered, &operation) !=
+            VIOS_OK) {
             log_warning("io", "the gate was not moved: %s", operation.error.message);
         }
         json_decref(serve);
     }
     json_t *statistics = json_pack("{s:s}", "do", "statistics");
-    if (exchange_once(client, statistics, NULL, &answer, NULL, &answered, &operation) == VIOS_OK) {
+    if (exchange_once(client, false, statistics, NULL, &answer, NULL, &answered, &operation) ==
+        VIOS_OK) {
         note_memory(client, answer);
+        note_stale(client, answer);
     }
     json_decref(statistics);
     json_decref(answer);
@@ -508,6 +510,26 @@ static int await_ready(struct io_client *client, struct operation *operation)
     return status;
 }
 
+/* The request, and what it changed given to us before the caller may rely on it. An io that dies in
+ * between leaves its successor the state before: then both are done again (`*answered` false). */
+static int call_once(struct io_client *client, const json_t *request,
+                     const struct io_descriptors *sent, json_t **answer, bool *answered,
+                     struct operation *operation)
+{
+    enum io_kept_what changed = io_kept_changed_by(request);
+    int status = exchange_once(client, false, request, sent, answer, NULL, answered, operation);
+    if (status != VIOS_OK || changed == IO_KEPT_COUNT) {
+        return status;
+    }
+    const struct io_kept_way way = {exchange_ready, client};
+    status = io_kept_fetch(client->kept, changed, &way, answered, operation);
+    if (status != VIOS_OK && answer) {
+        json_decref(*answer);
+        *answer = NULL;
+    }
+    return status;
+}
+
 int io_client_call(struct io_client *client, json_t *request, const int *descriptors,
                    size_t descriptor_count, json_t **answer, struct operation *operation)
 {
@@ -518,24 +540,15 @@ int io_client_call(struct io_client *client, json_t *request, const int *descrip
     }
     bool answered = false;
     int status;
-    for (;;) {
+    do {
         status = await_ready(client, operation);
-        if (status != VIOS_OK) {
-            break;
+        if (status == VIOS_OK) {
+            status = call_once(client, request, &sent, answer, &answered, operation);
+        } else {
+            answered = true;
         }
-        status = exchange_once(client, request, &sent, answer, NULL, &answered, operation);
-        if (answered || operation_check(operation) != VIOS_OK ||
-            operation_sleep(operation, RETRY_MS) != VIOS_OK) {
-            break;
-        }
-    }
-    enum kept changed = changed_by(request);
-    if (status == VIOS_OK && changed != KEPT_COUNT) {
-        /* if io died in between, its successor got the state before, and `restored` repairs */
-        struct operation give;
-        operation_start(&give, SETUP_TIMEOUT_MS, operation->cancel);
-        fetch_kept(client, changed, &give);
-    }
+    } while (!answered && operation_check(operation) == VIOS_OK &&
+             operation_sleep(operation, RETRY_MS) == VIOS_OK);
     json_decref(request);
     return status;
 }
@@ -563,10 +576,7 @@ void io_client_page_memory(const struct io_client *client, uint64_t *size_bytes,
 
 static void client_free(struct io_client *client)
 {
-    for (int what = 0; what < KEPT_COUNT; what++) {
-        struct io_descriptors none = {.count = 0};
-        kept_replace(&client->kept[what], NULL, &none);
-    }
+    io_kept_free(client->kept);
     close_idle(client);
     close(client->wake);
     close(client->serve_wake);
@@ -575,7 +585,6 @@ static void client_free(struct io_client *client)
     }
     pthread_cond_destroy(&client->changed);
     pthread_mutex_destroy(&client->lock);
-    pthread_mutex_destroy(&client->kept_lock);
     free(client->program);
     free(client->run_dir);
     free(client);
@@ -593,7 +602,7 @@ static struct io_client *client_new(const struct io_client_settings *settings)
     pthread_cond_init(&client->changed, &monotonic);
     pthread_condattr_destroy(&monotonic);
     pthread_mutex_init(&client->lock, NULL);
-    pthread_mutex_init(&client->kept_lock, NULL);
+    client->kept = io_kept_new();
     client->program = strdup(settings->program);
     client->run_dir = strdup(settings->run_dir);
     client->page_memory_bytes = settings->page_memory_bytes;
@@ -602,7 +611,8 @@ static struct io_client *client_new(const struct io_client_settings *settings)
     client->pidfd = -1;
     client->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     client->serve_wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-    if (!client->program || !client->run_dir || client->wake < 0 || client->serve_wake < 0) {
+    if (!client->program || !client->run_dir || !client->kept || client->wake < 0 ||
+        client->serve_wake < 0) {
         client_free(client);
         return NULL;
     }
@@ -642,7 +652,7 @@ static void stop_io(struct io_client *client)
     bool answered;
     operation_start(&operation, STOP_TIMEOUT_MS, NULL);
     json_t *request = json_pack("{s:s}", "do", "stop");
-    exchange_once(client, request, NULL, NULL, NULL, &answered, &operation);
+    exchange_once(client, false, request, NULL, NULL, NULL, &answered, &operation);
     json_decref(request);
     if (operation_wait(&operation, client->pidfd, POLLIN) != VIOS_OK) {
         log_warning("io", "it does not end, and is killed");

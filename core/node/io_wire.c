@@ -130,6 +130,11 @@ static int read_line(int fd, struct line *line, struct io_descriptors *received,
         if (got > 0) {
             take_descriptors(&message, received);
             line->size += (size_t)got;
+            if (message.msg_flags & MSG_CTRUNC) {
+                return operation_fail(operation, VIOS_E_NO_SPACE, "io",
+                                      "raise the limit of open files (LimitNOFILE)",
+                                      "descriptors it sent could not be received");
+            }
         } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
             return ended(operation);
         }
