@@ -1,6 +1,8 @@
 /* file.c - durable replacement of whole files, and trees. */
 #include "base/file.h"
 
+#include "base/clock.h"
+
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
@@ -9,9 +11,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
+#define LOCK_NAP_MS 10
 #define PATH_LIMIT 4096
 #define TREE_DEPTH_MAX 64
 
@@ -48,6 +53,22 @@ int file_read_all(int fd, void *data, size_t size, struct vios_error *error)
         }
         at += got;
         size -= (size_t)got;
+    }
+    return VIOS_OK;
+}
+
+int file_lock(int fd, int64_t wait_ms, struct vios_error *error)
+{
+    int64_t end_ms = clock_now_ms() + wait_ms;
+    while (flock(fd, LOCK_EX | LOCK_NB) != 0) {
+        if (errno != EWOULDBLOCK && errno != EINTR) {
+            return error_set_errno(error, NULL, "flock");
+        }
+        if (clock_now_ms() >= end_ms) {
+            return error_set(error, VIOS_E_LOCKED, NULL, NULL, "another process holds the lock");
+        }
+        struct timespec nap = {.tv_nsec = LOCK_NAP_MS * 1000000L};
+        nanosleep(&nap, NULL);
     }
     return VIOS_OK;
 }

@@ -8,6 +8,7 @@
 #include "base/error.h"
 
 #include <stddef.h>
+#include <stdint.h>
 #include <sys/types.h>
 
 /* Replaces `name` in the folder `directory_fd` with `size` bytes, durably, with `mode`. */
@@ -27,6 +28,12 @@ int file_remove_tree(const char *path, struct vios_error *error);
 /* write(2) and read(2) until all is done; VIOS_E_IO at an early end. */
 int file_write_all(int fd, const void *data, size_t size, struct vios_error *error);
 int file_read_all(int fd, void *data, size_t size, struct vios_error *error);
+
+/*
+ * Takes the exclusive flock of `fd`, which ends with the process. Somebody else's is waited for
+ * `wait_ms`: a process killed a moment ago holds its locks until it is gone. VIOS_E_LOCKED.
+ */
+int file_lock(int fd, int64_t wait_ms, struct vios_error *error);
 
 /* fsync of the folder itself. */
 int file_sync_folder(int directory_fd, struct vios_error *error);

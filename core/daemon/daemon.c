@@ -17,12 +17,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #define RECORDER_SLOTS 8192
 #define ACTIVATE_TIMEOUT_MS 60000
+#define LOCK_WAIT_MS 3000 /* for a predecessor that was killed a moment ago */
 #define RUN_DIR_MAX 512
 #define ADDRESS_MAX 4200
 
@@ -234,14 +234,12 @@ static int take_lock(struct daemon *daemon, struct vios_error *error)
     if (daemon->lock_fd < 0) {
         return error_set_errno(error, path, "cannot make its lock");
     }
-    if (flock(daemon->lock_fd, LOCK_EX | LOCK_NB) == 0) {
-        return VIOS_OK;
+    int status = file_lock(daemon->lock_fd, LOCK_WAIT_MS, error);
+    if (status == VIOS_E_LOCKED) {
+        return error_set(error, VIOS_E_LOCKED, path, "give another state_dir, or end that daemon",
+                         "another daemon uses this state folder");
     }
-    if (errno != EWOULDBLOCK) {
-        return error_set_errno(error, path, "cannot lock it");
-    }
-    return error_set(error, VIOS_E_LOCKED, path, "give another state_dir, or end that daemon",
-                     "another daemon uses this state folder");
+    return status;
 }
 
 static int open_folders(struct daemon *daemon, struct vios_error *error)
