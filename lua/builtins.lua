@@ -91,6 +91,7 @@ end
 
 row("watch", {
   summary = "run a command again and again, until Ctrl-C",
+  form = "watch [SECONDS] NOUN VERB ...",
   raw = true,
   arguments = { { name = "command", many = true, words = "[SECONDS] NOUN VERB ..." } },
   complete_rest = inner_words,

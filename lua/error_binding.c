@@ -83,11 +83,15 @@ static int error_tostring(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
     bool hint = lua_getfield(L, 1, "hint") == LUA_TSTRING;
-    lua_pop(L, 1);
+    size_t length = 0;
+    const char *message =
+        lua_getfield(L, 1, "message") == LUA_TSTRING ? lua_tolstring(L, -1, &length) : "";
+    bool asks = length > 0 && message[length - 1] == '?';
+    lua_pop(L, 2);
     luaL_Buffer line;
     luaL_buffinit(L, &line);
     add_field(L, &line, "object", ": ");
-    add_field(L, &line, "message", hint ? ": " : "");
+    add_field(L, &line, "message", !hint ? "" : asks ? " " : ": ");
     add_field(L, &line, "hint", "");
     luaL_pushresult(&line);
     return 1;

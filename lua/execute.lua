@@ -13,7 +13,11 @@ local function timeout_ms(options)
   if text == nil then
     return nil
   end
-  return vios.parse.duration(tostring(text))
+  local ms, err = vios.parse.duration(tostring(text))
+  if ms == nil then
+    return nil, vios.error("usage", err.message, { object = "--timeout", hint = err.hint })
+  end
+  return ms
 end
 
 -- One RPC: result, or nil, err. `callbacks`: progress, item, bytes.
@@ -45,7 +49,7 @@ local function convert(item, value)
     return value
   end
   if kind == "integer" then
-    return vios.parse.integer(value)
+    return vios.parse.integer(value, item.minimum, item.maximum)
   elseif kind == "boolean" then
     return vios.parse.boolean(value)
   elseif kind == "json" then
@@ -90,8 +94,9 @@ function execute.parameters(row, parameters)
       if value ~= nil then
         local converted, err = (item.many and convert_many or convert)(item, value)
         if converted == nil then
-          return nil, vios.error("usage", err.message,
-            { object = item.name, hint = err.hint })
+          local typed = item.value and require("vios.parser").dashed(item.name)
+            or item.name:upper()
+          return nil, vios.error("usage", err.message, { object = typed, hint = err.hint })
         end
         sent[item.name] = converted
       end

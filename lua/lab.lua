@@ -364,7 +364,8 @@ lab.rows = {
     summary = "start a lab, or what died of it",
     run = lab.up,
     arguments = {
-      { name = "nodes", words = "how many nodes (3)", type = "integer", optional = true },
+      { name = "nodes", words = "how many nodes (3)", type = "integer", minimum = 1,
+        maximum = NODES_MAX, optional = true },
     },
     options = {
       DIR_OPTION,

@@ -21,7 +21,7 @@ parser.GLOBALS = {
   { name = "dry_run", words = "check, print the same as Lua, and do nothing" },
   { name = "timeout", value = "TIME", words = "give up after 5, 200ms, 2m" },
   { name = "quiet", words = "no notes and no progress on stderr" },
-  { name = "color", value = "WHEN", words = "auto, always or never",
+  { name = "color", value = "WHEN", words = "auto, always or never", only = true,
     complete = { "auto", "always", "never" } },
   { name = "socket", value = "PATH", words = "the daemon's socket" },
 }
@@ -40,6 +40,9 @@ end
 
 -- `lpar stop LPAR [--timeout TIME]`
 function parser.form(row)
+  if row.form then
+    return row.form
+  end
   local parts = { row.name }
   for _, argument in ipairs(row.arguments) do
     local word = argument.name:upper() .. (argument.many and " ..." or "")
@@ -109,6 +112,15 @@ local function unknown_option(word, row)
     row and "use: " .. parser.form(row) or nil)
 end
 
+local function is_one_of(value, words)
+  for _, word in ipairs(words) do
+    if value == word then
+      return true
+    end
+  end
+  return false
+end
+
 -- A state of parsing: words, at, row, positional, parameters, globals.
 local Parse = {}
 Parse.__index = Parse
@@ -137,6 +149,9 @@ function Parse:store(option, value)
   local into = is_own(self.row, option) and self.parameters or self.globals
   if option == NO_WAIT then
     into.wait = false
+  elseif option.only and not is_one_of(value, option.complete) then
+    return nil, vios.error("usage", quote(value) .. " is none of them",
+      { object = parser.dashed(option.name), hint = "give " .. option.words })
   elseif option.many then
     into[option.name] = into[option.name] or {}
     table.insert(into[option.name], value)

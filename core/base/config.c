@@ -127,6 +127,9 @@ static int set_row(struct config *config, int row, const char *text, const char 
 {
     int status = check_value(&ROWS[row], text, error);
     if (status != VIOS_OK) {
+        if (error) {
+            snprintf(error->object, sizeof error->object, "%s", ROWS[row].key);
+        }
         return status;
     }
     char *copy = strdup(text);
@@ -206,7 +209,8 @@ static int take_text(struct config *config, char *text, const char *path, struct
         if (take_line(config, line, &inner) != VIOS_OK) {
             char object[96];
             snprintf(object, sizeof object, "%.80s:%d", path, number);
-            return error_set(error, VIOS_E_USAGE, object, inner.hint, "%s", inner.message);
+            return error_set(error, VIOS_E_USAGE, object, inner.hint, "%s%s%s", inner.object,
+                             inner.object[0] ? ": " : "", inner.message);
         }
     }
     return VIOS_OK;

@@ -3,6 +3,7 @@
 
 #include <errno.h>
 #include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -122,7 +123,12 @@ int error_exit_status(int code)
 
 char *error_format(const struct vios_error *error, char *text, unsigned long size)
 {
+    size_t length = strlen(error->message);
+    bool asks = length > 0 && error->message[length - 1] == '?';
     snprintf(text, size, "%s%s%s%s%s", error->object, error->object[0] ? ": " : "", error->message,
-             error->hint[0] ? ": " : "", error->hint);
+             !error->hint[0] ? ""
+             : asks          ? " "
+                             : ": ",
+             error->hint);
     return text;
 }

@@ -171,7 +171,7 @@ int parse_name(const char *text, const char *what, struct vios_error *error)
     return error_set(error, VIOS_E_USAGE, NULL,
                      "1 to 63 letters, digits, dots, underscores or dashes, the first a letter "
                      "or digit",
-                     "\"%.70s\" is not a name for a %s", text, what);
+                     "\"%.70s\" is no name for %s", text, what);
 }
 
 int parse_uuid(const char *text, struct vios_error *error)

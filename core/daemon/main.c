@@ -25,7 +25,7 @@
 struct options {
     const char *config_path;
     bool stop_guests;
-    bool has_store;
+    bool is_told; /* --node or --store say that this is meant */
 };
 
 static int usage(const struct vios_error *error)
@@ -100,7 +100,7 @@ static int parse_options(int argc, char **argv, struct options *options, struct 
         } else if (config && config_set(config, key, value, error) != VIOS_OK) {
             return error->code;
         }
-        options->has_store = options->has_store || strcmp(key, "store") == 0;
+        options->is_told |= strcmp(key, "store") == 0 || strcmp(key, "node") == 0;
     }
     return VIOS_OK;
 }
@@ -108,7 +108,7 @@ static int parse_options(int argc, char **argv, struct options *options, struct 
 static int unconfigured(void)
 {
     fprintf(stderr,
-            "vios daemon: this node has no configuration: there is no %s and no --store\n"
+            "vios daemon: this node has no configuration: there is no %s and no --node\n"
             "To try vios out, run: vios lab up\n"
             "To set up this node, write %s with at least\n"
             "    node = NAME\n"
@@ -180,7 +180,7 @@ static int configure(int argc, char **argv, struct options *options, struct conf
         status = configure_log(config, error);
     }
     if (status == VIOS_OK && !config_text(config, "node") &&
-        (options->config_path || options->has_store)) {
+        (options->config_path || options->is_told)) {
         status = error_set(error, VIOS_E_USAGE, "node", "set \"node = NAME\", or give --node NAME",
                            "this node has no name");
     }
@@ -232,7 +232,7 @@ int main(int argc, char **argv)
     int exit_status;
     if (status != VIOS_OK) {
         exit_status = usage(&error);
-    } else if (!options.config_path && !options.has_store) {
+    } else if (!options.config_path && !options.is_told) {
         exit_status = unconfigured();
     } else {
         exit_status = run(&options, config);

@@ -43,6 +43,16 @@ like "the option is named" "$ERR" "--nosuch"
 run_status "an option without its value exits 2" 2 "$DAEMON" --node
 run_status "a node without a name exits 2" 2 "$DAEMON" --store "sqlite:$DIR/x.db"
 like "it says how to name it" "$ERR" "--node NAME"
+run_status "a bad value exits 2" 2 "$DAEMON" --node n1 --ttl long
+like "its key is named" "$ERR" 'ttl: "long" is not a duration'
+if [ ! -e /etc/vios/vios.conf ]; then
+    "$DAEMON" --node n9 --run-dir "$DIR/n9/run" --state-dir "$DIR/n9/state" \
+        --stop-guests 2>"$DIR/n9.log" &
+    PID=$!
+    ok "a name is configuration enough" await "'$CALL' '$DIR/n9/run/vios.sock' rpc.hello" 20
+    kill "$PID"
+    wait "$PID"
+fi
 run_status "a bad log level exits 2" 2 "$DAEMON" --node n1 --log loud --store "sqlite:$DIR/x.db"
 echo "nonsense" >"$DIR/bad.conf"
 run_status "a bad file exits 2" 2 "$DAEMON" --config "$DIR/bad.conf"

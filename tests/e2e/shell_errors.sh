@@ -35,7 +35,7 @@ like "says so" "$ERR" 'no command "nosuch": see "help"'
 run_status "a noun with a typing error" 2 "$VIOS" ndoe list
 like "names the near one" "$ERR" 'did you mean "node"'
 run_status "an unknown verb" 2 "$VIOS" node lst
-like "names the near one, and all" "$ERR" 'did you mean "list"\?: one of: join, list, show'
+like "names the near one, and all" "$ERR" 'did you mean "list"\? one of: join, list, show'
 run_status "no verb" 2 "$VIOS" node
 run_status "an unknown option" 2 "$VIOS" node list --jsn
 like "names the near one, and the form" "$ERR" 'did you mean "--json".*use: node list'
@@ -47,6 +47,15 @@ like "shows the form" "$ERR" 'NODE is missing: use: node show NODE$'
 run_status "an object too many" 2 "$VIOS" node show n1 n2
 like "names it" "$ERR" 'unexpected word "n2"'
 run_status "a bad --timeout" 2 "$VIOS" node list --timeout soon
+like "is named" "$ERR" '^vios: --timeout: "soon" is not a duration'
+run_status "a bad --color" 2 "$VIOS" node list --color sometimes
+like "is named, with what there is" "$ERR" '^vios: --color: .*auto, always or never'
+run_status "a bad value" 2 "$VIOS" lab up many
+like "names the object, and its range" "$ERR" '^vios: NODES: .* from 1 to 16$'
+run_status "a bad value of an option" 2 "$VIOS" audit list --limit x
+like "names the option" "$ERR" '^vios: --limit: '
+run_status "watch of nothing" 2 "$VIOS" watch
+like "shows its form" "$ERR" 'use: watch \[SECONDS\] NOUN VERB'
 run_status "help of nothing" 2 "$VIOS" help nosuch
 
 run_status "an unknown object" 1 "$VIOS" node show n9

@@ -72,11 +72,11 @@ static void refuses_a_bad_file_whole(void)
     } rows[] = {
         {"node = n2\nnod = n1\n", ":2", "no configuration key \"nod\""},
         {"node = n2\nnode = n1\n", ":2", "given twice"},
-        {"node = n2\n\nttl = soon\n", ":3", "not a duration"},
+        {"node = n2\n\nttl = soon\n", ":3", "ttl: \"soon\" is not a duration"},
         {"node = n2\nport = 70000000000\n", ":2", "number"},
         {"node = n2\nstate_dir = here\n", ":2", "not an absolute path"},
         {"node = n2\npage_memory = -1\n", ":2", "not a size"},
-        {"node = a/b\n", ":1", "not a name"},
+        {"node = a/b\n", ":1", "node: \"a/b\" is no name"},
         {"node\n", ":1", "has no ="},
     };
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {

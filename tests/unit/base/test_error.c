@@ -46,6 +46,18 @@ static void names_go_both_ways(void)
     is_text(error_name(7), "unknown_code");
 }
 
+static void prints_one_line(void)
+{
+    struct vios_error error;
+    char text[200];
+    error_set(&error, VIOS_E_USAGE, "ttl", "give seconds", "\"x\" is not a duration");
+    is_text(error_format(&error, text, sizeof text), "ttl: \"x\" is not a duration: give seconds");
+    error_set(&error, VIOS_E_USAGE, NULL, "see \"help\"", "did you mean this?");
+    is_text(error_format(&error, text, sizeof text), "did you mean this? see \"help\"");
+    error_set(&error, VIOS_E_IO, NULL, NULL, "no answer");
+    is_text(error_format(&error, text, sizeof text), "no answer");
+}
+
 static void exit_statuses_are_the_mission_s(void)
 {
     is_int(error_exit_status(VIOS_OK), 0);
@@ -64,6 +76,7 @@ int main(void)
     RUN(maps_errno);
     RUN(cuts_long_text);
     RUN(names_go_both_ways);
+    RUN(prints_one_line);
     RUN(exit_statuses_are_the_mission_s);
     return tap_done();
 }
