@@ -43,6 +43,8 @@ return {
       summary = "show one paging device, with its replicas",
       method = "paging.show",
       arguments = { DEVICE },
+      columns = { "lpar", "size_bytes", "policy", "state", "uri", "node", "replicas", "pages_in",
+        "pages_out", "in_us", "out_us", "errors" },
       examples = { "paging show web1" },
     },
     {

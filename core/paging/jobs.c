@@ -42,6 +42,13 @@ static bool named(const json_t *names, const char *name)
     return false;
 }
 
+static int has_device(struct job *job)
+{
+    return operation_fail(&job->operation, VIOS_E_EXISTS, job->object,
+                          "remove it first with \"vios paging remove\"",
+                          "the LPAR has a paging device already");
+}
+
 /* The nodes, only those that were asked for being usable. */
 static int choose_nodes(struct job *job, struct paging_record *record)
 {
@@ -89,6 +96,21 @@ static int fill_record(struct job *job, struct paging_record *record)
     return status;
 }
 
+/* Before nodes are looked for: that the memory they have is taken by this very device would be a
+ * poor explanation. write_record() decides. */
+static int refuse_second(struct job *job, const char *lpar)
+{
+    struct store_value value;
+    char key[PAGING_KEY_SIZE];
+    snprintf(key, sizeof key, "/paging/%s", lpar);
+    int status = store_get(job->store, key, &value, &job->operation);
+    if (status == VIOS_OK) {
+        store_value_clear(&value);
+        return has_device(job);
+    }
+    return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+}
+
 /* Chooses the nodes, once: the choice is kept in the job's record. */
 static int place(struct job *job)
 {
@@ -100,6 +122,9 @@ static int place(struct job *job)
         return operation_fail(&job->operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
     }
     int status = fill_record(job, record);
+    if (status == VIOS_OK) {
+        status = refuse_second(job, record->lpar);
+    }
     if (status == VIOS_OK) {
         status = choose_nodes(job, record);
     }
@@ -117,9 +142,7 @@ static int is_ours(struct job *job, const char *lpar, struct paging_view *view)
 {
     int status = paging_view_load(job->store, lpar, view, &job->operation);
     if (status == VIOS_OK && strcmp(view->record.job, job->id) != 0) {
-        status = operation_fail(&job->operation, VIOS_E_EXISTS, job->object,
-                                "remove it first with \"vios paging remove\"",
-                                "the LPAR has a paging device already");
+        status = has_device(job);
     }
     return status;
 }

@@ -25,7 +25,11 @@ like "names the option" "$ERR" '--size'
 is "nothing was made" "$("$VIOS" paging list --json)" '[]'
 
 run_status "a device for web1" 0 "$VIOS" paging create web1 --size 16M
-run_status "not a second one" 1 "$VIOS" paging create web1 --size 16M
+run_status "not a second one" 1 "$VIOS" paging create web1 --size 32M
+like "for that reason, and not for want of memory" "$ERR" 'has a paging device already'
+is "a job has the fields scripts rely on" "$("$VIOS" job list --json |
+    jq 'all(.[]; has("id") and has("kind") and has("object") and has("state") and
+        has("progress") and has("node"))')" true
 UUID=$("$VIOS" paging show web1 --json | jq -r .uuid)
 URI=$("$VIOS" paging show web1 --json | jq -r .uri)
 yes 'secret of web1' | head -c 16M >"$DIR/secret"
