@@ -202,8 +202,22 @@ local function pick(object, fields)
   return picked
 end
 
+-- Scripts rely on the fields of a row: one that is not known is null, and not left out.
+local function fill(fields, objects)
+  for _, object in ipairs(objects) do
+    for _, name in ipairs(type(object) == "table" and fields or {}) do
+      if object[name] == nil then
+        object[name] = vios.json.null
+      end
+    end
+  end
+end
+
 local function print_json(row, result, globals, indent)
   local order = row and row.columns
+  if order and type(result) == "table" then
+    fill(order, vios.json.is_array(result) and result or { result })
+  end
   if globals.field then
     order = fields_of(row, {}, globals)
     if vios.json.is_array(result) then

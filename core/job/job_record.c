@@ -165,9 +165,6 @@ char *job_record_encode(const struct job_record *record)
 json_t *job_record_describe(const struct job_record *record, bool whole)
 {
     json_t *json = common(record);
-    if (json && !record->progress) { /* a field that scripts rely on */
-        json_object_set_new(json, "progress", json_null());
-    }
     if (whole) {
         json = with_rest(json, record);
     }
