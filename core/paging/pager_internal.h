@@ -1,7 +1,9 @@
 /*
  * pager_internal.h - what the files of the pager share: pager.c (the export and its
- * configuration), pager_replica.c (connections and what they lack), pager_op.c (operations on
- * pages). Everything runs on the home worker.
+ * configuration), pager_replica.c (connections and what they lack), pager_guest.c (the guest's
+ * requests), pager_op.c (operations on pages, and their locks), pager_fetch.c, pager_write.c,
+ * pager_fill.c and pager_settle.c (what operations do), pager_send.c (requests to a replica).
+ * Everything runs on the home worker.
  *
  * A guest's request is cut into operations of at most PAGER_RUN pages in one region. An operation
  * holds its pages' locks from before its first step to after its last; one that finds a page
@@ -160,24 +162,86 @@ int pager_node_disk(struct pager_node *node, const struct nbd_client_request *re
 void pager_node_report(struct pager_node *node);
 const char *pager_node_state(const struct pager_node *node);
 
-/* --- pager_op.c --- */
+/* --- pager_op.c: locks, waiting, the end of an operation --- */
 
-void pager_submit(struct nbd_export *export, struct nbd_request *request);
-/* Starts what the replica lacks, a few operations at a time. */
-void pager_fill(struct pager_node *node);
-/* Operations for the intents that a predecessor left. VIOS_E_NO_SPACE when memory is short. */
-int pager_settle_all(struct pager *pager);
+/* NULL when memory is short. Its deadline is stall_ms from now. */
+struct pager_op *pager_op_new(struct pager *pager, enum pager_op_kind kind);
+/* Of one that was never run. */
+void pager_op_free(struct pager_op *op);
+/* Starts it as soon as its pages are free. */
+void pager_op_run(struct pager_op *op);
+/* Waits until a replica comes, or the tick. */
+void pager_op_stall(struct pager_op *op, void (*resume)(struct pager_op *op));
+/* One of its sends was answered; after the last one `step` follows. */
+void pager_op_release(struct pager_op *op);
+/* Frees its intents and locks, answers the guest, runs who waited. */
+void pager_op_end(struct pager_op *op);
+void pager_lock_set(struct pager_op *op, bool set);
+void pager_queue_add(struct pager_queue *queue, struct pager_op *op);
+struct pager_op *pager_queue_take_all(struct pager_queue *queue);
+void pager_tick_soon(struct pager *pager);
+void pager_ticked(struct timer *timer);
 /* A replica came: what is stalled goes on. */
 void pager_resume(struct pager *pager);
-void pager_ticked(struct timer *timer);
 /* Fails everything that waits. */
 void pager_abandon(struct pager *pager);
+
+/* --- pager_send.c --- */
+
+/* A request to one replica. `op` may be NULL: nobody waits for it. */
+void pager_send(struct pager_op *op, struct pager_node *node, uint16_t command, uint64_t first,
+                unsigned count, uint8_t *data);
+/* Writes these pages of the operation: zero pages without payload. */
+void pager_send_pages(struct pager_op *op, struct pager_node *node, uint64_t pages);
 /* WRITE_ZEROES over the whole region, that nobody waits for. */
 void pager_send_zeroes(struct pager_node *node);
 
+/* --- pager_fetch.c --- */
+
+/* Reads the pages of `need` into data, each with its right checksum; then calls `fetched` with 0,
+ * or EIO when some cannot be had: `good` says which were. */
+void pager_fetch(struct pager_op *op, uint64_t need, void (*fetched)(struct pager_op *op, int));
+/* The operation's pages that a replica lacks, and those that are not all zero. */
+uint64_t pager_lacks(const struct pager_op *op, unsigned slot);
+uint64_t pager_not_zero(const struct pager_op *op);
+
+/* --- pager_write.c --- */
+
+void pager_write_start(struct pager_op *op);
+/* Sends once it has intents; it waits for free ones in `no_intent`. */
+void pager_write_begin(struct pager_op *op);
+/* The write is at all of `done`: their bits, then the checksums, then the intents. */
+void pager_write_publish(struct pager_op *op, unsigned done);
+void pager_intents_clear(struct pager_op *op);
+
+/* --- pager_fill.c --- */
+
+/* Starts what the replica lacks, a few operations at a time. */
+void pager_fill(struct pager_node *node);
+void pager_fill_start(struct pager_op *op);
+
+/* --- pager_settle.c --- */
+
+/* Operations for the intents that a predecessor left. VIOS_E_NO_SPACE when memory is short. */
+int pager_settle_all(struct pager *pager);
+/* A write that came to no end in time: the guest gets its error, and the pages, whose content is
+ * now one or the other, stay locked until that is settled. */
+void pager_settle_instead(struct pager_op *op);
+void pager_settle_go(struct pager_op *op);
+
+/* --- pager_guest.c --- */
+
+void pager_submit(struct nbd_export *export, struct nbd_request *request);
+/* An operation of the request has ended. */
+void pager_guest_piece_done(struct pager *pager, struct pager_guest *guest, int error);
+void pager_read_fetched(struct pager_op *op, int error);
+struct pager_part *pager_part_of(struct pager *pager, uint64_t page);
+
+#define PAGER_BIT(i) (UINT64_C(1) << (i))
+
 static inline uint64_t pager_mask(unsigned count)
 {
-    return count >= 64 ? UINT64_MAX : (UINT64_C(1) << count) - 1;
+    return count >= 64 ? UINT64_MAX : PAGER_BIT(count) - 1;
 }
 
 #endif

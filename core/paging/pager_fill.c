@@ -1,0 +1,109 @@
+/*
+ * pager_fill.c - gives a replica, in the background, what it lacks.
+ */
+#include "paging/pager_internal.h"
+
+#include "base/clock.h"
+
+#include <stdlib.h>
+
+static void fill_sent(struct pager_op *op)
+{
+    struct pager_node *node = op->filled;
+    bool failed = op->failed >> node->slot & 1;
+    for (unsigned i = 0; !failed && i < op->count; i++) {
+        if (op->good >> i & 1) {
+            pager_node_dirty_clear(node, op->first + i);
+        }
+    }
+    pager_op_end(op);
+}
+
+static void fill_fetched(struct pager_op *op, int error)
+{
+    struct pager_node *node = op->filled;
+    uint64_t pages = op->good;
+    (void)error; /* what was not found stays marked */
+    for (unsigned i = 0; i < op->count; i++) {
+        op->checksums[i] = op->pager->state.checksums[op->first + i];
+        if (!op->checksums[i] && pager_state_dirty(&op->pager->state, node->slot, op->first + i)) {
+            pages |= PAGER_BIT(i);
+        }
+    }
+    op->good = pages;
+    op->failed = 0;
+    op->step = fill_sent;
+    op->pending = 1;
+    if (node->ready) {
+        pager_send_pages(op, node, pages);
+    } else {
+        op->failed = 1u << node->slot;
+    }
+    pager_op_release(op);
+}
+
+void pager_fill_start(struct pager_op *op)
+{
+    uint64_t need = pager_lacks(op, op->filled->slot) & pager_not_zero(op);
+    pager_fetch(op, need, fill_fetched);
+}
+
+/* The next pages that it lacks; false at the end of the region. */
+static bool fill_find(struct pager_node *node, uint64_t *first, unsigned *count)
+{
+    const struct pager_state *state = &node->pager->state;
+    uint64_t end = node->part->first + node->part->pages, page = node->fill_next;
+    while (page < end && !pager_state_dirty(state, node->slot, page)) {
+        bool empty_word = page % 64 == 0 && !state->dirty[node->slot][page / 64];
+        page += empty_word ? 64 : 1;
+    }
+    *first = page;
+    for (*count = 0; page < end && *count < PAGER_RUN && pager_state_dirty(state, node->slot, page);
+         page++) {
+        ++*count;
+    }
+    node->fill_next = page < end ? page : end;
+    return *count > 0;
+}
+
+/* False when memory is short. */
+static bool fill_one(struct pager_node *node, uint64_t first, unsigned count)
+{
+    struct pager_op *op = pager_op_new(node->pager, PAGER_OP_FILL);
+    uint8_t *data = op ? malloc((size_t)count * PAGER_PAGE) : NULL;
+    if (!data) {
+        if (op) {
+            pager_op_free(op);
+        }
+        return false;
+    }
+    op->part = node->part;
+    op->first = first;
+    op->count = count;
+    op->data = op->owned = data;
+    op->filled = node;
+    node->fills++;
+    pager_op_run(op);
+    return true;
+}
+
+void pager_fill(struct pager_node *node)
+{
+    uint64_t first;
+    unsigned count;
+    if (node->filling || !node->ready || node->dirty_count == 0 || node->pager->closing ||
+        clock_now_ms() < node->fill_again_ms) {
+        return;
+    }
+    node->filling = true;
+    bool more = true;
+    while (more && node->ready && node->fills < PAGER_FILLS) {
+        more = fill_find(node, &first, &count) && fill_one(node, first, count);
+    }
+    node->filling = false;
+    if (node->ready && node->dirty_count > 0 && node->fills == 0) {
+        node->fill_next = node->part->first; /* some had no source: later again */
+        node->fill_again_ms = clock_now_ms() + PAGER_FILL_AGAIN_MS;
+        pager_tick_soon(node->pager);
+    }
+}
