@@ -269,12 +269,35 @@ function cli.leading(list)
   return at - 1, 0
 end
 
+local KEYWORDS <const> = {}
+for word in ([[and break do else elseif end false for function goto if in local nil not or repeat
+    return then true until while]]):gmatch("%a+") do
+  KEYWORDS[word] = true
+end
+
+-- A line that is neither a command nor Lua, but looks like a command that was mistyped: its first
+-- word. `lone`: the line is that word alone, which would be an unknown variable.
+local function mistyped(text, lone)
+  local word = text:match(lone and "^%s*(%a[%w-]*)%s*$" or "^%s*(%a[%w-]*)%s+[%w%-]")
+  return word and not KEYWORDS[word] and rawget(_G, word) == nil and word or nil
+end
+
+-- What is typed at the operating system's prompt or in other shells means the same here.
+local function usual(text)
+  if text:match("^%s*%?%s*$") then
+    return "help"
+  end
+  local rest = text:match("^%s*vios%s+(%a.*)$")
+  return rest and cli.is_command(rest) and rest or text
+end
+
 -- One line (or several, of one chunk): a status, or "more" when it is not complete yet; then
 -- `last` says that no more will come.
 function cli.line(text, name, last)
   if text:match("^%s*$") or text:match("^%s*#") then
     return 0
   end
+  text = usual(text)
   if cli.is_command(text) then
     local list, info = words.split(text)
     if not list then
@@ -287,7 +310,11 @@ function cli.line(text, name, last)
     return ok and status or report(status)
   end
   local chunk, message, more = compile(text, name)
-  if chunk then
+  local word = mistyped(text, chunk ~= nil)
+  if word then
+    local _, err = require("vios.parser").unknown_noun(word)
+    return report(err)
+  elseif chunk then
     return run_chunk(chunk)
   elseif more and not last then
     return "more"

@@ -183,7 +183,13 @@ function Parse:option(word)
   return self:store(option, text)
 end
 
+-- What people used to other shells type.
+local SYNONYMS <const> = { exit = "quit", bye = "quit", logout = "quit", man = "help" }
+
 local function unknown_noun(word)
+  if SYNONYMS[word] then
+    return usage("no command " .. quote(word) .. ': did you mean "' .. SYNONYMS[word] .. '"?')
+  end
   local names = {}
   for _, noun in ipairs(commands.nouns()) do
     if not commands.noun(noun).hidden then
@@ -192,6 +198,8 @@ local function unknown_noun(word)
   end
   return usage("no command " .. quote(word) .. nearest.hint(word, names), 'see "help"')
 end
+
+parser.unknown_noun = unknown_noun
 
 local function unknown_verb(group, word)
   local verbs = {}

@@ -34,6 +34,17 @@ run_status "an unknown noun" 2 "$VIOS" nosuch
 like "says so" "$ERR" 'no command "nosuch": see "help"'
 run_status "a noun with a typing error" 2 "$VIOS" ndoe list
 like "names the near one" "$ERR" 'did you mean "node"'
+run_status "the same typed in the shell" 2 "$VIOS" -c 'ndoe list'
+like "is no trouble with Lua" "$ERR" '^vios: no command "ndoe": did you mean "node"\? see "help"$'
+run_status "a lone word" 2 "$VIOS" -c nosuch
+like "is a command that is not there" "$ERR" 'no command "nosuch"'
+run_status "the way out of other shells" 2 "$VIOS" -c exit
+like "is named" "$ERR" 'did you mean "quit"'
+run_status "a question mark" 0 "$VIOS" -c '?'
+like "is help" "$OUT" '^Commands:'
+run_status "a command as at the system's prompt" 0 "$VIOS" -c 'vios node list'
+run_status "and what is Lua stays Lua" 0 "$VIOS" -c 'nosuch = 3 return nosuch'
+is "also when it has a command's shape" "$OUT" 3
 run_status "an unknown verb" 2 "$VIOS" node lst
 like "names the near one, and all" "$ERR" 'did you mean "list"\? one of: join, list, show'
 run_status "no verb" 2 "$VIOS" node
