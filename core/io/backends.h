@@ -5,7 +5,7 @@
 #include "io/io.h"
 #include "paging/pager.h"
 
-#define PAGERS_MAX 120 /* their descriptors travel in one line of control */
+#define PAGERS_MAX 1024 /* more than the guests of one node */
 
 /*
  * Makes the export `name` and puts it into the table; an equal one that is there is fine. `fd`, or
