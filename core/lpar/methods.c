@@ -133,6 +133,7 @@ static int call_remove(struct call *call, const json_t *parameters, json_t **res
     struct store *store = NULL;
     struct lpar lpar;
     char object[96], key[STORE_KEY_MAX], run[STORE_KEY_MAX], paging[STORE_KEY_MAX];
+    char paging_run[STORE_KEY_MAX];
     const char *name = text_of(parameters, "name");
     int status = node_store(call->node, &store, operation);
     if (status < 0) {
@@ -153,8 +154,10 @@ static int call_remove(struct call *call, const json_t *parameters, json_t **res
         snprintf(run, sizeof run, "/lpar-run/%s", name);
         snprintf(paging, sizeof paging, "/paging/%s", name);
         struct store_compare same = {STORE_REVISION_IS, key, lpar.revision};
-        struct store_change changes[] = {{key, NULL}, {run, NULL}, {paging, NULL}};
-        status = store_commit(store, &same, 1, changes, 3, NULL, operation);
+        snprintf(paging_run, sizeof paging_run, "/paging-run/%s", name);
+        struct store_change changes[] = {
+            {key, NULL}, {run, NULL}, {paging, NULL}, {paging_run, NULL}};
+        status = store_commit(store, &same, 1, changes, 4, NULL, operation);
         *result = status == VIOS_OK ? json_pack("{s:s}", "name", name) : NULL;
     }
     node_store_return(call->node, store);

@@ -81,7 +81,11 @@ int lpar_attach_paging(struct node *node, const char *name, struct operation *op
 {
     struct guest *guest = node->lpars ? lpars_find(node->lpars, name) : NULL;
     int status = VIOS_OK;
-    if (guest && guest_is_connected(guest)) {
+    char object[96];
+    if (guest && !guest_is_connected(guest)) { /* its QEMU may have been made without the device */
+        status = operation_fail(operation, VIOS_E_LOCKED, lpar_object(name, object),
+                                "try again when it runs", "it is just being started");
+    } else if (guest) {
         status = has_device(guest, operation);
         status = status == 0 ? plug(guest, operation) : status;
     }

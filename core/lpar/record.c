@@ -340,15 +340,23 @@ int lpar_load(struct store *store, const char *name, struct lpar *lpar, struct o
 
 int lpar_save(struct store *store, struct lpar *lpar, struct operation *operation)
 {
-    char key[STORE_KEY_MAX];
+    char key[STORE_KEY_MAX], fence[STORE_KEY_MAX], object[96];
     record_key(lpar->name, key);
+    snprintf(fence, sizeof fence, "/fence/%s/%lld", lpar->owner,
+             (long long)lpar->owner_incarnation);
     char *json = lpar_format(lpar);
-    struct store_compare same = {STORE_REVISION_IS, key, lpar->revision};
+    struct store_compare compares[] = {{STORE_REVISION_IS, key, lpar->revision},
+                                       {STORE_ABSENT, fence, 0}};
     struct store_change change = {key, json};
     int64_t revision = 0;
-    int status = store_commit(store, &same, 1, &change, 1, &revision, operation);
+    int status =
+        store_commit(store, compares, lpar->owner[0] ? 2 : 1, &change, 1, &revision, operation);
     if (status == VIOS_OK) {
         lpar->revision = revision;
+    } else if (status == VIOS_E_CONFLICT && strcmp(operation->error.object, fence) == 0) {
+        status = operation_fail(operation, VIOS_E_STALE, lpar_object(lpar->name, object),
+                                "wait until its daemon has rejoined",
+                                "node \"%s\" is fenced and may run no guest", lpar->owner);
     }
     free(json);
     return status;

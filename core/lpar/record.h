@@ -101,7 +101,8 @@ void lpar_adapter_hash(const struct lpar *lpar, char hash[65]);
 int lpar_load(struct store *store, const char *name, struct lpar *lpar,
               struct operation *operation);
 
-/* Writes it back if nobody changed it since; VIOS_E_CONFLICT otherwise. `lpar->revision` moves. */
+/* Writes it back if nobody changed it since; VIOS_E_CONFLICT otherwise. `lpar->revision` moves.
+ * VIOS_E_STALE when it names an owner that is fenced (DESIGN "Fencing"). */
 int lpar_save(struct store *store, struct lpar *lpar, struct operation *operation);
 
 /* Run-time state for the other nodes; compares nothing, the owner alone writes it. */
