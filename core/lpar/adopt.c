@@ -19,7 +19,8 @@
 #define CONNECT_TIMEOUT_MS 10000
 #define END_TIMEOUT_MS 10000
 
-/* The record that says this QEMU is right; VIOS_E_STALE when it is not. */
+/* The record that says this QEMU is right; VIOS_E_STALE when it is not. A record that cannot be
+ * read (VIOS_E_CORRUPT) decides nothing: the guest stays. */
 static int load_current(struct node *node, const struct run_guest *found, struct lpar *lpar,
                         struct operation *operation)
 {
@@ -40,6 +41,17 @@ static int load_current(struct node *node, const struct run_guest *found, struct
     return status;
 }
 
+/* What a QEMU left in io and in the run folder when no supervisor saw its end. */
+static void clear_remains(struct node *node, const char *uuid)
+{
+    struct operation operation;
+    operation_start(&operation, END_TIMEOUT_MS, NULL);
+    if (guest_exports_drop(node, uuid, &operation) < 0 ||
+        run_folder_remove(node->run_dir, uuid, &operation.error) < 0) {
+        log_warning("lpar", "%s: %s", uuid, operation.error.message);
+    }
+}
+
 static void end_stale(struct node *node, struct run_folder *folder, const char *uuid)
 {
     struct run_process process;
@@ -52,9 +64,8 @@ static void end_stale(struct node *node, struct run_folder *folder, const char *
         (void)operation_wait(&operation, fd, POLLIN);
         close(fd);
     }
-    if (!run_folder_is_locked(folder) &&
-        run_folder_remove(node->run_dir, uuid, &operation.error) < 0) {
-        log_warning("lpar", "%s", operation.error.message);
+    if (!run_folder_is_locked(folder)) {
+        clear_remains(node, uuid);
     }
 }
 
@@ -85,7 +96,8 @@ static int adopt_folder(struct node *node, const char *uuid)
     if (status == VIOS_OK) {
         status = run_folder_read_guest(&folder, &found, &operation.error);
     }
-    if (status == VIOS_OK) {
+    bool known = status == VIOS_OK;
+    if (known) {
         status = load_current(node, &found, &lpar, &operation);
     }
     if (status == VIOS_OK && run_folder_is_locked(&folder)) {
@@ -94,8 +106,8 @@ static int adopt_folder(struct node *node, const char *uuid)
                    status == VIOS_OK ? "found running" : operation.error.message);
     } else if (status == VIOS_OK && lpar.job[0]) {
         status = VIOS_OK; /* a job that has just made the folder goes on with it */
-    } else if (status == VIOS_OK || status == VIOS_E_STALE || status == VIOS_E_NOT_FOUND ||
-               status == VIOS_E_CORRUPT) {
+    } else if (status == VIOS_OK || status == VIOS_E_STALE ||
+               (!known && (status == VIOS_E_NOT_FOUND || status == VIOS_E_CORRUPT))) {
         end_stale(node, &folder, uuid);
         status = VIOS_OK;
     }
@@ -135,9 +147,11 @@ int lpar_settle(struct node *node, struct store *store, const char *name,
     bool running = guest != NULL;
     guest_release(guest);
     if (status < 0 || running || strcmp(lpar.owner, node->name) != 0 ||
+        run_folder_lives(node->run_dir, lpar.uuid) ||
         lpar_check_lock(store, &lpar, NULL, operation) < 0) {
         return status < 0 ? status : 1;
     }
+    clear_remains(node, lpar.uuid);
     lpar.owner[0] = lpar.job[0] = 0;
     lpar.wanted = LPAR_STOPPED;
     status = lpar_save(store, &lpar, operation);
@@ -146,15 +160,6 @@ int lpar_settle(struct node *node, struct store *store, const char *name,
                               "it ended while no daemon watched", 0, operation);
     }
     return status == VIOS_E_CONFLICT ? 1 : status; /* somebody is at it already */
-}
-
-static bool has_folder(struct node *node, const char *uuid)
-{
-    struct run_folder folder = {.fd = -1};
-    bool locked = run_folder_open(&folder, node->run_dir, uuid, NULL) == VIOS_OK &&
-                  run_folder_is_locked(&folder);
-    run_folder_close(&folder);
-    return locked;
 }
 
 int lpar_settle_all(struct node *node, struct store *store, json_t **names,
@@ -170,7 +175,7 @@ int lpar_settle_all(struct node *node, struct store *store, json_t **names,
         struct lpar lpar;
         struct guest *guest = NULL;
         if (lpar_parse(list.values[i].json, &lpar, &operation->error) < 0 ||
-            strcmp(lpar.owner, node->name) != 0 || has_folder(node, lpar.uuid) ||
+            strcmp(lpar.owner, node->name) != 0 || run_folder_lives(node->run_dir, lpar.uuid) ||
             (guest = lpars_find(node->lpars, lpar.name)) != NULL) {
             guest_release(guest);
             continue;

@@ -37,8 +37,9 @@ void lpars_close(struct lpars *lpars);
 int lpars_reserve(struct lpars *lpars, const struct lpar *lpar, bool admit,
                   struct vios_error *error);
 
-/* Takes one that never connected out again; one that did is left alone. */
-void lpars_unreserve(struct lpars *lpars, const char *name);
+/* Takes one that never connected out again; one that did is left alone, and so is one that
+ * another job than `job` (NULL: whichever) reserved. */
+void lpars_unreserve(struct lpars *lpars, const char *name, const char *job);
 
 /* A reference, NULL when there is none; guest_release(). */
 struct guest *lpars_find(struct lpars *lpars, const char *name);

@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static void socket_path(const struct node *node, const struct lpar *lpar, char *path, size_t size)
+static void socket_path(const struct node *node, const char *uuid, char *path, size_t size)
 {
-    snprintf(path, size, "%s/lpar/%s/disk.sock", node->run_dir, lpar->uuid);
+    snprintf(path, size, "%s/lpar/%s/disk.sock", node->run_dir, uuid);
 }
 
 /* Disks are plain files of this node: no other node may take this guest over, so neither the
@@ -31,7 +31,7 @@ int guest_exports_make(struct node *node, const struct lpar *lpar, const struct 
                        int64_t start, struct operation *operation)
 {
     char path[4200], as[64];
-    socket_path(node, lpar, path, sizeof path);
+    socket_path(node, lpar->uuid, path, sizeof path);
     snprintf(as, sizeof as, "lpar:%s", lpar->uuid);
     int status =
         io_client_call(node->io,
@@ -74,18 +74,42 @@ static void undo(struct node *node, json_t *request, int *status, struct operati
     }
 }
 
-int guest_exports_drop(struct node *node, const struct lpar *lpar, int64_t start,
-                       struct operation *operation)
+/* The names of io's exports of this LPAR's disks; the caller's, also on failure. */
+static int find_disks(struct node *node, const char *uuid, json_t **names,
+                      struct operation *operation)
+{
+    char prefix[64];
+    size_t i;
+    json_t *answer = NULL, *name;
+    snprintf(prefix, sizeof prefix, "lu/%s-", uuid);
+    *names = json_array();
+    int status =
+        io_client_call(node->io, json_pack("{s:s, s:i}", "do", "hello", "level", IO_CLIENT_LEVEL),
+                       NULL, 0, &answer, operation);
+    json_array_foreach(json_object_get(answer, "exports"), i, name)
+    {
+        const char *text = json_string_value(name);
+        if (text && strncmp(text, prefix, strlen(prefix)) == 0) {
+            json_array_append(*names, name);
+        }
+    }
+    json_decref(answer);
+    return status;
+}
+
+int guest_exports_drop(struct node *node, const char *uuid, struct operation *operation)
 {
     char path[4200];
-    int status = VIOS_OK;
-    socket_path(node, lpar, path, sizeof path);
-    undo(node, json_pack("{s:s, s:s}", "do", "forget", "lpar", lpar->uuid), &status, operation);
-    for (size_t i = 0; i < lpar->disk_count; i++) {
-        char name[160];
-        qemu_export_name(lpar, &lpar->disks[i], start, name, sizeof name);
-        undo(node, json_pack("{s:s, s:s}", "do", "drop", "name", name), &status, operation);
+    size_t i;
+    json_t *names, *name;
+    int status = find_disks(node, uuid, &names, operation);
+    undo(node, json_pack("{s:s, s:s}", "do", "forget", "lpar", uuid), &status, operation);
+    json_array_foreach(names, i, name)
+    {
+        undo(node, json_pack("{s:s, s:O}", "do", "drop", "name", name), &status, operation);
     }
+    json_decref(names);
+    socket_path(node, uuid, path, sizeof path);
     undo(node, json_pack("{s:s, s:s}", "do", "unlisten", "path", path), &status, operation);
     return status;
 }

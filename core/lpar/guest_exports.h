@@ -18,8 +18,9 @@ int guest_exports_make(struct node *node, const struct lpar *lpar, const struct 
 int guest_exports_watch(struct node *node, const struct lpar *lpar, int process_fd,
                         struct operation *operation);
 
-/* The inverse of both; what is not there is fine. */
-int guest_exports_drop(struct node *node, const struct lpar *lpar, int64_t start,
-                       struct operation *operation);
+/* The inverse of both, for an LPAR of which no QEMU lives here: the disks of every start go, also
+ * of one that a dead daemon began, or io would keep their files locked. What is not there is
+ * fine. */
+int guest_exports_drop(struct node *node, const char *uuid, struct operation *operation);
 
 #endif

@@ -16,6 +16,7 @@
 #include "lpar/guest_exports.h"
 #include "lpar/launch.h"
 #include "lpar/lpar.h"
+#include "lpar/run_folder.h"
 #include "lpar/spec.h"
 #include "lpar/view.h"
 #include "paging/paging.h"
@@ -144,10 +145,10 @@ static int claim_start(struct job *job, struct lpar *lpar)
         status = spec_check_accel(lpar, &job->operation.error);
     }
     if (status == VIOS_OK) {
+        take(job, lpar);
         status = lpars_reserve(node->lpars, lpar, true, &job->operation.error);
     }
     if (status == VIOS_OK) {
-        take(job, lpar);
         lpar->generation++;
         lpar->wanted = LPAR_RUNNING;
         lpar->owner_incarnation = node->incarnation;
@@ -180,7 +181,7 @@ static int start_claim_undo(struct job *job)
 {
     struct lpar lpar;
     int status = update(job, release_start, &lpar);
-    lpars_unreserve(job_node(job)->lpars, job_name(job));
+    lpars_unreserve(job_node(job)->lpars, job_name(job), job->id);
     return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
 }
 
@@ -250,8 +251,7 @@ static int start_prepare_undo(struct job *job)
     }
     limit(job, &waiting, READY_TIMEOUT_MS);
     waiting.cancel = NULL; /* undoing is not cancelled */
-    status =
-        keep(job, &waiting, guest_exports_drop(job_node(job), &lpar, lpar.generation, &waiting));
+    status = keep(job, &waiting, guest_exports_drop(job_node(job), lpar.uuid, &waiting));
     int removed = run_folder_remove(job_node(job)->run_dir, lpar.uuid, &job->operation.error);
     return status < 0 ? status : removed;
 }
@@ -358,30 +358,35 @@ static int free_record(struct job *job, struct lpar *lpar)
 
 /* The guest may have ended while no daemon was there to see, or may just not be in the table of a
  * daemon that started anew. */
-static bool guest_is_here(struct job *job, const struct lpar *lpar)
+static int guest_is_here(struct job *job, const struct lpar *lpar, bool *here)
 {
     struct node *node = job_node(job);
     struct operation waiting;
     json_int_t started = json_integer_value(json_object_get(job->data, "generation"));
+    *here = false;
     if (lpar->generation != started || strcmp(lpar->owner, node->name) != 0) {
-        return false;
+        return VIOS_OK;
     }
     limit(job, &waiting, READY_TIMEOUT_MS);
-    if (lpars_reserve(node->lpars, lpar, false, &waiting.error) < 0) {
-        return false;
-    }
+    int status = lpars_reserve(node->lpars, lpar, false, &waiting.error);
     struct guest *guest = lpars_find(node->lpars, lpar->name);
-    bool here = guest && guest_connect(guest, &waiting) == VIOS_OK;
-    if (here) {
+    if (status == VIOS_OK && guest) {
+        status = guest_connect(guest, &waiting);
+    }
+    *here = guest && status == VIOS_OK;
+    if (*here) {
         /* So that who sees the job done sees the guest run; its own trouble is no failed start. */
         limit(job, &waiting, STATE_TIMEOUT_MS);
         (void)guest_await_state(guest, &waiting);
     }
     guest_release(guest);
-    if (!here) {
-        lpars_unreserve(node->lpars, lpar->name);
+    if (status < 0 && run_folder_lives(node->run_dir, lpar->uuid)) {
+        return keep(job, &waiting, status); /* it lives: only its end may be recorded as one */
     }
-    return here;
+    if (!*here) {
+        lpars_unreserve(node->lpars, lpar->name, job->id);
+    }
+    return VIOS_OK;
 }
 
 static int start_finish(struct job *job)
@@ -389,7 +394,10 @@ static int start_finish(struct job *job)
     struct lpar lpar;
     struct node *node = job_node(job);
     int status = lpar_load(job->store, job_name(job), &lpar, &job->operation);
-    bool here = status == VIOS_OK && guest_is_here(job, &lpar);
+    bool here = false;
+    if (status == VIOS_OK) {
+        status = guest_is_here(job, &lpar, &here);
+    }
     if (status == VIOS_OK) {
         status = update(job, free_record, &lpar);
     }
@@ -485,6 +493,25 @@ static int stop_powerdown(struct job *job)
     return status;
 }
 
+/* The QEMU, if any, of a guest that no supervisor watches. */
+static int end_unknown(struct job *job, const struct lpar *lpar)
+{
+    struct node *node = job_node(job);
+    struct operation waiting;
+    operation_start(&waiting, GONE_TIMEOUT_MS, NULL);
+    int status = kill_in_folder(node, lpar->uuid, &waiting);
+    if (status == VIOS_OK) {
+        status = guest_exports_drop(node, lpar->uuid, &waiting);
+    }
+    if (status == VIOS_OK) {
+        status = run_folder_remove(node->run_dir, lpar->uuid, &waiting.error);
+    }
+    if (status == VIOS_OK) {
+        lpars_unreserve(node->lpars, lpar->name, NULL);
+    }
+    return keep(job, &waiting, status);
+}
+
 static int stop_end(struct job *job)
 {
     struct node *node = job_node(job);
@@ -501,12 +528,8 @@ static int stop_end(struct job *job)
         }
         operation_start(&waiting, GONE_TIMEOUT_MS, NULL);
         status = keep(job, &waiting, lpars_await_gone(node->lpars, job_name(job), &waiting));
-    } else if (lpar_load(job->store, job_name(job), &lpar, &job->operation) == VIOS_OK) {
-        operation_start(&waiting, GONE_TIMEOUT_MS, NULL);
-        status = keep(job, &waiting, kill_in_folder(node, lpar.uuid, &waiting));
-        (void)guest_exports_drop(node, &lpar, lpar.generation, &waiting);
-        (void)run_folder_remove(node->run_dir, lpar.uuid, &waiting.error);
-        lpars_unreserve(node->lpars, lpar.name);
+    } else if ((status = lpar_load(job->store, job_name(job), &lpar, &job->operation)) == VIOS_OK) {
+        status = end_unknown(job, &lpar);
     }
     guest_release(guest);
     return status;

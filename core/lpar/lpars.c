@@ -225,10 +225,10 @@ int lpars_reserve(struct lpars *lpars, const struct lpar *lpar, bool admit,
     return status;
 }
 
-void lpars_unreserve(struct lpars *lpars, const char *name)
+void lpars_unreserve(struct lpars *lpars, const char *name, const char *job)
 {
     struct guest *guest = lpars_find(lpars, name);
-    if (guest && !guest_is_connected(guest)) {
+    if (guest && !guest_is_connected(guest) && (!job || strcmp(guest->lpar.job, job) == 0)) {
         lpars_unlist(guest);
     }
     guest_release(guest);

@@ -185,6 +185,15 @@ bool run_folder_is_locked(const struct run_folder *folder)
     return locked;
 }
 
+bool run_folder_lives(const char *run_dir, const char *uuid)
+{
+    struct run_folder folder = {.fd = -1};
+    bool lives =
+        run_folder_open(&folder, run_dir, uuid, NULL) == VIOS_OK && run_folder_is_locked(&folder);
+    run_folder_close(&folder);
+    return lives;
+}
+
 uint64_t run_process_start_time(pid_t pid)
 {
     char path[32] = "/proc/self/stat", text[1024];

@@ -64,6 +64,9 @@ int run_folder_lock(const struct run_folder *folder, struct vios_error *error);
 /* The lock is held: there is a QEMU, or a process about to become one. */
 bool run_folder_is_locked(const struct run_folder *folder);
 
+/* There is a folder, and a QEMU holds its lock. */
+bool run_folder_lives(const char *run_dir, const char *uuid);
+
 /* Waits for the pid file (the process writes it at once) and opens a pidfd on exactly that
  * process; VIOS_E_NOT_FOUND when it has ended. */
 int run_folder_process(const struct run_folder *folder, struct run_process *process,

@@ -6,6 +6,7 @@
  */
 #include "lpar/guest_exports.h"
 #include "lpar/guest_private.h"
+#include "lpar/jobs.h"
 
 #include "base/log.h"
 
@@ -213,10 +214,10 @@ static bool record_end(struct guest *guest, struct store *store, const char *why
     if (status == VIOS_E_NOT_FOUND || (status == VIOS_OK && strcmp(lpar.owner, node->name) != 0)) {
         return true;
     }
-    if (status < 0 || lpar.job[0]) {
+    if (status < 0 || lpar_check_lock(store, &lpar, NULL, operation) < 0) {
         return false;
     }
-    lpar.owner[0] = 0;
+    lpar.owner[0] = lpar.job[0] = 0;
     lpar.wanted = LPAR_STOPPED;
     return lpar_save(store, &lpar, operation) == VIOS_OK &&
            lpar_publish(store, lpar.name, node->name, node->incarnation, "stopped", why, 0,
@@ -238,7 +239,7 @@ static void finish(struct guest *guest)
     }
     console_end(guest->console);
     operation_start(&operation, CALL_TIMEOUT_MS, lpars->cancel);
-    if (guest_exports_drop(lpars->node, &guest->lpar, guest->status.start, &operation) < 0) {
+    if (guest_exports_drop(lpars->node, guest->lpar.uuid, &operation) < 0) {
         log_warning("lpar", "guest %s: %s", guest->lpar.name, operation.error.message);
     }
     if (run_folder_remove(lpars->node->run_dir, guest->lpar.uuid, &operation.error) < 0) {

@@ -242,7 +242,7 @@ static pid_t say_hello(struct io_client *client, struct operation *operation)
 {
     json_t *answer = NULL;
     bool answered;
-    json_t *hello = json_pack("{s:s, s:i}", "do", "hello", "level", 1);
+    json_t *hello = json_pack("{s:s, s:i}", "do", "hello", "level", IO_CLIENT_LEVEL);
     int status = exchange_once(client, true, hello, NULL, &answer, NULL, &answered, operation);
     pid_t pid = (pid_t)json_integer_value(json_object_get(answer, "pid"));
     json_decref(hello);

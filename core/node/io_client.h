@@ -16,6 +16,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#define IO_CLIENT_LEVEL 1 /* of io's control protocol, for `hello` */
+
 struct io_client;
 
 struct io_client_settings {

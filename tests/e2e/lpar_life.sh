@@ -112,6 +112,15 @@ kill -9 "$(field .qemu_pid)"
 ok "a killed QEMU is noticed" await '[ "$(field .state)" = stopped ]' 20
 is "with its reason" "$(field .why)" "QEMU ended unexpectedly"
 
+run_status "start to end unseen" 0 on n1 lpar start g1
+pid=$(field .qemu_pid)
+kill -9 "$(on n1 lab status --dir "$LAB" --json | jq -r '.[0].daemon_pid')" "$pid"
+ok "QEMU is gone with the daemon" await '! kill -0 "$pid" 2>/dev/null' 20
+run_status "the daemon starts again" 0 "$VIOS" lab up --dir "$LAB"
+is "it knows" "$(field '.state + ": " + .why')" "stopped: it ended while no daemon watched"
+run_status "and io has let its disk go" 0 on n1 lpar start g1
+run_status "stop" 0 on n1 lpar stop g1 --force
+
 # --- admission, errors of QEMU, removal ---
 run_status "a guest larger than the machine can be made" 0 \
     on n1 lpar create big --memory 32T --disk "$DIR/disk.raw"

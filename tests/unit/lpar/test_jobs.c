@@ -20,12 +20,30 @@
 
 /* --- what stands in for other parts --- */
 
+static json_t *io_exports; /* {"name": …}: what io has, as the requests go */
+
+static json_t *export_list(void)
+{
+    json_t *names = json_array(), *value;
+    const char *name;
+    json_object_foreach(io_exports, name, value)
+    {
+        json_array_append_new(names, json_string(name));
+    }
+    return names;
+}
+
 int io_client_call(struct io_client *client, json_t *request, const int *descriptors,
                    size_t descriptor_count, json_t **answer, struct operation *operation)
 {
     const char *what = json_string_value(json_object_get(request, "do"));
     const char *path = json_string_value(json_object_get(request, "path"));
-    (void)client, (void)descriptors, (void)descriptor_count, (void)answer, (void)operation;
+    (void)client, (void)descriptors, (void)descriptor_count, (void)operation;
+    if (strcmp(what, "hello") == 0) {
+        *answer = json_pack("{s:o}", "exports", export_list());
+    } else if (strcmp(what, "drop") == 0) {
+        json_object_del(io_exports, json_string_value(json_object_get(request, "name")));
+    }
     if (strcmp(what, "listen") == 0) { /* guest_exports_make gives the socket to the guest */
         close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
     }
@@ -155,6 +173,8 @@ static const char *make_world(const unsigned char *code, size_t size)
     node.run_dir = world;
     node.stores = store_pool_new(address);
     put_lpar("g", 4 << 20);
+    json_decref(io_exports);
+    io_exports = json_object();
     return address;
 }
 
@@ -247,6 +267,23 @@ static bool is_dead(pid_t pid)
     const char *state = got ? strrchr(text, ')') : NULL;
     fclose(file);
     return !state || state[2] == 'Z' || state[2] == 'X';
+}
+
+static void put(const char *key, const char *json)
+{
+    struct operation operation;
+    struct store *store = open_store(&operation);
+    struct store_change change = {key, json};
+    is_int(store_commit(store, NULL, 0, &change, 1, NULL, &operation), VIOS_OK);
+    node_store_return(&node, store);
+}
+
+/* A daemon that ends, and another that has not looked at anything yet. */
+static void new_table(void)
+{
+    struct vios_error error;
+    lpars_close(node.lpars);
+    is_int(lpars_open(&node.lpars, &node, &error), VIOS_OK);
 }
 
 static bool folder_is_gone(void)
@@ -363,6 +400,88 @@ static void ends_an_older_start(void)
     is_int(lpar_settle(&node, store, "g", &operation), VIOS_OK);
     node_store_return(&node, store);
     ok(is_state("stopped", "it ended while no daemon watched"), "not stopped");
+}
+
+/* A guest that ended while no daemon watched leaves no disk open in io, where it would be locked.
+ */
+static void closes_what_a_dead_guest_left(void)
+{
+    struct operation operation;
+    char disk[80];
+    WORLD(IDLE);
+    ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
+    pid_t pid = pid_now();
+    snprintf(disk, sizeof disk, "lu/%s-disk0/1", uuid);
+    json_object_set_new(io_exports, disk, json_true());
+    json_object_set_new(io_exports, "lu/another-disk0/1", json_true());
+    new_table();
+    kill(pid, SIGKILL);
+    struct store *store = open_store(&operation);
+    while (lpar_settle(&node, store, "g", &operation) == 1) { /* until its lock is free */
+        operation_sleep(&operation, 10);
+    }
+    node_store_return(&node, store);
+    ok(!json_object_get(io_exports, disk), "its disk is open");
+    ok(json_object_get(io_exports, "lu/another-disk0/1") != NULL, "another's disk is not");
+    ok(folder_is_gone(), "the folder is there");
+    ok(start(&operation) == VIOS_OK, "again: %s", operation.error.message);
+    ok(stop(&operation) == VIOS_OK, "%s", operation.error.message);
+}
+
+static void spares_a_guest_of_an_unreadable_record(void)
+{
+    struct operation operation;
+    static struct lpar lpar;
+    WORLD(IDLE);
+    ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
+    pid_t pid = pid_now();
+    load(&lpar);
+    char *json = lpar_format(&lpar);
+    new_table();
+    put("/lpar/g", "{\"v\":2}");
+    operation_start(&operation, 20000, NULL);
+    is_int(lpar_adopt_guests(&node, &operation), VIOS_E_CORRUPT);
+    ok(!is_dead(pid), "the guest was ended");
+    put("/lpar/g", json);
+    free(json);
+    ok(stop(&operation) == VIOS_OK, "%s", operation.error.message);
+    ok(is_dead(pid), "QEMU lives");
+}
+
+static void leaves_another_starts_place(void)
+{
+    struct operation operation;
+    static struct lpar lpar;
+    WORLD(IDLE);
+    put("/job/j-77", "{\"v\":1,\"state\":\"running\"}");
+    load(&lpar);
+    snprintf(lpar.job, sizeof lpar.job, "j-77");
+    struct store *store = open_store(&operation);
+    is_int(lpar_save(store, &lpar, &operation), VIOS_OK);
+    node_store_return(&node, store);
+    is_int(lpars_reserve(node.lpars, &lpar, true, &operation.error), VIOS_OK);
+    is_int(start(&operation), VIOS_E_LOCKED);
+    is_text(operation.error.message, "job j-77 is at work on it");
+    struct guest *guest = lpars_find(node.lpars, "g");
+    ok(guest != NULL, "the place of j-77 was given up");
+    guest_release(guest);
+    lpars_unreserve(node.lpars, "g", "j-77");
+    ok(lpars_find(node.lpars, "g") == NULL, "j-77 cannot give up its place");
+}
+
+static void starts_nothing_when_fenced(void)
+{
+    struct operation operation;
+    WORLD(IDLE);
+    put("/fence/n1/1", "{\"v\":1,\"state\":\"closing\"}");
+    struct store *store = open_store(&operation);
+    static struct lpar lpar;
+    load(&lpar);
+    snprintf(lpar.owner, sizeof lpar.owner, "n1");
+    lpar.owner_incarnation = 1;
+    is_int(lpar_save(store, &lpar, &operation), VIOS_E_STALE);
+    is_text(operation.error.message, "node \"n1\" is fenced and may run no guest");
+    node_store_return(&node, store);
 }
 
 static void undoes_a_failed_start(void)
@@ -520,6 +639,10 @@ int main(void)
     RUN(sees_qemu_killed);
     RUN(takes_up_what_runs);
     RUN(ends_an_older_start);
+    RUN(closes_what_a_dead_guest_left);
+    RUN(spares_a_guest_of_an_unreadable_record);
+    RUN(leaves_another_starts_place);
+    RUN(starts_nothing_when_fenced);
     RUN(undoes_a_failed_start);
     RUN(passes_on_what_qemu_says);
     RUN(admits_what_fits);
@@ -529,6 +652,7 @@ int main(void)
     RUN(survives_a_crash_while_stopping);
 #endif
     lpars_close(node.lpars);
+    json_decref(io_exports);
     store_pool_free(node.stores);
     config_free(node.config);
     file_remove_tree(tap_folder(), NULL);
