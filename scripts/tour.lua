@@ -126,7 +126,14 @@ local accidents <const> = {
       return hog.pass >= 2
     end,
     strike = function(name)
-      kill(node_processes(name).io_pid)
+      local pid <const> = node_processes(name).io_pid
+      kill(pid)
+      return pid
+    end,
+    -- The daemon may have started another, which found all pages, between two looks.
+    is_felt = function(name, pid)
+      local now <const> = node_processes(name).io_pid
+      return now > 0 and now ~= pid
     end,
   },
   {
@@ -150,15 +157,17 @@ local function provoke(hog, shown)
       local replicas <const> = current_replicas(shown)
       if shown.state == "OK" and accident.due(hog) and #replicas >= 2 then
         accident.node = replicas[i]
-        accident.strike(accident.node)
+        accident.killed = accident.strike(accident.node)
         accident.started_ms = system.now_ms()
         say("killed with -9: " .. accident.what, accident.node)
       end
       return
     end
     if not accident.ended_ms then
-      accident.degraded = accident.degraded or shown.state ~= "OK"
-      if shown.state == "OK" and (accident.degraded or shown.repaired) then
+      if not accident.felt then -- the next look says whether all is well again
+        accident.felt = shown.state ~= "OK"
+          or (accident.is_felt and accident.is_felt(accident.node, accident.killed))
+      elseif shown.state == "OK" then
         accident.ended_ms = system.now_ms()
         say("the paging device is OK again, on %s", table.concat(current_replicas(shown), " and "))
       end
