@@ -1,6 +1,6 @@
 #!/bin/bash
 # Proves: the runner counts what tests say, and fails a test that crashes, takes too long, breaks
-# its plan or leaves a process behind; nothing of a test outlives it.
+# its plan, leaves a process or a sanitizer's report behind; nothing of a test outlives it.
 # limit: 60
 . "$(dirname "$0")/lib.sh"
 RUNNER=$BUILD/tests/runner/runner
@@ -61,6 +61,12 @@ setsid sleep 322 </dev/null >/dev/null 2>&1 &
 echo $! >"$ORPHAN_FILE"
 echo "ok 1 - one"; echo "1..1"
 EOT
+script report <<'EOT'
+# What AddressSanitizer does with it in a program whose stderr is lost.
+path=${ASAN_OPTIONS##*:log_path=}; undefined=${UBSAN_OPTIONS##*:log_path=}
+echo "ERROR: heap-use-after-free in a daemon" >"${path%%:*}.$$"
+[ "$path" = "$undefined" ] && echo "ok 1 - one"; echo "1..1"
+EOT
 script environment <<'EOT'
 [ "$HOME" = "$TMPDIR" ] && [ -d "$TMPDIR" ] && echo "$TMPDIR" >"$ORPHAN_FILE" && echo "ok 1 - one"
 touch "$TMPDIR/left"; read -r word || echo "ok 2 - no input"
@@ -94,6 +100,10 @@ done
 runner 1 "an orphan fails its test" orphan
 like "and is named" "$OUT" "left behind: sleep 322 \([0-9]+\)"
 not_ok "and is ended" kill -0 "$(cat "$ORPHAN_FILE")"
+runner 1 "a sanitizer's report fails its test" report
+like "that is the reason" "$OUT" "= a sanitizer found something"
+like "and it is shown" "$OUT" "heap-use-after-free in a daemon"
+is "once" "$(last_line)" "1 passed, 1 failed"
 runner 0 "a test has a home of its own, and no input" environment
 not_ok "which is removed" test -e "$(cat "$ORPHAN_FILE")"
 runner 0 "heavy tests take turns" -j 4 -w 1 heavy1 heavy2 heavy3 heavy4 heavy5

@@ -8,15 +8,18 @@
  * (bash), .exp (expect) or .lua (the shell we built, $BUILD/bin/vios).
  *
  * A test fails by `not ok`, by a plan that does not fit, by its exit status, by taking longer
- * than its limit, and by leaving a process behind. The heavy ones are started first: they take
- * longest. The last line is `N passed, N failed`, with `, N skipped` when some were.
+ * than its limit, by leaving a process behind, and by a sanitizer's report. The heavy ones are
+ * started first: they take longest. The last line is `N passed, N failed`, with `, N skipped` when
+ * some were.
  */
 #include "base/clock.h"
 #include "base/file.h"
 #include "tests/runner/tap_reader.h"
 #include "tests/runner/test_case.h"
 
+#include <dirent.h>
 #include <errno.h>
+#include <limits.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -84,16 +87,43 @@ static void print_output(const char *path)
     fclose(file);
 }
 
+/* Calls `use` (or nothing) with each report of a sanitizer; how many there are. */
+static int each_report(const struct test_case *test, void (*use)(const char *path))
+{
+    int count = 0;
+    DIR *folder = opendir(test->reports);
+    struct dirent *entry;
+    while (folder && (entry = readdir(folder))) {
+        char path[TEST_PATH_SIZE + NAME_MAX + 2];
+        if (entry->d_name[0] == '.') {
+            continue;
+        }
+        count++;
+        if (use) {
+            snprintf(path, sizeof path, "%s/%s", test->reports, entry->d_name);
+            use(path);
+        }
+    }
+    if (folder) {
+        closedir(folder);
+    }
+    return count;
+}
+
 static void report(struct runner *runner, struct test_case *test)
 {
     struct tap_result result = {.planned = -1};
     char fault[600];
+    int reports = each_report(test, NULL);
     FILE *file = fopen(test->output, "re");
     if (file) {
         tap_read(file, &result);
         fclose(file);
     }
     judge(test, &result, fault, sizeof fault);
+    if (reports && !fault[0]) {
+        snprintf(fault, sizeof fault, "a sanitizer found something");
+    }
     int failed = result.failed + (fault[0] != '\0');
     runner->passed += result.passed;
     runner->skipped += result.skipped;
@@ -103,9 +133,11 @@ static void report(struct runner *runner, struct test_case *test)
     printf(result.skip_why[0] ? " # SKIP%s\n" : "\n", result.skip_why);
     if (failed) {
         print_output(test->output);
+        each_report(test, print_output);
         printf("      = %s%s%d checks failed\n", fault, fault[0] ? "; " : "", result.failed);
     }
     unlink(test->output);
+    file_remove_tree(test->reports, NULL);
     fflush(stdout);
 }
 
@@ -223,6 +255,7 @@ static bool prepare(struct runner *runner, char **paths)
         test->outcome = &outcomes[i];
         snprintf(test->folder, sizeof test->folder, "%s/%zu", runner->folder, i);
         snprintf(test->output, sizeof test->output, "%s/%zu.out", runner->folder, i);
+        snprintf(test->reports, sizeof test->reports, "%s/%zu.reports", runner->folder, i);
         test_case_read_header(test, runner->factor);
     }
     return true;

@@ -59,6 +59,16 @@ void test_case_read_header(struct test_case *test, int factor)
 
 /* --- the test's own process --- */
 
+/* The person's settings win over ours, except where to write. */
+static void set_sanitizer(const char *variable, const char *settings, const struct test_case *test)
+{
+    char value[2 * TEST_PATH_SIZE];
+    const char *given = getenv(variable);
+    snprintf(value, sizeof value, "%s:%s:log_path=%s/report", settings, given ? given : "",
+             test->reports);
+    setenv(variable, value, 1);
+}
+
 static void set_environment(const struct test_case *test)
 {
     static const char *const homes[] = {
@@ -68,6 +78,8 @@ static void set_environment(const struct test_case *test)
     }
     setenv("LC_ALL", "C.UTF-8", 1);
     setenv("TZ", "UTC", 1);
+    set_sanitizer("ASAN_OPTIONS", "detect_stack_use_after_return=1:strict_string_checks=1", test);
+    set_sanitizer("UBSAN_OPTIONS", "print_stacktrace=1", test);
     unsetenv("MAKEFLAGS"); /* a test that runs make has its own */
     unsetenv("MAKELEVEL");
     unsetenv("JOURNAL_STREAM");
@@ -247,7 +259,7 @@ static void supervise(struct test_case *test)
 bool test_case_start(struct test_case *test)
 {
     pid_t runner = getpid();
-    if (mkdir(test->folder, 0700) != 0) {
+    if (mkdir(test->folder, 0700) != 0 || mkdir(test->reports, 0700) != 0) {
         return false;
     }
     test->started_ms = clock_now_ms();

@@ -4,6 +4,9 @@
  * A test runs below a supervisor process of its own, which is the subreaper of everything the
  * test starts: a daemon that a test leaves behind becomes the supervisor's child, is named as a
  * failure, and is ended. Nothing of a test outlives it, also when the runner itself is ended.
+ *
+ * What a sanitizer finds is written into a folder beside the test's own, a file for each process.
+ * So a report is seen also when it comes from a daemon whose stderr is a log that nobody reads.
  */
 #ifndef TESTS_RUNNER_TEST_CASE_H
 #define TESTS_RUNNER_TEST_CASE_H
@@ -24,11 +27,12 @@ struct test_outcome {
 };
 
 struct test_case {
-    const char *path;            /* not owned */
-    bool heavy;                  /* `needs: heavy` in its first lines */
-    int limit_s;                 /* `limit: N` there, times the runner's factor */
-    char folder[TEST_PATH_SIZE]; /* its TMPDIR, removed afterwards */
-    char output[TEST_PATH_SIZE]; /* stdout and stderr */
+    const char *path;             /* not owned */
+    bool heavy;                   /* `needs: heavy` in its first lines */
+    int limit_s;                  /* `limit: N` there, times the runner's factor */
+    char folder[TEST_PATH_SIZE];  /* its TMPDIR, removed afterwards */
+    char output[TEST_PATH_SIZE];  /* stdout and stderr */
+    char reports[TEST_PATH_SIZE]; /* the folder of the sanitizers' reports */
     struct test_outcome *outcome;
     pid_t supervisor; /* 0: not started, or ended */
     int64_t started_ms;
