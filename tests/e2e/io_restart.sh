@@ -1,0 +1,114 @@
+#!/bin/bash
+# Proves: a running guest with a mirrored paging device, under traffic that never stops, notices
+# nothing when io is killed where it runs, io of a replica, its daemon, its daemon and io one
+# after the other, or a whole replica; no page is lost, and the daemon finds the guest again.
+# needs: heavy
+# limit: 120
+. "$(dirname "$0")/lib.sh"
+need jq nbdcopy qemu-io qemu-system-x86_64 as ld
+
+export VIOS_LAB_DIR=$DIR/lab
+at_exit '"$VIOS" lab down --quiet'
+as --32 -o "$DIR/boot.o" "$ROOT/tests/guest/boot_sector.S"
+ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o "$DIR/disk.raw" "$DIR/boot.o"
+truncate -s 1M "$DIR/disk.raw"
+
+run "$VIOS" lab up 4 --page-memory 64M
+[ "$STATUS" = 0 ] || bail "four nodes come up: $ERR"
+run_status "a guest" 0 "$VIOS" lpar create g1 --memory 16M --disk "$DIR/disk.raw"
+run_status "runs" 0 "$VIOS" lpar start g1
+run_status "with a mirrored device" 0 "$VIOS" paging create g1 --size 32M
+device() { # FILTER
+    "$VIOS" paging show g1 --json | jq -r "$1"
+}
+pid_of() { # NODE MEMBER
+    "$VIOS" lab status --json | jq -r ".[] | select(.name == \"$1\") | .$2"
+}
+field() { # FILTER
+    "$VIOS" lpar show g1 --json | jq -r "$1"
+}
+dots() { "$VIOS" lpar console g1 --dump | tr -cd . | wc -c; }
+rounds() { wc -l <"$DIR/rounds"; }
+goes_on() { # WHAT; verified I/O of the guest, and of the traffic
+    local now
+    now=$(dots)
+    ok "$1: the guest does more I/O" await "[ \$(dots) -gt $now ]" 30
+    now=$(rounds)
+    ok "$1: so does the traffic" await "[ \$(rounds) -gt $((now + 1)) ]" 30
+}
+URI=$(device .uri)
+QEMU=$(field .qemu_pid)
+
+# --- the pages that must not be lost, in the upper half, and traffic in the lower ---
+SOCKET=${URI##*socket=}
+EXPORT=${URI#*:///}
+EXPORT=${EXPORT%%\?*}
+EXPORT=${EXPORT//%2F//}
+IMAGE=driver=nbd,server.type=unix,server.path=$SOCKET,export=$EXPORT
+IMAGE+=,reconnect-delay=60,open-timeout=60
+{
+    head -c 16M /dev/zero
+    head -c 16M /dev/urandom
+} >"$DIR/pattern"
+ok "pages go in" nbdcopy "$DIR/pattern" "$URI"
+
+# Each round writes 16 pages, waits a little, and reads them back: one connection, as a guest's.
+traffic() {
+    local round=0 i commands
+    : >"$DIR/rounds"
+    while [ ! -e "$DIR/enough" ]; do
+        round=$((round + 1))
+        commands=()
+        for i in {0..15}; do
+            commands+=(-c "write -P $(((i + round) % 255 + 1)) $((i * 65536)) 4k" -c "sleep 10")
+        done
+        for i in {0..15}; do
+            commands+=(-c "read -P $(((i + round) % 255 + 1)) $((i * 65536)) 4k")
+        done
+        if ! qemu-io "${commands[@]}" --image-opts "$IMAGE" >"$DIR/qemu-io.out" 2>&1 ||
+            [ "$(grep -c '4 KiB, 1 ops' "$DIR/qemu-io.out")" != 32 ] ||
+            grep -qiE 'fail|error' "$DIR/qemu-io.out"; then
+            cat "$DIR/qemu-io.out" >>"$DIR/wrong"
+        fi
+        echo "$round" >>"$DIR/rounds"
+    done
+}
+: >"$DIR/rounds"
+traffic &
+TRAFFIC=$!
+PIDS+=("$TRAFFIC")
+goes_on "before"
+
+# --- one after the other ---
+kill -9 "$(pid_of n1 io_pid)"
+goes_on "io of the guest's node killed"
+REPLICA=$(device '.replicas[0].node')
+kill -9 "$(pid_of "$REPLICA" io_pid)"
+goes_on "io of a replica killed"
+ok "it comes back with its pages" await '[ "$(device .state)" = OK ]' 30
+
+kill -9 "$(pid_of n1 daemon_pid)"
+NOW=$(rounds)
+ok "the daemon killed: the traffic goes on" await "[ \$(rounds) -gt $((NOW + 1)) ]" 30
+run_status "it is started again" 0 "$VIOS" lab up
+is "it lists the guest running" "$(field .state)" running
+is "with the same QEMU" "$(field .qemu_pid)" "$QEMU"
+kill -9 "$(pid_of n1 io_pid)"
+goes_on "io killed under the new daemon"
+
+kill -9 "$(pid_of "$REPLICA" daemon_pid)" "$(pid_of "$REPLICA" io_pid)"
+goes_on "daemon and io of a replica killed"
+ok "another node holds its pages" await '[ "$(device .state)" = OK ] &&
+    [ "$(device "[.replicas[].node] | index(\"$REPLICA\")")" = null ]' 30
+run_status "the replica's node is started again" 0 "$VIOS" lab up
+
+# --- the end ---
+touch "$DIR/enough"
+wait "$TRAFFIC"
+is "not one round of the traffic was wrong" "$(cat "$DIR/wrong" 2>/dev/null)" ""
+ok "not one page was lost" cmp -i 16777216 "$DIR/pattern" <(nbdcopy "$URI" -)
+is "no checksum was wrong" "$(device .checksum_errors)" 0
+is "the guest runs" "$(field .state)" running
+is "with the QEMU it began with" "$(field .qemu_pid)" "$QEMU"
+unlike "and never saw a wrong sector" "$("$VIOS" lpar console g1 --dump)" "BAD"
+finish
