@@ -59,12 +59,10 @@ objects  = $(patsubst %.c,$(B)/%.o,$(filter-out core/$(1)/main.c,$(wildcard core
 archives = $(patsubst %,$(B)/lib/%.a,$(filter $(1),$(FOLDERS)))
 
 SHELL_USES  := net base
-DAEMON_USES := daemon lpar paging storage node job cluster store nbd net base
+DAEMON_USES := daemon lpar paging node job store net base
 IO_USES     := io paging storage nbd net base
 
-PROGRAMS := $(if $(wildcard shell/main.c),$(B)/bin/vios) \
-            $(if $(wildcard core/daemon/main.c),$(B)/libexec/vios/daemon) \
-            $(if $(wildcard core/io/main.c),$(B)/libexec/vios/io)
+PROGRAMS := $(B)/bin/vios $(B)/libexec/vios/daemon $(B)/libexec/vios/io
 
 .PHONY: all
 all: $(PROGRAMS) ## build the programs (the default)
@@ -89,8 +87,8 @@ $(B)/libexec/vios/daemon: $(B)/core/daemon/main.o $(call archives,$(DAEMON_USES)
 $(B)/libexec/vios/io: $(B)/core/io/main.o $(call archives,$(IO_USES))
 	$(link) $(IO_LIBS)
 
--include shell/shell.mk
--include tests/tests.mk
+include shell/shell.mk
+include tests/tests.mk
 
 -include $(shell find $(B)/core $(B)/shell $(B)/lua $(B)/tests -name "*.d" 2>/dev/null)
 
@@ -105,16 +103,9 @@ install: all ## install below PREFIX=/usr/local, in DESTDIR= when packaging
 	install -m 755 $(B)/bin/vios '$(DESTDIR)$(PREFIX)/bin/'
 	install -m 755 $(B)/libexec/vios/daemon $(B)/libexec/vios/io '$(DESTDIR)$(PREFIX)/libexec/vios/'
 	install -m 644 vios.1 '$(DESTDIR)$(PREFIX)/share/man/man1/'
-ifneq ($(wildcard shell/vios.bash-completion),)
 	install -d '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
 	install -m 644 shell/vios.bash-completion \
 	    '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/vios'
-endif
-ifneq ($(wildcard core/daemon/vios.service.in),)
-	install -d '$(DESTDIR)$(PREFIX)/lib/systemd/system'
-	sed 's|@PREFIX@|$(PREFIX)|g' core/daemon/vios.service.in \
-	    >'$(DESTDIR)$(PREFIX)/lib/systemd/system/vios.service'
-endif
 
 .PHONY: help
 help: ## this list
