@@ -2,6 +2,14 @@
 
 local LPAR <const> = { name = "lpar", words = "the LPAR's name", complete = "lpar" }
 local DEVICE <const> = { name = "lpar", words = "the LPAR's name", complete = "paging" }
+local function names(list)
+  local parts = {}
+  for _, replica in ipairs(list or {}) do
+    parts[#parts + 1] = replica.node
+  end
+  return table.concat(parts, " and ")
+end
+
 local COLUMNS <const> = { "lpar", "size_bytes", "policy", "state", "node", "replicas", "pages_in",
   "pages_out", "errors" }
 
@@ -27,6 +35,11 @@ return {
       },
       columns = COLUMNS,
       job = true,
+      text = function(result)
+        local where <const> = names(result.replicas)
+        return ("paging %s created: %s, %s%s"):format(result.lpar, result.policy,
+          result.state, where ~= "" and ", on " .. where or "")
+      end,
       examples = {
         "paging create web1 --size 256M", "paging create web1 --size 1G --policy single",
       },

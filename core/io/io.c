@@ -25,12 +25,25 @@ static int raise_pages(void *context, const char *name, const char *node)
     return page_memory_raise(context, name, node, NULL);
 }
 
+/* Memory that is not locked may be swapped out, which is what remote pages are meant to avoid. */
+static void tell_unlocked(struct page_memory *memory)
+{
+    json_t *told = page_memory_statistics(memory);
+    if (json_integer_value(json_object_get(told, "size_bytes")) > 0 &&
+        !json_is_true(json_object_get(told, "locked"))) {
+        log_warning("io", "page memory is not locked: %s",
+                    json_string_value(json_object_get(told, "why")));
+    }
+    json_decref(told);
+}
+
 struct page_memory *io_page_memory(struct io *io, int fd, struct vios_error *error)
 {
     struct page_memory_hooks hooks = {add_pages, drop_pages, io};
     if (!io->memory && page_memory_open(&io->memory, fd, io->page_memory_bytes, io->workers,
                                         io->worker_count, &hooks, error) == VIOS_OK) {
         exports_set_missing(io->exports, raise_pages, io->memory);
+        tell_unlocked(io->memory);
     }
     return io->memory;
 }
