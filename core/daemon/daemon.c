@@ -35,6 +35,8 @@ struct daemon {
     char store_address[ADDRESS_MAX];
     struct server *server;
 
+    pthread_mutex_t restoring; /* held while the parts talk to a new io, and while they end */
+
     pthread_mutex_t activation; /* of all below */
     char cluster[NAME_MAX_LENGTH + 1];
     struct alive *alive;
@@ -89,14 +91,14 @@ static void on_io_restored(void *context)
     struct daemon *daemon = context;
     size_t count;
     const struct part *const *parts = parts_all(&count);
-    if (!atomic_load(&daemon->node.active)) {
-        return; /* they have not said anything yet, and will */
-    }
-    for (size_t i = 0; i < count; i++) {
+    pthread_mutex_lock(&daemon->restoring);
+    bool active = atomic_load(&daemon->node.active); /* else they have said nothing yet, and will */
+    for (size_t i = 0; active && i < count; i++) {
         if (parts[i]->restored) {
             parts[i]->restored(&daemon->node);
         }
     }
+    pthread_mutex_unlock(&daemon->restoring);
 }
 
 static int start_io(struct daemon *daemon, struct operation *operation)
@@ -142,7 +144,9 @@ static void deactivate(struct daemon *daemon)
     size_t count;
     const struct part *const *parts = parts_all(&count);
     bool stop_guests = atomic_load(&daemon->stop_guests);
+    pthread_mutex_lock(&daemon->restoring);
     atomic_store(&node->active, false);
+    pthread_mutex_unlock(&daemon->restoring);
     jobs_stop(node->jobs);
     node->jobs = NULL;
     while (daemon->parts_started > 0) {
@@ -311,6 +315,7 @@ static struct daemon *daemon_new(const struct daemon_settings *settings)
     struct daemon *daemon = calloc(1, sizeof *daemon);
     if (daemon) {
         pthread_mutex_init(&daemon->activation, NULL);
+        pthread_mutex_init(&daemon->restoring, NULL);
         daemon->config = settings->config;
         daemon->program_dir = settings->program_dir;
         atomic_init(&daemon->stop_guests, settings->stop_guests);
@@ -382,5 +387,6 @@ void daemon_free(struct daemon *daemon)
     close_fd(node->run_dir_fd);
     close_fd(node->state_dir_fd);
     pthread_mutex_destroy(&daemon->activation);
+    pthread_mutex_destroy(&daemon->restoring);
     free(daemon);
 }

@@ -550,7 +550,7 @@ int io_client_call(struct io_client *client, json_t *request, const int *descrip
     } while (!answered && operation_check(operation) == VIOS_OK &&
              operation_sleep(operation, RETRY_MS) == VIOS_OK);
     json_decref(request);
-    return status;
+    return answered ? status : operation->error.code; /* why it was given up */
 }
 
 pid_t io_client_pid(const struct io_client *client)

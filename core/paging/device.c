@@ -107,6 +107,7 @@ static int grant(struct paging_round *round, const struct paging_view *view)
     json_t *regions = paging_record_grants(&view->record, round->node->name);
     size_t wanted = json_array_size(regions);
     bool current = wanted == 0 || count_entries(round, view->record.uuid) == wanted;
+    bool other = false; /* of a device that was removed a moment ago */
     size_t index;
     json_t *item;
     json_array_foreach(regions, index, item)
@@ -114,6 +115,12 @@ static int grant(struct paging_round *round, const struct paging_view *view)
         json_int_t region = json_integer_value(json_object_get(item, "index"));
         json_t *entry = find_entry(round, view->record.uuid, region);
         current = current && entry_is_current(entry, view);
+        other = other || (entry && !json_equal(json_object_get(entry, "size_bytes"),
+                                               json_object_get(item, "size_bytes")));
+    }
+    if (other) {
+        call_io(round, json_pack("{s:s, s:s}", "do", "revoke", "lpar", view->record.uuid));
+        current = false;
     }
     if (current) {
         json_decref(regions);
@@ -315,10 +322,12 @@ static int replace_lost(struct paging_round *round, struct paging_view *view, co
 /* /paging-run/NAME: what the other nodes show of a device hosted here; written on change. */
 static int publish(struct paging_round *round, const struct paging_view *view, const json_t *export)
 {
+    static const char *const COUNTS[] = {"pages_filled", "pages_total", "pages_in", "pages_out"};
     const char *lpar = view->record.lpar;
     const char *state = json_string_value(json_object_get(export, "state"));
-    json_t *run = json_pack("{s:i, s:s, s:s, s:O}", "v", 1, "node", round->node->name, "state",
-                            state ? state : "DOWN", "regions", json_object_get(export, "regions"));
+    json_t *run = json_pack("{s:i, s:s, s:s, s:s, s:O}", "v", 1, "node", round->node->name,
+                            "device", view->record.job, "state", state ? state : "DOWN", "regions",
+                            json_object_get(export, "regions"));
     size_t index, inner;
     json_t *region, *replica;
     if (!run) {
@@ -329,8 +338,9 @@ static int publish(struct paging_round *round, const struct paging_view *view, c
     {
         json_array_foreach(json_object_get(region, "replicas"), inner, replica)
         {
-            json_object_del(replica, "pages_filled"); /* progress alone is no news */
-            json_object_del(replica, "pages_total");
+            for (size_t i = 0; i < sizeof COUNTS / sizeof COUNTS[0]; i++) {
+                json_object_del(replica, COUNTS[i]); /* progress alone is no news */
+            }
         }
     }
     json_decref(run);
@@ -338,11 +348,12 @@ static int publish(struct paging_round *round, const struct paging_view *view, c
         json_decref(copy);
         return VIOS_OK;
     }
-    char key[PAGING_KEY_SIZE + 8];
+    char key[PAGING_KEY_SIZE + 8], record[PAGING_KEY_SIZE];
     snprintf(key, sizeof key, "/paging-run/%s", lpar);
     char *json = json_dumps(copy, JSON_COMPACT);
+    struct store_compare exists = {STORE_EXISTS, paging_record_key(lpar, record), 0};
     struct store_change change = {key, json};
-    int status = json ? store_commit(round->store, NULL, 0, &change, 1, NULL, round->operation)
+    int status = json ? store_commit(round->store, &exists, 1, &change, 1, NULL, round->operation)
                       : VIOS_E_SYSTEM;
     free(json);
     if (status == VIOS_OK) {
@@ -442,8 +453,29 @@ static void sweep_pagers(struct paging_round *round)
     }
 }
 
+/* A device of this name may come again, and must be published then. */
+static void sweep_published(struct paging_round *round)
+{
+    const char *lpar;
+    void *next;
+    json_t *value;
+    json_object_foreach_safe(round->published, next, lpar, value)
+    {
+        bool there = false;
+        for (size_t i = 0; i < round->view_count; i++) {
+            there = there || strcmp(round->views[i].record.lpar, lpar) == 0;
+        }
+        if (!there) {
+            json_object_del(round->published, lpar);
+        }
+    }
+}
+
 void paging_device_sweep(struct paging_round *round)
 {
-    sweep_pagers(round);
-    sweep_memory(round);
+    if (round->views_whole) {
+        sweep_pagers(round);
+        sweep_memory(round);
+        sweep_published(round);
+    }
 }

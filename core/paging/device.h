@@ -17,6 +17,7 @@ struct paging_round {
     size_t member_count;
     struct paging_view *views; /* all devices */
     size_t view_count;
+    bool views_whole;   /* no record is missing in them for being unreadable */
     json_t *statistics; /* io's answer */
     json_t *lost;       /* "uuid/region/node" -> since when (ms), kept between rounds */
     json_t *published;  /* "lpar" -> what /paging-run/ says, kept between rounds */
@@ -27,7 +28,8 @@ struct paging_round {
  * numbers, replaces lost replicas, and publishes the state. */
 int paging_device_reconcile(struct paging_round *round, struct paging_view *view);
 
-/* Page memory and pagers that no record asks for any more are given back. */
+/* Page memory and pagers that no record asks for any more are given back; nothing is while there
+ * is a record that cannot be read, for it may be the one that asks. */
 void paging_device_sweep(struct paging_round *round);
 
 /* The nodes as placement wants them; free(). `count` is round->member_count. */

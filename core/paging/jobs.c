@@ -18,6 +18,7 @@
 
 #define READY_TIMEOUT_MS 20000
 #define DROP_TIMEOUT_MS 20000
+#define COMMIT_TRIES 20
 
 static const char *data_text(const struct job *job, const char *member)
 {
@@ -57,7 +58,7 @@ static int choose_nodes(struct job *job, struct paging_record *record)
     struct placement_node *nodes = NULL;
     int status = node_members(round.node, &round.members, &round.member_count);
     if (status == VIOS_OK) {
-        status = paging_views_list(job->store, &round.views, &round.view_count, operation);
+        status = paging_views_list(job->store, &round.views, &round.view_count, NULL, operation);
     }
     if (status == VIOS_OK && !(nodes = paging_placement_nodes(&round))) {
         status = operation_fail(operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
@@ -159,17 +160,35 @@ static int write_record(struct job *job)
     snprintf(lpar_key, sizeof lpar_key, "/lpar/%s", lpar);
     struct store_compare compares[] = {{STORE_ABSENT, key, 0}, {STORE_EXISTS, lpar_key, 0}};
     struct store_change change = {key, data_text(job, "record")};
-    int status = store_commit(job->store, compares, 2, &change, 1, NULL, &job->operation);
-    if (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN) {
-        status = is_ours(job, lpar, view);
+    int status = VIOS_E_UNKNOWN;
+    for (int i = 0; i < COMMIT_TRIES && status == VIOS_E_UNKNOWN; i++) {
+        status = store_commit(job->store, compares, 2, &change, 1, NULL, &job->operation);
+        if (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN) {
+            int found = is_ours(job, lpar, view);
+            status = found == VIOS_E_NOT_FOUND ? status : found; /* UNKNOWN: not done */
+        }
     }
     free(view);
     return status;
 }
 
+/* The record as `view` has it, and what was published of it; `also` (may be NULL) must hold too. */
+static int commit_removal(struct job *job, const struct paging_view *view,
+                          const struct store_compare *also)
+{
+    char key[PAGING_KEY_SIZE], run_key[PAGING_KEY_SIZE + 8];
+    struct store_compare compares[2] = {
+        {STORE_REVISION_IS, paging_record_key(view->record.lpar, key), view->revision}};
+    if (also) {
+        compares[1] = *also;
+    }
+    snprintf(run_key, sizeof run_key, "/paging-run/%s", view->record.lpar);
+    struct store_change changes[] = {{key, NULL}, {run_key, NULL}};
+    return store_commit(job->store, compares, also ? 2 : 1, changes, 2, NULL, &job->operation);
+}
+
 static int remove_record(struct job *job)
 {
-    char key[PAGING_KEY_SIZE];
     const char *lpar = data_text(job, "lpar");
     struct paging_view *view = malloc(sizeof *view);
     if (!view) {
@@ -177,10 +196,7 @@ static int remove_record(struct job *job)
     }
     int status = is_ours(job, lpar, view);
     if (status == VIOS_OK) {
-        struct store_compare compare = {STORE_REVISION_IS, paging_record_key(lpar, key),
-                                        view->revision};
-        struct store_change change = {key, NULL};
-        status = store_commit(job->store, &compare, 1, &change, 1, NULL, &job->operation);
+        status = commit_removal(job, view, NULL);
     } else if (status == VIOS_E_NOT_FOUND || status == VIOS_E_EXISTS) {
         status = VIOS_OK;
     }
@@ -233,14 +249,23 @@ const struct job_kind paging_create_job = {"paging.create", CREATE_STEPS, 4, 4};
 
 /* --- remove --- */
 
-static int delete_record(struct job *job)
+/* One try. VIOS_E_CONFLICT: the record or the LPAR's changed in between. */
+static int delete_once(struct job *job, struct paging_view *view)
 {
-    char key[PAGING_KEY_SIZE], lpar_key[PAGING_KEY_SIZE], run_key[PAGING_KEY_SIZE + 8];
-    const char *name = data_text(job, "lpar");
+    char lpar_key[PAGING_KEY_SIZE];
+    const char *name = data_text(job, "lpar"), *device = data_text(job, "device");
     struct paging_lpar lpar = {0};
     int status = paging_lpar_load(job->store, name, &lpar, &job->operation);
     bool exists = status == VIOS_OK;
     if (status != VIOS_OK && status != VIOS_E_NOT_FOUND) {
+        return status;
+    }
+    status = paging_view_load(job->store, name, view, &job->operation);
+    if (status == VIOS_E_NOT_FOUND ||
+        (status == VIOS_OK && device && strcmp(view->record.job, device) != 0)) {
+        return VIOS_OK; /* done by an earlier run of this step; another device is not ours */
+    }
+    if (status != VIOS_OK) {
         return status;
     }
     if (lpar.owner[0]) {
@@ -248,13 +273,24 @@ static int delete_record(struct job *job)
                               "stop the guest first with \"vios lpar stop\"",
                               "the guest is running on node %s and uses this memory", lpar.owner);
     }
-    paging_record_key(name, key);
     snprintf(lpar_key, sizeof lpar_key, "/lpar/%s", name);
-    snprintf(run_key, sizeof run_key, "/paging-run/%s", name);
-    struct store_compare compare = {exists ? STORE_REVISION_IS : STORE_ABSENT, lpar_key,
-                                    lpar.revision};
-    struct store_change changes[] = {{key, NULL}, {run_key, NULL}};
-    return store_commit(job->store, &compare, 1, changes, 2, NULL, &job->operation);
+    struct store_compare same = {exists ? STORE_REVISION_IS : STORE_ABSENT, lpar_key,
+                                 lpar.revision};
+    return commit_removal(job, view, &same);
+}
+
+static int delete_record(struct job *job)
+{
+    int status = VIOS_E_CONFLICT;
+    struct paging_view *view = malloc(sizeof *view);
+    if (!view) {
+        return operation_fail(&job->operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+    }
+    for (int i = 0; i < COMMIT_TRIES && status == VIOS_E_CONFLICT; i++) {
+        status = delete_once(job, view);
+    }
+    free(view);
+    return status;
 }
 
 /* Until this node's pager is gone; the page servers follow by themselves. */

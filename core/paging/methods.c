@@ -115,7 +115,7 @@ static int list_devices(struct call *call, const json_t *parameters, json_t **re
     if (status != VIOS_OK) {
         return status;
     }
-    status = paging_views_list(store, &views, &count, operation);
+    status = paging_views_list(store, &views, &count, NULL, operation);
     if (status == VIOS_OK) {
         *result = json_array();
         for (size_t i = 0; i < count; i++) {
@@ -265,8 +265,9 @@ static int remove_device(struct call *call, const json_t *parameters, json_t **r
     }
     node_store_return(call->node, store);
     status = check_here(call->node, view->owner, object, operation);
-    json_t *data = json_pack("{s:s, s:s, s:I}", "lpar", lpar, "uuid", view->record.uuid,
-                             "generation", (json_int_t)view->generation);
+    json_t *data =
+        json_pack("{s:s, s:s, s:s, s:I}", "lpar", lpar, "uuid", view->record.uuid, "device",
+                  view->record.job, "generation", (json_int_t)view->generation);
     free(view);
     if (status != VIOS_OK) {
         json_decref(data);

@@ -93,8 +93,8 @@ static int load(struct paging_round *round)
         status = node_members(round->node, &round->members, &round->member_count);
     }
     if (status == VIOS_OK) {
-        status =
-            paging_views_list(round->store, &round->views, &round->view_count, round->operation);
+        status = paging_views_list(round->store, &round->views, &round->view_count,
+                                   &round->views_whole, round->operation);
     }
     return status;
 }

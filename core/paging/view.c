@@ -98,33 +98,45 @@ int paging_view_load(struct store *store, const char *lpar, struct paging_view *
     return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
 }
 
+/* One view of a record and its LPAR's, which may be NULL. False, and logged: not to be read. */
+static bool join_one(const struct store_value *record, const struct store_value *lpar,
+                     struct paging_view *view)
+{
+    struct vios_error error = {0};
+    struct paging_lpar owner;
+    if (take_record(record, view, &error) != VIOS_OK) {
+        log_error("paging", "%s: %s", error.object, error.message);
+        return false;
+    }
+    if (lpar && parse_lpar(lpar, &owner) != VIOS_OK) {
+        log_error("paging", "%s: damaged record", lpar->key);
+        return false;
+    }
+    if (lpar) {
+        add_lpar(view, &owner);
+    }
+    return true;
+}
+
 /* Both lists are sorted by name, so one walk joins them. */
 static size_t join(const struct store_list *records, const struct store_list *lpars,
                    struct paging_view *views)
 {
     size_t count = 0, l = 0;
     for (size_t i = 0; i < records->count; i++) {
-        struct vios_error error = {0};
         const char *name = records->values[i].key + strlen("/paging/");
-        if (take_record(&records->values[i], &views[count], &error) != VIOS_OK) {
-            log_error("paging", "%s: %s", error.object, error.message);
-            continue;
-        }
-        while (l < lpars->count && strcmp(lpars->values[l].key + strlen("/lpar/"), name) < 0) {
+        int order = -1;
+        while (l < lpars->count &&
+               (order = strcmp(lpars->values[l].key + strlen("/lpar/"), name)) < 0) {
             l++;
         }
-        if (l < lpars->count && strcmp(lpars->values[l].key + strlen("/lpar/"), name) == 0) {
-            struct paging_lpar lpar;
-            if (parse_lpar(&lpars->values[l], &lpar) == VIOS_OK) {
-                add_lpar(&views[count], &lpar);
-            }
-        }
-        count++;
+        const struct store_value *lpar = l < lpars->count && order == 0 ? &lpars->values[l] : NULL;
+        count += join_one(&records->values[i], lpar, &views[count]);
     }
     return count;
 }
 
-int paging_views_list(struct store *store, struct paging_view **views, size_t *count,
+int paging_views_list(struct store *store, struct paging_view **views, size_t *count, bool *whole,
                       struct operation *operation)
 {
     struct store_list records = {0}, lpars = {0};
@@ -141,6 +153,9 @@ int paging_views_list(struct store *store, struct paging_view **views, size_t *c
         } else {
             status = operation_fail(operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
         }
+    }
+    if (whole) {
+        *whole = *count == records.count;
     }
     store_list_clear(&records);
     store_list_clear(&lpars);

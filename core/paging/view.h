@@ -33,8 +33,10 @@ struct paging_view {
 int paging_view_load(struct store *store, const char *lpar, struct paging_view *view,
                      struct operation *operation);
 
-/* All of them; free() `*views`. Damaged records are logged and left out. */
-int paging_views_list(struct store *store, struct paging_view **views, size_t *count,
+/* All of them; free() `*views`. Records that cannot be read, theirs or their LPAR's, are logged
+ * and left out; `*whole` (may be NULL) says that there was none, so that what is not here is
+ * really gone. */
+int paging_views_list(struct store *store, struct paging_view **views, size_t *count, bool *whole,
                       struct operation *operation);
 
 /* Writes the record back if nobody changed it meanwhile; raises view->revision. */
