@@ -373,6 +373,7 @@ static int pager_build(struct pager *pager, const struct pager_configuration *co
     pager->late_ms = configuration->late_ms ? configuration->late_ms : PAGER_LATE_MS;
     pager->stall_ms = configuration->stall_ms ? configuration->stall_ms : PAGER_STALL_MS;
     pager->tick.expired = pager_ticked;
+    pager->patience.expired = pager_patience_ended;
     for (size_t i = 0; i < pager->part_count; i++) {
         part_open(pager, i, &configuration->regions[i], state_fd >= 0);
     }
@@ -469,6 +470,8 @@ static void pager_close(struct nbd_export *export, void (*closed)(struct nbd_exp
             pager_node_stop(&pager->parts[i].nodes[slot], "the pager ends");
         }
     }
+    assert(!pager->patient.first); /* the connections have ended, and with them all pushes */
+    worker_disarm(pager->worker, &pager->patience);
     pager_abandon(pager);
     pager->closed_task.run = closed_run;
     worker_defer(pager->worker, &pager->closed_task);

@@ -81,20 +81,36 @@ static bool may_come(const struct pager_op *op, uint64_t pages)
     return false;
 }
 
+/* The first replica that may have some of the pages; one that is being filled, and may be busy
+ * with that, only when no other has. */
+static struct pager_node *fetch_choose(struct pager_op *op, uint64_t missing, uint64_t *wanted)
+{
+    struct pager_node *filling = NULL;
+    for (unsigned i = 0; i < PAGER_REPLICAS_MAX; i++) {
+        struct pager_node *node = &op->part->nodes[i];
+        uint64_t there = node->ready ? missing & ~op->tried[i] & ~pager_lacks(op, i) : 0;
+        if (there && (!filling || node->dirty_count == 0)) {
+            *wanted = there;
+            filling = node;
+        }
+        if (there && node->dirty_count == 0) {
+            return node;
+        }
+    }
+    return filling;
+}
+
 static void fetch_go(struct pager_op *op)
 {
-    uint64_t missing = op->need & ~op->good;
+    uint64_t missing = op->need & ~op->good, wanted;
     if (!missing) {
         fetch_finish(op);
         return;
     }
-    for (unsigned i = 0; i < PAGER_REPLICAS_MAX; i++) {
-        struct pager_node *node = &op->part->nodes[i];
-        uint64_t wanted = node->ready ? missing & ~op->tried[i] & ~pager_lacks(op, i) : 0;
-        if (wanted) {
-            fetch_ask(op, node, first_run(op, wanted));
-            return;
-        }
+    struct pager_node *node = fetch_choose(op, missing, &wanted);
+    if (node) {
+        fetch_ask(op, node, first_run(op, wanted));
+        return;
     }
     if (op->kind != PAGER_OP_FILL && may_come(op, missing) && clock_now_ms() < op->deadline_ms &&
         !op->pager->closing) {

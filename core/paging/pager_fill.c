@@ -7,45 +7,23 @@
 
 #include <stdlib.h>
 
-static void fill_sent(struct pager_op *op)
-{
-    struct pager_node *node = op->filled;
-    bool failed = op->failed >> node->slot & 1;
-    for (unsigned i = 0; !failed && i < op->count; i++) {
-        if (op->good >> i & 1) {
-            pager_node_dirty_clear(node, op->first + i);
-        }
-    }
-    pager_op_end(op);
-}
-
 static void fill_fetched(struct pager_op *op, int error)
 {
     struct pager_node *node = op->filled;
-    uint64_t pages = op->good;
+    uint64_t lacked = pager_lacks(op, node->slot) & ~pager_pushed(op, node);
     (void)error; /* what was not found stays marked */
     for (unsigned i = 0; i < op->count; i++) {
         op->checksums[i] = op->pager->state.checksums[op->first + i];
-        if (!op->checksums[i] && pager_state_dirty(&op->pager->state, node->slot, op->first + i)) {
-            pages |= PAGER_BIT(i);
-        }
     }
-    op->good = pages;
-    op->failed = 0;
-    op->step = fill_sent;
-    op->pending = 1;
-    if (node->ready) {
-        pager_send_pages(op, node, pages);
-    } else {
-        op->failed = 1u << node->slot;
-    }
+    pager_push(op, node, lacked & (op->good | ~pager_not_zero(op)));
+    pager_op_unlock(op);
     pager_op_release(op);
 }
 
 void pager_fill_start(struct pager_op *op)
 {
-    uint64_t need = pager_lacks(op, op->filled->slot) & pager_not_zero(op);
-    pager_fetch(op, need, fill_fetched);
+    uint64_t lacked = pager_lacks(op, op->filled->slot) & ~pager_pushed(op, op->filled);
+    pager_fetch(op, lacked & pager_not_zero(op), fill_fetched);
 }
 
 /* The next pages that it lacks; false at the end of the region. */
@@ -87,6 +65,12 @@ static bool fill_one(struct pager_node *node, uint64_t first, unsigned count)
     return true;
 }
 
+static void fill_again(struct pager_node *node)
+{
+    node->fill_next = node->part->first;
+    node->fill_progress = false;
+}
+
 void pager_fill(struct pager_node *node)
 {
     uint64_t first;
@@ -99,10 +83,14 @@ void pager_fill(struct pager_node *node)
     bool more = true;
     while (more && node->ready && node->fills < PAGER_FILLS) {
         more = fill_find(node, &first, &count) && fill_one(node, first, count);
+        if (!more && node->fills == 0 && node->fill_progress) {
+            more = true; /* what was written meanwhile */
+            fill_again(node);
+        }
     }
     node->filling = false;
     if (node->ready && node->dirty_count > 0 && node->fills == 0) {
-        node->fill_next = node->part->first; /* some had no source: later again */
+        fill_again(node); /* some had no source: later */
         node->fill_again_ms = clock_now_ms() + PAGER_FILL_AGAIN_MS;
         pager_tick_soon(node->pager);
     }

@@ -2,7 +2,8 @@
  * pager_internal.h - what the files of the pager share: pager.c (the export and its
  * configuration), pager_replica.c (connections and what they lack), pager_guest.c (the guest's
  * requests), pager_op.c (operations on pages, and their locks), pager_fetch.c, pager_write.c,
- * pager_fill.c and pager_settle.c (what operations do), pager_send.c (requests to a replica).
+ * pager_fill.c, pager_push.c and pager_settle.c (what operations do), pager_send.c (requests to a
+ * replica).
  * Everything runs on the home worker.
  *
  * A guest's request is cut into operations of at most PAGER_RUN pages in one region. An operation
@@ -21,6 +22,7 @@
 #define PAGER_RUN 64            /* pages of one operation: a mask has 64 bits */
 #define PAGER_GUEST_PIECES 16   /* operations of one request at a time */
 #define PAGER_FILLS 4           /* operations filling one replica at a time */
+#define PAGER_PATIENCE_MS 20    /* of a write, with replicas that are being filled */
 #define PAGER_FILL_AGAIN_MS 500 /* pages without a source are tried again */
 #define PAGER_TICK_MS 100       /* stalled operations are looked at so often */
 #define PAGER_BACK_OFF_MIN_MS 20
@@ -44,8 +46,11 @@ struct pager_node { /* a replica of one region */
     int64_t back_off_ms;
     unsigned refusals; /* in a row: the number is too low, or nothing is granted */
     uint64_t dirty_count;
-    bool filling;   /* pager_fill is on the stack */
-    unsigned fills; /* operations on their way */
+    bool filling;       /* pager_fill is on the stack */
+    unsigned fills;     /* operations on their way */
+    bool fill_progress; /* since it last began at the region's start */
+    struct pager_op *pushes;
+    bool slow; /* a write lost its patience; until the last push arrived */
     int64_t fill_again_ms;
     uint64_t fill_next;
     uint64_t pages_in, pages_out; /* that went over, refills too */
@@ -70,7 +75,7 @@ struct pager_guest { /* a request of the guest's */
     struct pager_guest *free_next;
 };
 
-enum pager_op_kind { PAGER_OP_READ, PAGER_OP_WRITE, PAGER_OP_FILL, PAGER_OP_SETTLE };
+enum pager_op_kind { PAGER_OP_READ, PAGER_OP_WRITE, PAGER_OP_FILL, PAGER_OP_SETTLE, PAGER_OP_PUSH };
 
 struct pager_op {
     enum pager_op_kind kind;
@@ -94,7 +99,12 @@ struct pager_op {
     uint64_t checksums[PAGER_RUN]; /* of what is written */
     uint16_t intents[PAGER_RUN];
     bool has_intents;
-    unsigned targets, failed; /* a bit a replica */
+    unsigned targets, failed;          /* a bit a replica */
+    uint64_t have[PAGER_REPLICAS_MAX]; /* pages that a replica got */
+    unsigned pushes;                   /* a bit a replica: that are on their way for this write */
+    bool waits, waited;                /* for pushes, in `patient` */
+    int64_t patient_until_ms;
+    struct pager_op *parent; /* of a push: the write that waits for it, or NULL */
     unsigned pending;
     int error;
     void (*step)(struct pager_op *op); /* when nothing is pending any more */
@@ -125,11 +135,11 @@ struct pager {
     size_t part_count;
     struct pager_part *parts;
     uint64_t *locks; /* a bit a page */
-    struct pager_queue waiting, stalled, no_intent;
+    struct pager_queue waiting, stalled, no_intent, patient;
     bool scanning, rescan, closing;
     uint16_t free_intents[PAGER_INTENTS];
     unsigned free_intent_count;
-    struct timer tick;
+    struct timer tick, patience;
     struct task closed_task;
     void (*closed)(struct nbd_export *export);
     unsigned ops; /* on their way */
@@ -177,8 +187,11 @@ void pager_op_release(struct pager_op *op);
 /* Frees its intents and locks, answers the guest, runs who waited. */
 void pager_op_end(struct pager_op *op);
 void pager_lock_set(struct pager_op *op, bool set);
+/* Lets go of its pages before its end. */
+void pager_op_unlock(struct pager_op *op);
 void pager_queue_add(struct pager_queue *queue, struct pager_op *op);
 struct pager_op *pager_queue_take_all(struct pager_queue *queue);
+void pager_queue_remove(struct pager_queue *queue, struct pager_op *op);
 void pager_tick_soon(struct pager *pager);
 void pager_ticked(struct timer *timer);
 /* A replica came: what is stalled goes on. */
@@ -210,8 +223,13 @@ uint64_t pager_not_zero(const struct pager_op *op);
 void pager_write_start(struct pager_op *op);
 /* Sends once it has intents; it waits for free ones in `no_intent`. */
 void pager_write_begin(struct pager_op *op);
-/* The write is at all of `done`: their bits, then the checksums, then the intents. */
-void pager_write_publish(struct pager_op *op, unsigned done);
+/* The write has ended. `have` gets what each of the targets has; the set of those that have all. */
+unsigned pager_write_done(struct pager_op *op);
+/* Publishes that each replica `have`s: its bits, then the checksums, then the intents. */
+void pager_write_publish(struct pager_op *op);
+/* A push of the write's arrived, with these pages. */
+void pager_write_pushed(struct pager_op *op, const struct pager_node *node, uint64_t pages);
+void pager_patience_ended(struct timer *timer);
 void pager_intents_clear(struct pager_op *op);
 
 /* --- pager_fill.c --- */
@@ -219,6 +237,18 @@ void pager_intents_clear(struct pager_op *op);
 /* Starts what the replica lacks, a few operations at a time. */
 void pager_fill(struct pager_node *node);
 void pager_fill_start(struct pager_op *op);
+
+/* --- pager_push.c --- */
+
+/* Sends these pages of the operation, which holds no locks from now on, has its own data, and
+ * ends by itself when the caller releases it. */
+void pager_push(struct pager_op *push, struct pager_node *node, uint64_t pages);
+/* Pushes what a replica that is being filled had already. */
+void pager_push_write(struct pager_op *op, struct pager_node *node);
+/* The write waits no longer for its pushes; their replicas are `slow`. */
+void pager_push_detach(struct pager_op *op, bool slow);
+/* The operation's pages that are being pushed to the replica. */
+uint64_t pager_pushed(const struct pager_op *op, const struct pager_node *node);
 
 /* --- pager_settle.c --- */
 

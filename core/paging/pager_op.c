@@ -61,6 +61,18 @@ struct pager_op *pager_queue_take_all(struct pager_queue *queue)
     return all;
 }
 
+void pager_queue_remove(struct pager_queue *queue, struct pager_op *op)
+{
+    struct pager_op **at = &queue->first;
+    while (*at != op) {
+        at = &(*at)->next;
+    }
+    *at = op->next;
+    if (!op->next) {
+        queue->end = at;
+    }
+}
+
 void pager_tick_soon(struct pager *pager)
 {
     if (!pager->tick.armed && !pager->closing) {
@@ -143,6 +155,14 @@ static void waiting_scan(struct pager *pager)
     pager->scanning = false;
 }
 
+void pager_op_unlock(struct pager_op *op)
+{
+    pager_lock_set(op, false);
+    if (op->pager->waiting.first) {
+        waiting_scan(op->pager);
+    }
+}
+
 /* --- the life of an operation --- */
 
 void pager_op_release(struct pager_op *op)
@@ -168,6 +188,8 @@ static void op_start(struct pager_op *op)
     case PAGER_OP_SETTLE:
         pager_settle_go(op);
         break;
+    case PAGER_OP_PUSH: /* never waits for locks */
+        assert(false);
     }
 }
 

@@ -9,9 +9,8 @@
 
 static void settle_sent(struct pager_op *op)
 {
-    unsigned done = op->targets & ~op->failed;
-    if (done) {
-        pager_write_publish(op, done);
+    if (pager_write_done(op)) {
+        pager_write_publish(op);
         pager_op_end(op);
     } else if (op->pager->closing) {
         pager_op_end(op);
@@ -24,6 +23,7 @@ static void settle_write(struct pager_op *op, uint64_t checksum)
 {
     op->checksums[0] = checksum;
     op->targets = op->failed = 0;
+    memset(op->have, 0, sizeof op->have);
     op->step = settle_sent;
     op->pending = 1;
     for (unsigned slot = 0; slot < PAGER_REPLICAS_MAX; slot++) {
@@ -70,6 +70,10 @@ void pager_settle_go(struct pager_op *op)
     }
     for (unsigned i = 0; i < PAGER_REPLICAS_MAX; i++) {
         struct pager_node *node = &op->part->nodes[i];
+        if (node->ready && pager_pushed(op, node)) {
+            pager_op_stall(op, pager_settle_go); /* first let arrive what was sent before */
+            return;
+        }
         any = any || node->ready;
         away = away || (node->used && !node->ready);
         if (node->ready && !op->tried[i]) {

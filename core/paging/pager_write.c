@@ -35,13 +35,13 @@ void pager_intents_clear(struct pager_op *op)
     op->has_intents = false;
 }
 
-void pager_write_publish(struct pager_op *op, unsigned done)
+void pager_write_publish(struct pager_op *op)
 {
     struct pager *pager = op->pager;
     for (unsigned slot = 0; slot < PAGER_REPLICAS_MAX; slot++) {
         struct pager_node *node = &op->part->nodes[slot];
         for (unsigned i = 0; node->used && i < op->count; i++) {
-            if (!(done >> slot & 1)) {
+            if (!(op->have[slot] >> i & 1)) {
                 pager_node_dirty_set(node, op->first + i);
             } else if (node->dirty_count > 0) {
                 pager_node_dirty_clear(node, op->first + i);
@@ -66,11 +66,42 @@ void pager_write_publish(struct pager_op *op, unsigned done)
 
 static void write_send(struct pager_op *op);
 
-static void write_sent(struct pager_op *op)
+unsigned pager_write_done(struct pager_op *op)
 {
     unsigned done = op->targets & ~op->failed;
+    for (unsigned slot = 0; slot < PAGER_REPLICAS_MAX; slot++) {
+        if (op->targets >> slot & 1) {
+            op->have[slot] = done >> slot & 1 ? pager_mask(op->count) : 0;
+        }
+    }
+    return done;
+}
+
+static void patience_arm(struct pager *pager)
+{
+    if (pager->patient.first && !pager->patience.armed) {
+        worker_arm(pager->worker, &pager->patience, pager->patient.first->patient_until_ms);
+    }
+}
+
+static void write_wait(struct pager_op *op)
+{
+    op->waits = true;
+    op->patient_until_ms = clock_now_ms() + PAGER_PATIENCE_MS;
+    pager_queue_add(&op->pager->patient, op);
+    patience_arm(op->pager);
+}
+
+static void write_sent(struct pager_op *op)
+{
+    unsigned done = pager_write_done(op);
+    if (done && op->pushes && !op->waited) {
+        write_wait(op);
+        return;
+    }
+    pager_push_detach(op, op->waited);
     if (done) {
-        pager_write_publish(op, done);
+        pager_write_publish(op);
         pager_op_end(op);
     } else if (op->pager->closing) {
         op->error = EIO;
@@ -82,16 +113,59 @@ static void write_sent(struct pager_op *op)
     }
 }
 
+void pager_write_pushed(struct pager_op *op, const struct pager_node *node, uint64_t pages)
+{
+    op->have[node->slot] = pages;
+    op->pushes &= ~(1u << node->slot);
+    if (op->waits && !op->pushes) {
+        op->waits = false;
+        pager_queue_remove(&op->pager->patient, op);
+        write_sent(op);
+    }
+}
+
+void pager_patience_ended(struct timer *timer)
+{
+    struct pager *pager = (void *)((char *)timer - offsetof(struct pager, patience));
+    int64_t now_ms = clock_now_ms();
+    struct pager_op *op;
+    while ((op = pager->patient.first) && op->patient_until_ms <= now_ms) {
+        pager_queue_remove(&pager->patient, op);
+        op->waits = false;
+        op->waited = true;
+        write_sent(op);
+    }
+    patience_arm(pager);
+}
+
+/* The replicas that the write must reach: those that lack nothing. Without any, those that are
+ * there; not if an older content of the pages is still on its way to them. */
+static unsigned write_targets(const struct pager_op *op)
+{
+    unsigned current = 0, others = 0;
+    for (unsigned slot = 0; slot < PAGER_REPLICAS_MAX; slot++) {
+        const struct pager_node *node = &op->part->nodes[slot];
+        if (node->ready && !pager_pushed(op, node)) {
+            *(node->dirty_count == 0 ? &current : &others) |= 1u << slot;
+        }
+    }
+    return current ? current : others;
+}
+
 static void write_send(struct pager_op *op)
 {
-    op->targets = op->failed = 0;
+    memset(op->have, 0, sizeof op->have);
+    op->targets = write_targets(op);
+    op->failed = 0;
+    op->waited = false;
     op->step = write_sent;
     op->pending = 1;
     for (unsigned slot = 0; slot < PAGER_REPLICAS_MAX; slot++) {
         struct pager_node *node = &op->part->nodes[slot];
-        if (node->ready) {
-            op->targets |= 1u << slot;
+        if (op->targets >> slot & 1) {
             pager_send_pages(op, node, pager_mask(op->count));
+        } else if (node->ready && op->targets) {
+            pager_push_write(op, node);
         }
     }
     pager_op_release(op);

@@ -32,6 +32,8 @@
 
 struct shared { /* with one child */
     volatile int ready, fd, command;
+    volatile int frozen;     /* it answers no request until this is 0 */
+    volatile int has_frozen; /* it did so */
     char text[16384];
 };
 
@@ -53,9 +55,33 @@ static struct page_memory *page_memory;
 static struct worker *child_worker;
 static struct nbd_server *server;
 
+static struct shared *own; /* this child's */
+static const struct nbd_backend_operations *page_operations;
+
+static void freezing_submit(struct nbd_export *export, struct nbd_request *request)
+{
+    while (own->frozen) {
+        own->has_frozen = 1;
+        usleep(500);
+    }
+    page_operations->submit(export, request);
+}
+
+/* A page server's export that can be frozen. */
+static void make_freezable(struct nbd_export *export)
+{
+    static struct nbd_backend_operations operations;
+    page_operations = export->operations;
+    operations = *page_operations;
+    operations.submit = freezing_submit;
+    export->operations = &operations;
+}
+
 static void serve(void *context, struct nbd_export *export)
 {
-    (void)context;
+    if (context) {
+        make_freezable(export);
+    }
     pthread_mutex_lock(&served_lock);
     for (size_t i = 0; i < 64; i++) {
         if (!served[i]) {
@@ -152,7 +178,7 @@ static void child_listen(int number)
 
 static void page_server(int number)
 {
-    static const struct page_memory_hooks hooks = {serve, unserve, NULL};
+    static const struct page_memory_hooks hooks = {serve, unserve, (void *)&page_operations};
     struct vios_error error = {0};
     struct page_memory_region granted[2];
     for (size_t i = 0; i < region_count; i++) {
@@ -213,6 +239,7 @@ static void child_main(int number)
 {
     struct nbd_export *export = NULL;
     prctl(PR_SET_PDEATHSIG, SIGKILL);
+    own = &shared[number];
     if (worker_start(&child_worker, "child", NULL) != VIOS_OK) {
         _exit(2);
     }

@@ -126,6 +126,56 @@ static void a_stopped_replica_stalls_no_guest(void)
     teardown();
 }
 
+static void await_text(const char *text)
+{
+    int64_t until = clock_now_ms() + WAIT_MS;
+    do {
+        json_decref(host_statistics());
+    } while (!strstr(shared[HOST].text, text) && clock_now_ms() < until);
+    ok(strstr(shared[HOST].text, text) != NULL, "no %s: %s", text, shared[HOST].text);
+}
+
+/* Starts replica 0 such that it never answers what it is filled with; the guest goes on. */
+static void a_frozen_fill(unsigned seed)
+{
+    shared[0].frozen = 1;
+    shared[0].has_frozen = 0;
+    node_start(0);
+    await_text("filling");
+    write_pattern(seed);
+    check_pattern("beside a replica that is being filled and frozen");
+    write_pattern(seed + 1);
+    is_int(guest_io(NBD_TRIM, 60 * PAGE, 9 * PAGE, NULL), 0);
+    memset(device + 60 * PAGE, 0, 9 * PAGE);
+    check_pattern("again");
+    ok(shared[0].has_frozen, "it was frozen");
+    await_text("filling"); /* and not lost, for which late_ms is too long */
+    shared[0].frozen = 0;
+    host_await("OK");
+    node_kill(1);
+    host_await("DEGRADED");
+    check_pattern("from the one that was filled");
+    node_start(1);
+    host_await("OK");
+}
+
+static void a_slow_fill_stalls_no_guest(void)
+{
+    late_ms = WAIT_MS;
+    setup(2);
+    write_pattern(14);
+    host_await("OK");
+    node_forget(0);
+    host_await("DEGRADED");
+    a_frozen_fill(15); /* it lacks all */
+    node_kill(0);
+    host_await("DEGRADED");
+    fill(device + 40 * PAGE, 9 * PAGE, 17);
+    is_int(guest_io(NBD_WRITE, 40 * PAGE, 9 * PAGE, device + 40 * PAGE), 0);
+    a_frozen_fill(18); /* it lacks nine pages, and gets what is written to others */
+    teardown();
+}
+
 static void a_bad_copy_is_repaired(void)
 {
     setup(2);
@@ -335,8 +385,11 @@ static void random_failures(unsigned seed, bool host)
         if (rand_r(&seed) % 2) {
             node_forget(victim);
         }
+        shared[victim].frozen = rand_r(&seed) % 2; /* while it is being filled */
         node_start(victim);
-        random_steps(&seed, 100);
+        random_steps(&seed, 50);
+        shared[victim].frozen = 0;
+        random_steps(&seed, 50);
         finish_all();
         host_await("OK");
     }
@@ -376,6 +429,7 @@ int main(void)
     RUN(a_lost_replica_loses_nothing);
     RUN(a_third_node_is_filled);
     RUN(a_stopped_replica_stalls_no_guest);
+    RUN(a_slow_fill_stalls_no_guest);
     RUN(a_bad_copy_is_repaired);
     RUN(with_no_replica_requests_wait_then_fail);
     RUN(a_single_replica_moves);
