@@ -246,12 +246,16 @@ local function take_down(dir)
     if #found == 0 then
       return system.remove_tree(dir)
     end
-    local daemons, others = {}, {}
-    for _, process in ipairs(found) do
-      table.insert(process.kind == "daemon" and daemons or others, process)
+    -- A guest needs its disks to end, and a daemon would start again what it misses.
+    for _, kind in ipairs({ "daemon", "qemu", "io" }) do
+      local of_kind = {}
+      for _, process in ipairs(found) do
+        if process.kind == kind then
+          of_kind[#of_kind + 1] = process
+        end
+      end
+      processes.stop(of_kind)
     end
-    processes.stop(daemons)
-    processes.stop(others)
   end
   return nil, vios.error("timeout", "some of its processes do not end", { object = object(dir) })
 end

@@ -213,7 +213,7 @@ local function watch_guest()
       end
     end
     local guest <const> = need(vios.lpar.show("guest"))
-    if guest.state ~= "running" then
+    if guest.state ~= "running" and guest.state ~= "starting" then
       error("the guest does not run any more: " .. guest.state, 0)
     end
     if seconds() > LIMIT_SECONDS then
