@@ -1,0 +1,33 @@
+#!/bin/bash
+# Proves: the tour ends well with its closing table, leaves nothing, and cleans up on Ctrl-C.
+# needs: heavy
+# limit: 240
+. "$(dirname "$0")/lib.sh"
+need qemu-system-x86_64
+test -f "$ROOT/build/guest/initrd" || skip_all "no guest: run make guest"
+
+left_over() {
+    ls -d /tmp/vios-tour-"$1" 2>/dev/null
+}
+
+"$VIOS" "$ROOT/scripts/tour.lua" >"$DIR/out" 2>"$DIR/err" </dev/null &
+tour=$!
+wait $tour
+is "the tour ends with 0" $? 0
+sed 's/^/# /' "$DIR/out" "$DIR/err"
+like "it killed an io" "$(cat "$DIR/out")" 'n[2-4] .*; io killed, OK again after'
+like "and a whole node" "$(cat "$DIR/out")" 'n[2-4] .*; the whole node killed, OK again after'
+like "and no page was wrong" "$(cat "$DIR/out")" 'touched, 0 wrong'
+is "it leaves nothing" "$(left_over $tour)" ""
+
+# A background process of a script ignores SIGINT, so it gets it as a terminal's would.
+setsid bash -c 'trap - INT; exec "$@"' _ "$VIOS" "$ROOT/scripts/tour.lua" \
+    >"$DIR/out" 2>&1 </dev/null &
+tour=$!
+PIDS+=("$tour")
+ok "it is up again" await "grep -q 'a guest with' '$DIR/out'" 30
+kill -INT $tour
+wait $tour
+is "Ctrl-C ends it with 130" $? 130
+is "and leaves nothing" "$(left_over $tour)" ""
+finish
