@@ -238,6 +238,13 @@ static int parse_options(struct runner *runner, int argc, char **argv)
     return optind < argc ? optind : -1;
 }
 
+/* Those that may take longest begin first, so that none of them runs alone at the end. */
+static int may_take_longer(const void *a, const void *b)
+{
+    const struct test_case *left = a, *right = b;
+    return (left->limit_s < right->limit_s) - (left->limit_s > right->limit_s);
+}
+
 static bool prepare(struct runner *runner, char **paths)
 {
     const char *parent = getenv("TMPDIR");
@@ -258,6 +265,7 @@ static bool prepare(struct runner *runner, char **paths)
         snprintf(test->reports, sizeof test->reports, "%s/%zu.reports", runner->folder, i);
         test_case_read_header(test, runner->factor);
     }
+    qsort(runner->tests, runner->count, sizeof *runner->tests, may_take_longer);
     return true;
 }
 
