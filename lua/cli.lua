@@ -276,10 +276,17 @@ for word in ([[and break do else elseif end false for function goto if in local 
 end
 
 -- A line that is neither a command nor Lua, but looks like a command that was mistyped: its first
--- word. `lone`: the line is that word alone, which would be an unknown variable.
+-- word, and the one behind it. `lone`: it compiles, as a variable that nobody set would.
 local function mistyped(text, lone)
-  local word = text:match(lone and "^%s*(%a[%w-]*)%s*$" or "^%s*(%a[%w-]*)%s+[%w%-]")
-  return word and not KEYWORDS[word] and rawget(_G, word) == nil and word or nil
+  local word, behind
+  if lone then
+    word = text:match("^%s*(%a[%w-]*)%s*$")
+  else
+    word, behind = text:match("^%s*(%a[%w-]*)%s+(%-*%w+)")
+  end
+  if word and not KEYWORDS[word] and rawget(_G, word) == nil then
+    return word, behind
+  end
 end
 
 -- What is typed at the operating system's prompt or in other shells means the same here.
@@ -310,9 +317,9 @@ function cli.line(text, name, last)
     return ok and status or report(status)
   end
   local chunk, message, more = compile(text, name)
-  local word = mistyped(text, chunk ~= nil)
+  local word, behind = mistyped(text, chunk ~= nil)
   if word then
-    local _, err = require("vios.parser").unknown_noun(word)
+    local _, err = require("vios.parser").unknown_noun(word, behind)
     return report(err)
   elseif chunk then
     return run_chunk(chunk)

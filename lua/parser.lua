@@ -186,9 +186,17 @@ end
 -- What people used to other shells type.
 local SYNONYMS <const> = { exit = "quit", bye = "quit", logout = "quit", man = "help" }
 
-local function unknown_noun(word)
-  if SYNONYMS[word] then
-    return usage("no command " .. quote(word) .. ': did you mean "' .. SYNONYMS[word] .. '"?')
+local VERB_SYNONYMS <const> = {
+  delete = "remove", destroy = "remove", rm = "remove", ls = "list", info = "show", get = "show",
+  add = "create", new = "create", boot = "start", run = "start", shutdown = "stop", kill = "stop",
+}
+
+-- `behind`: the word behind it, if any.
+local function unknown_noun(word, behind)
+  local group = behind and commands.noun(behind)
+  local meant = SYNONYMS[word] or (group and group.by_verb[word] and behind .. " " .. word)
+  if meant then
+    return usage("no command " .. quote(word) .. ": did you mean " .. quote(meant) .. "?")
   end
   local names = {}
   for _, noun in ipairs(commands.nouns()) do
@@ -207,6 +215,11 @@ local function unknown_verb(group, word)
     verbs[#verbs + 1] = row.verb
   end
   local list = table.concat(verbs, ", ")
+  local meant = VERB_SYNONYMS[word]
+  if meant and group.by_verb[meant] then
+    return usage(group.noun .. " has no verb " .. quote(word) .. ": did you mean "
+      .. quote(meant) .. "?", "one of: " .. list)
+  end
   if not word then
     return usage(group.noun .. " needs a verb", "one of: " .. list)
   end
@@ -334,7 +347,7 @@ function parser.parse(words)
   end
   local group = commands.noun(noun)
   if not group then
-    return unknown_noun(noun)
+    return unknown_noun(noun, words[parse.at + 1])
   end
   parse.group = group
   parse.at = parse.at + 1

@@ -67,7 +67,8 @@ static int run_mode(lua_State *L, int count, char **words)
             return missing_operand(words[0]);
         }
         if (count > 2) {
-            fprintf(stderr, "vios: unexpected word \"%s\"\n", words[2]);
+            fprintf(stderr, "vios: unexpected word \"%s\": use: vios %s %s\n", words[2], words[0],
+                    line ? "'LINE'" : "'CODE'");
             return STATUS_USAGE;
         }
         return line ? cli_line(L, words[1], true) : cli_expression(L, words[1]);

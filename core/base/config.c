@@ -19,7 +19,7 @@
 static const struct config_row ROWS[] = {
     {"node", CONFIG_NAME, NULL, "name of this node"},
     {"address", CONFIG_TEXT, "127.0.0.1", "address that the other nodes reach this one at"},
-    {"port", CONFIG_INTEGER, "7440", "TCP and UDP port; 0 takes a free one"},
+    {"port", CONFIG_INTEGER, "7440", "TCP and UDP port; 0 takes a free one", 65535},
     {"state_dir", CONFIG_PATH, "/var/lib/vios", "what must survive a boot"},
     {"run_dir", CONFIG_PATH, "/run/vios", "sockets, and what belongs to one boot"},
     {"store", CONFIG_TEXT, "", "the VIOS DB: sqlite:/path; empty: vios.db in state_dir"},
@@ -91,7 +91,7 @@ static int check_value(const struct config_row *row, const char *text, struct vi
     case CONFIG_DURATION:
         return parse_duration(text, &number, error);
     case CONFIG_INTEGER:
-        return parse_integer(text, 0, INT32_MAX, &number, error);
+        return parse_integer(text, 0, row->maximum ? row->maximum : INT32_MAX, &number, error);
     case CONFIG_BOOLEAN:
         return parse_boolean(text, &boolean, error);
     }

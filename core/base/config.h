@@ -26,6 +26,7 @@ struct config_row {
     enum config_type type;
     const char *default_text; /* NULL: must be given */
     const char *help;         /* one line */
+    int64_t maximum;          /* of an integer; 0: INT32_MAX */
 };
 
 /* The table, in the manual's order: node, address, port, state_dir, run_dir, store,

@@ -344,6 +344,11 @@ static int config_set_method(struct call *call, const json_t *parameters, json_t
                               "start the daemon with --config FILE",
                               "this daemon has no configuration file");
     }
+    if (strcmp(key, "node") == 0 && atomic_load(&call->node->active) &&
+        strcmp(value, call->node->name) != 0) {
+        return operation_fail(operation, VIOS_E_INVALID, "node", NULL,
+                              "a member of a cluster keeps its name, \"%s\"", call->node->name);
+    }
     struct config *trial = config_new();
     int status = trial ? config_set(trial, key, value, &operation->error)
                        : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");

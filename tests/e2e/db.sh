@@ -35,6 +35,8 @@ run_status "one record" 0 "$VIOS" db get /node/n1 --json
 is "its value" "$(jq -r '.[0].value.name' <<<"$OUT")" n1
 run_status "all below a key" 0 "$VIOS" db get /node/ --json
 is "its keys" "$(jq -r '.[].key' <<<"$OUT")" /node/n1
+run_status "a member is not given another name" 7 "$VIOS" config set node n2
+like "and the reason is told" "$ERR" 'a member of a cluster keeps its name, "n1"'
 run_status "no such record" 1 "$VIOS" db get /none
 run_status "no key at all" 7 "$VIOS" db get 'a b'
 run_status "no jobs yet" 0 "$VIOS" job list --json

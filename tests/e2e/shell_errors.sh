@@ -45,6 +45,14 @@ like "is help" "$OUT" '^Commands:'
 run_status "a command as at the system's prompt" 0 "$VIOS" -c 'vios node list'
 run_status "and what is Lua stays Lua" 0 "$VIOS" -c 'nosuch = 3 return nosuch'
 is "also when it has a command's shape" "$OUT" 3
+run_status "noun and verb in the wrong order" 2 "$VIOS" list node
+like "is named" "$ERR" 'did you mean "node list"\?'
+run_status "the same in the shell" 2 "$VIOS" -c 'list node'
+like "is named" "$ERR" 'did you mean "node list"\?'
+run_status "a verb of another shell" 2 "$VIOS" lpar delete web1
+like "is named" "$ERR" 'did you mean "remove"\?'
+run_status "-c of several words" 2 "$VIOS" -c node list
+like "shows its form" "$ERR" "use: vios -c 'LINE'"
 run_status "an unknown verb" 2 "$VIOS" node lst
 like "names the near one, and all" "$ERR" 'did you mean "list"\? one of: join, list, show'
 run_status "no verb" 2 "$VIOS" node

@@ -74,6 +74,7 @@ static void refuses_a_bad_file_whole(void)
         {"node = n2\nnode = n1\n", ":2", "given twice"},
         {"node = n2\n\nttl = soon\n", ":3", "ttl: \"soon\" is not a duration"},
         {"node = n2\nport = 70000000000\n", ":2", "number"},
+        {"node = n2\nport = 65536\n", ":2", "port: \"65536\""},
         {"node = n2\nstate_dir = here\n", ":2", "not an absolute path"},
         {"node = n2\npage_memory = -1\n", ":2", "not a size"},
         {"node = a/b\n", ":1", "node: \"a/b\" is no name"},
