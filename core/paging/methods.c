@@ -7,9 +7,12 @@
 #include "paging/reconcile.h"
 #include "paging/view.h"
 
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
 
 #define DEVICE_BYTES_MIN (UINT64_C(1) << 20)
 #define FOLLOW_INTERVAL_MS 1000
@@ -218,6 +221,25 @@ static int check_lpar(struct node *node, const char *name, const char *object,
     return status == VIOS_OK ? check_here(node, lpar.owner, object, operation) : status;
 }
 
+/* io opens the file some time later; what can be said at once is said at once. */
+static int check_disk(const char *disk, const char *object, struct operation *operation)
+{
+    char folder[PAGING_PATH_SIZE];
+    struct stat file;
+    snprintf(folder, sizeof folder, "%s", disk);
+    *(strrchr(folder, '/') + 1) = '\0';
+    if (access(folder, W_OK | X_OK) != 0) {
+        return operation_fail(operation, VIOS_E_INVALID, object,
+                              "give --disk a file in a folder of this node",
+                              "a file in %.200s cannot be made: %s", folder, strerror(errno));
+    }
+    if (lstat(disk, &file) == 0 && !S_ISREG(file.st_mode)) {
+        return operation_fail(operation, VIOS_E_INVALID, object, "give --disk another name",
+                              "%.250s is no plain file", disk);
+    }
+    return VIOS_OK;
+}
+
 static json_t *or_null(json_t *value)
 {
     return value ? json_incref(value) : json_null();
@@ -233,6 +255,10 @@ static int create(struct call *call, const json_t *parameters, json_t **result,
     int status = check_create(parameters, &policy, object, operation);
     if (status == VIOS_OK) {
         status = check_lpar(call->node, lpar, object, operation);
+    }
+    if (status == VIOS_OK && policy == PAGING_DISK) {
+        status =
+            check_disk(json_string_value(json_object_get(parameters, "disk")), object, operation);
     }
     if (status != VIOS_OK) {
         return status;

@@ -22,6 +22,11 @@ run_status "no whole pages" 7 "$VIOS" paging create web1 --size 1000001
 run_status "a policy that is none" 2 "$VIOS" paging create web1 --size 1M --policy raid
 run_status "no size" 2 "$VIOS" paging create web1
 like "names the option" "$ERR" '--size'
+run_status "a file in no folder" 7 \
+    "$VIOS" paging create web1 --size 1M --policy disk --disk "$DIR/none/web1"
+like "which it names" "$ERR" "a file in $DIR/none/ cannot be made: No such file"
+run_status "a folder for a file" 7 \
+    "$VIOS" paging create web1 --size 1M --policy disk --disk "$DIR/lab"
 is "nothing was made" "$("$VIOS" paging list --json)" '[]'
 
 run_status "a device for web1" 0 "$VIOS" paging create web1 --size 16M
