@@ -44,6 +44,7 @@ static struct pager_region region; /* what the host pages to; one region, or two
 static struct pager_region regions[2];
 static size_t region_count = 1;
 static int64_t late_ms = 1000, stall_ms = 10000;
+static uint64_t generation = 1;
 static enum pager_policy policy;
 static const char *disk;
 
@@ -187,7 +188,8 @@ static void page_server(int number)
     }
     if (page_memory_open(&page_memory, kept[number], DEVICE_PAGES * PAGE, &child_worker, 1, &hooks,
                          &error) != VIOS_OK ||
-        page_memory_grant(page_memory, LPAR, "host", 1, granted, region_count, &error) != VIOS_OK) {
+        page_memory_grant(page_memory, LPAR, "host", generation, granted, region_count, &error) !=
+            VIOS_OK) {
         printf("# page server %d: %s\n", number, error.message);
         _exit(2);
     }
@@ -201,7 +203,7 @@ static struct nbd_export *host_pager(void)
     struct nbd_export *export = NULL;
     struct pager_configuration configuration = {.name = "paging/" LPAR "/1",
                                                 .lpar = LPAR,
-                                                .generation = 1,
+                                                .generation = generation,
                                                 .size_bytes = DEVICE_PAGES * PAGE,
                                                 .policy = policy,
                                                 .disk = disk,
@@ -224,6 +226,13 @@ static void child_obey(struct shared *mine, struct nbd_export *export)
         struct vios_error error = {0};
         memcpy(&region, mine->text, sizeof region);
         mine->command = pager_set_regions(export, &region, 1, &error) == VIOS_OK ? 0 : -1;
+    } else if (mine->command == 3) { /* claim, of the generation in `text` */
+        uint64_t claimed = strtoull(mine->text, NULL, 10);
+        struct vios_error error = {0};
+        int status = export ? pager_claim(export, claimed, &error)
+                            : page_memory_claim(page_memory, LPAR, claimed, "host", &error);
+        snprintf(mine->text, sizeof mine->text, "%s", error.message);
+        mine->command = status == VIOS_OK ? 0 : status;
     } else if (mine->command == 2) {
         json_t *object = json_object();
         export->operations->statistics(export, object);
@@ -320,6 +329,16 @@ __attribute__((unused)) static void host_set_regions(int first, int second)
     is_int(shared[HOST].command, 0);
 }
 
+__attribute__((unused)) static int node_claim(int number, uint64_t claimed)
+{
+    snprintf(shared[number].text, sizeof shared[number].text, "%llu", (unsigned long long)claimed);
+    shared[number].command = 3;
+    while (shared[number].command == 3) {
+        usleep(200);
+    }
+    return shared[number].command;
+}
+
 static json_t *host_statistics(void)
 {
     shared[HOST].command = 2;
@@ -378,6 +397,8 @@ static void teardown(void)
     late_ms = 1000;
     stall_ms = 10000;
     policy = PAGER_MIRROR;
+    region_count = 1;
+    generation = 1;
 }
 
 /* --- the guest: blocking requests over an nbd_client --- */

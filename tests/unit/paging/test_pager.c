@@ -176,6 +176,127 @@ static void a_slow_fill_stalls_no_guest(void)
     teardown();
 }
 
+/* A region of 100 pages on servers 0 and 1, and one of the rest on 1 and 2. */
+static void setup_two_regions(void)
+{
+    region_count = 2;
+    memset(regions, 0, sizeof regions);
+    regions[0] = (struct pager_region){.number = 1, .size_bytes = 100 * PAGE};
+    regions[1] = (struct pager_region){
+        .index = 1, .number = 1, .offset = 100 * PAGE, .size_bytes = (DEVICE_PAGES - 100) * PAGE};
+    region_replica(&regions[0], 0);
+    region_replica(&regions[0], 1);
+    region_replica(&regions[1], 1);
+    region_replica(&regions[1], 2);
+    setup(3);
+}
+
+static void write_over_the_border(unsigned seed)
+{
+    fill(device + 99 * PAGE, 2 * PAGE, seed);
+    is_int(guest_io(NBD_WRITE, 99 * PAGE, 2 * PAGE, device + 99 * PAGE), 0);
+    fill(device + 100 * PAGE - 700, 1500, seed + 1); /* parts of pages */
+    is_int(guest_io(NBD_WRITE, 100 * PAGE - 700, 1500, device + 100 * PAGE - 700), 0);
+    is_int(guest_io(NBD_READ, 100 * PAGE - 600, 1200, back), 0);
+    ok(memcmp(back, device + 100 * PAGE - 600, 1200) == 0, "a part of both pages");
+}
+
+static void several_regions_are_one_device(void)
+{
+    setup_two_regions();
+    write_pattern(20);
+    write_over_the_border(21);
+    check_pattern("over two regions");
+    host_await("OK");
+    node_kill(0);
+    host_await("DEGRADED");
+    write_over_the_border(23);
+    is_int(guest_io(NBD_WRITE_ZEROES, 97 * PAGE + 5, 6 * PAGE, NULL), 0);
+    memset(device + 97 * PAGE + 5, 0, 6 * PAGE);
+    check_pattern("with the first region's first replica killed");
+    node_kill(HOST);
+    node_start(HOST);
+    check_pattern("by a successor");
+    node_kill(2);
+    check_pattern("from the one that both have");
+    node_start(0);
+    node_start(2);
+    host_await("OK");
+    node_kill(1);
+    host_await("DEGRADED");
+    check_pattern("from those that came back");
+    teardown();
+}
+
+static void a_region_without_replicas_stops_only_itself(void)
+{
+    stall_ms = 500;
+    setup_two_regions();
+    write_pattern(24);
+    host_await("OK");
+    node_kill(1);
+    node_kill(2);
+    host_await("DOWN");
+    is_int(guest_io(NBD_READ, 99 * PAGE, PAGE, back), 0);
+    ok(memcmp(back, device + 99 * PAGE, PAGE) == 0, "the first region is served");
+    is_int(guest_io(NBD_READ, 99 * PAGE, 2 * PAGE, back), EIO);
+    is_int(guest_io(NBD_READ, 100 * PAGE, PAGE, back), EIO);
+    teardown();
+}
+
+static void a_claim_takes_the_pages_along(void)
+{
+    setup(2);
+    write_pattern(25);
+    host_await("OK");
+    is_int(node_claim(HOST, 5), VIOS_OK);
+    host_await("DOWN"); /* page memory knows the owner of 1 only */
+    is_int(node_claim(0, 5), VIOS_OK);
+    is_int(node_claim(1, 5), VIOS_OK);
+    host_await("OK");
+    is_int(host_counter("generation"), 5);
+    check_pattern("under the new generation");
+    is_int(host_counter("lost_pages"), 0);
+    is_int(node_claim(HOST, 5), VIOS_OK);
+    is_int(node_claim(HOST, 4), VIOS_E_STALE);
+    is_text(shared[HOST].text, "generation 4 is older than 5");
+    is_int(node_claim(0, 4), VIOS_E_STALE);
+    write_pattern(26);
+    generation = 5;
+    node_kill(HOST);
+    node_start(HOST);
+    host_await("OK");
+    check_pattern("by a successor");
+    teardown();
+}
+
+static void a_claim_meets_requests_on_their_way(void)
+{
+    struct guest_call flying_calls[8];
+    setup(2);
+    write_pattern(27);
+    host_await("OK");
+    for (uint64_t claimed = 2; claimed < 12; claimed++) {
+        fill(device, sizeof device, (unsigned)claimed);
+        for (unsigned i = 0; i < 8; i++) {
+            size_t at = i * (sizeof device / 8);
+            guest_start(&flying_calls[i], NBD_WRITE, at, sizeof device / 8, device + at);
+        }
+        is_int(node_claim(0, claimed), VIOS_OK);
+        is_int(node_claim(HOST, claimed), VIOS_OK);
+        is_int(node_claim(1, claimed), VIOS_OK);
+        for (unsigned i = 0; i < 8; i++) {
+            is_int(guest_wait(&flying_calls[i]), 0);
+        }
+    }
+    host_await("OK");
+    check_pattern("after ten claims");
+    node_kill(0);
+    host_await("DEGRADED");
+    check_pattern("from one replica");
+    teardown();
+}
+
 static void a_bad_copy_is_repaired(void)
 {
     setup(2);
@@ -430,6 +551,10 @@ int main(void)
     RUN(a_third_node_is_filled);
     RUN(a_stopped_replica_stalls_no_guest);
     RUN(a_slow_fill_stalls_no_guest);
+    RUN(several_regions_are_one_device);
+    RUN(a_region_without_replicas_stops_only_itself);
+    RUN(a_claim_takes_the_pages_along);
+    RUN(a_claim_meets_requests_on_their_way);
     RUN(a_bad_copy_is_repaired);
     RUN(with_no_replica_requests_wait_then_fail);
     RUN(a_single_replica_moves);
