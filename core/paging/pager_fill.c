@@ -11,7 +11,7 @@ static void fill_fetched(struct pager_op *op, int error)
 {
     struct pager_node *node = op->filled;
     uint64_t lacked = pager_lacks(op, node->slot) & ~pager_pushed(op, node);
-    (void)error; /* what was not found stays marked */
+    node->fill_short = node->fill_short || error; /* what was not found stays marked */
     for (unsigned i = 0; i < op->count; i++) {
         op->checksums[i] = op->pager->state.checksums[op->first + i];
     }
@@ -65,10 +65,15 @@ static bool fill_one(struct pager_node *node, uint64_t first, unsigned count)
     return true;
 }
 
-static void fill_again(struct pager_node *node)
+/* At the region's end: whether to begin anew for what was written meanwhile. Not while pushes are
+ * on their way: each calls pager_fill when it arrived. */
+static bool fill_wrap(struct pager_node *node)
 {
-    node->fill_next = node->part->first;
-    node->fill_progress = false;
+    bool again = node->fills == 0 && node->dirty_count > 0 && !node->pushes && !node->fill_short;
+    if (again) {
+        node->fill_next = node->part->first;
+    }
+    return again;
 }
 
 void pager_fill(struct pager_node *node)
@@ -82,15 +87,17 @@ void pager_fill(struct pager_node *node)
     node->filling = true;
     bool more = true;
     while (more && node->ready && node->fills < PAGER_FILLS) {
-        more = fill_find(node, &first, &count) && fill_one(node, first, count);
-        if (!more && node->fills == 0 && node->fill_progress) {
-            more = true; /* what was written meanwhile */
-            fill_again(node);
+        more = fill_find(node, &first, &count);
+        if (more && !fill_one(node, first, count)) {
+            node->fill_short = true;
+            more = false;
         }
+        more = more || fill_wrap(node);
     }
     node->filling = false;
-    if (node->ready && node->dirty_count > 0 && node->fills == 0) {
-        fill_again(node); /* some had no source: later */
+    if (node->ready && node->dirty_count > 0 && node->fills == 0 && node->fill_short) {
+        node->fill_short = false;
+        node->fill_next = node->part->first;
         node->fill_again_ms = clock_now_ms() + PAGER_FILL_AGAIN_MS;
         pager_tick_soon(node->pager);
     }

@@ -46,9 +46,9 @@ struct pager_node { /* a replica of one region */
     int64_t back_off_ms;
     unsigned refusals; /* in a row: the number is too low, or nothing is granted */
     uint64_t dirty_count;
-    bool filling;       /* pager_fill is on the stack */
-    unsigned fills;     /* operations on their way */
-    bool fill_progress; /* since it last began at the region's start */
+    bool filling;    /* pager_fill is on the stack */
+    unsigned fills;  /* operations on their way */
+    bool fill_short; /* some pages had no source, or did not arrive: it tries again later */
     struct pager_op *pushes;
     bool slow; /* a write lost its patience; until the last push arrived */
     int64_t fill_again_ms;

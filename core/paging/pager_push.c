@@ -45,7 +45,7 @@ static void push_sent(struct pager_op *push)
 {
     struct pager_node *node = push->filled;
     struct pager_op *parent = push->parent;
-    uint64_t arrived = push->failed ? 0 : push->good, lacking = node->dirty_count;
+    uint64_t arrived = push->failed ? 0 : push->good;
     push_remove(push);
     for (unsigned i = 0; i < push->count; i++) {
         uint64_t page = push->first + i;
@@ -53,7 +53,7 @@ static void push_sent(struct pager_op *push)
             pager_node_dirty_clear(node, page);
         }
     }
-    node->fill_progress = node->fill_progress || node->dirty_count < lacking;
+    node->fill_short = node->fill_short || push->failed;
     node->fills -= push->kind == PAGER_OP_FILL;
     pager_op_free(push);
     if (parent) {
