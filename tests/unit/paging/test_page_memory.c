@@ -11,6 +11,8 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #define LPAR_A "11111111-1111-4111-8111-111111111111"
@@ -235,6 +237,60 @@ static void leaks_no_byte(void)
     close_memory(memory);
 }
 
+/* As a plain user who may lock 64 KiB. */
+static void serve_unlocked(void)
+{
+    struct rlimit limit = {65536, 65536};
+    struct vios_error error;
+    uint8_t page[PAGE], back[PAGE] = {0};
+    uint64_t holes = 0;
+    is_int(setrlimit(RLIMIT_MEMLOCK, &limit), 0);
+    if (getuid() == 0) {
+        is_int(setgid(65534), 0);
+        is_int(setuid(65534), 0);
+        prctl(PR_SET_DUMPABLE, 1); /* else /proc/self/fd is not its own any more */
+    }
+    struct page_memory *memory = open_memory(2048 * PAGE);
+    json_t *statistics = page_memory_statistics(memory);
+    const char *why = json_string_value(json_object_get(statistics, "why"));
+    ok(json_is_false(json_object_get(statistics, "locked")), "it says that it is not locked");
+    ok(strncmp(why, "cannot lock ", 12) == 0 &&
+           strstr(why, "the limit is 65536: raise LimitMEMLOCK") != NULL,
+       "why: %s", why);
+    json_decref(statistics);
+    is_int(grant(memory, LPAR_A, "n1", 1, 1, 2048, &error), VIOS_OK);
+    memset(page, 9, sizeof page);
+    struct nbd_export *export = find(LPAR_A, "0.1/1");
+    is_int(request(export, NBD_WRITE, 2047 * PAGE, PAGE, page, NULL), 0);
+    is_int(request(export, NBD_READ, 2047 * PAGE, PAGE, back, &holes), 0);
+    ok(memcmp(page, back, PAGE) == 0, "it serves all the same");
+    close_memory(memory);
+}
+
+static void says_when_it_may_not_lock(void)
+{
+    int status = 0;
+    fflush(stdout);
+    pid_t pid = fork();
+    if (pid == 0) {
+        serve_unlocked();
+        fflush(stdout);
+        _exit(tap_bad);
+    }
+    is_int(waitpid(pid, &status, 0), pid);
+    is_int(status, 0);
+}
+
+static void says_when_it_is_locked(void)
+{
+    struct page_memory *memory = open_memory(16 * PAGE); /* fits the smallest usual limit */
+    json_t *statistics = page_memory_statistics(memory);
+    ok(json_is_true(json_object_get(statistics, "locked")), "it is locked: %s",
+       json_string_value(json_object_get(statistics, "why")));
+    json_decref(statistics);
+    close_memory(memory);
+}
+
 static void takes_over_only_what_is_whole(void)
 {
     struct page_memory *memory = open_memory(8 * PAGE), *again = NULL;
@@ -357,6 +413,8 @@ int main(void)
     RUN(admits_no_more_than_there_is);
     RUN(fences_older_connections);
     RUN(leaks_no_byte);
+    RUN(says_when_it_may_not_lock);
+    RUN(says_when_it_is_locked);
     RUN(takes_over_only_what_is_whole);
     RUN(survives_kill_at_any_moment);
     return tap_done();
