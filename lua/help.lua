@@ -26,6 +26,12 @@ local function overview()
       option.words)
   end
   lines[#lines + 1] = ""
+  lines[#lines + 1] = "Ways in, from the operating system:"
+  column(lines, "vios", "the shell; lines from stdin when that is no terminal")
+  column(lines, "vios NOUN VERB ...", "one command; -c 'LINE' is one line as in the shell")
+  column(lines, "vios -e 'LUA'", "a piece of Lua; a script: vios FILE.lua ARGUMENT ...")
+  column(lines, "vios daemon ...", "the daemon of a node; see vios daemon --help")
+  lines[#lines + 1] = ""
   lines[#lines + 1] = 'Anything else is Lua: vios.node.list() returns a table.'
   lines[#lines + 1] = '"help NOUN" and "help NOUN VERB" tell more.'
   return lines

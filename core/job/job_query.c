@@ -17,7 +17,8 @@ static int no_job(const char *id, struct operation *operation)
 {
     char object[JOB_ID_SIZE + 16];
     snprintf(object, sizeof object, "job \"%.40s\"", id);
-    return operation_fail(operation, VIOS_E_NOT_FOUND, object, "vios job list", "no such job");
+    return operation_fail(operation, VIOS_E_NOT_FOUND, object, "see \"vios job list\"",
+                          "no such job");
 }
 
 /* `*revision` (may be NULL) is that of the record. */

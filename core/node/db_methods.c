@@ -156,6 +156,10 @@ static int get_key(struct store *store, const char *key, json_t **result,
 {
     struct store_value value;
     int status = store_get(store, key, &value, operation);
+    if (status == VIOS_E_NOT_FOUND) {
+        operation_fail(operation, status, key, "see all of them with \"vios db get /\"",
+                       "there is no such key in the VIOS DB");
+    }
     if (status == VIOS_OK) {
         *result = json_pack("[o]", show_value(&value));
         status = *result ? VIOS_OK : no_memory(operation);

@@ -38,6 +38,8 @@ is "its keys" "$(jq -r '.[].key' <<<"$OUT")" /node/n1
 run_status "a member is not given another name" 7 "$VIOS" config set node n2
 like "and the reason is told" "$ERR" 'a member of a cluster keeps its name, "n1"'
 run_status "no such record" 1 "$VIOS" db get /none
+like "says where they are" "$ERR" 'there is no such key in the VIOS DB: see .*db get /'
+run_status "all records" 0 "$VIOS" db get / --json
 run_status "no key at all" 7 "$VIOS" db get 'a b'
 run_status "no jobs yet" 0 "$VIOS" job list --json
 is "none" "$OUT" "[]"
