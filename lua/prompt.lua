@@ -8,26 +8,41 @@ local prompt = {}
 local POLL_TIMEOUT_MS <const> = 400
 local SLOW_POLLS <const> = 15 -- polls left out after one that timed out
 
+local SILENT_LOOKS <const> = 2 -- that time out until the daemon counts as not answering
+
 local states = nil -- node name -> state, as seen last; nil: no daemon
 local node = nil -- the daemon's own name
 local skip = 0
+local silent = 0 -- looks in a row that timed out
+
+-- After a look that timed out: slow is not gone, so what was seen last stands.
+local function slow()
+  skip = SLOW_POLLS
+  silent = silent + 1
+  return silent < SILENT_LOOKS and states or nil
+end
 
 local function fetch()
   local client, path = connection.get({}, POLL_TIMEOUT_MS)
   if not client then
-    skip = path.code == "timeout" and SLOW_POLLS or 0
-    return nil, path
+    if path.code == "timeout" then
+      return slow()
+    end
+    return path.code == "cancelled" and states or nil
   end
   local hello = client:hello()
   node = hello and hello.node or nil
   local list, err = client:call("node.list", {}, { timeout_ms = POLL_TIMEOUT_MS })
   if err and err.code == "timeout" then
-    skip = SLOW_POLLS
+    return slow()
+  elseif err and err.code == "cancelled" then
+    return states -- Ctrl-C, which says nothing about the daemon
   end
+  silent = 0
   if err and err.code == "unreachable" then
     connection.drop(path)
     local alive = connection.get({}, POLL_TIMEOUT_MS) -- no cluster is no silence
-    return alive and {} or nil, err
+    return alive and {} or nil
   end
   local seen = {}
   for _, each in ipairs(list or {}) do

@@ -77,7 +77,6 @@ bool cli_call(lua_State *L, const char *module, const char *function, int argume
 static int run(lua_State *L, const char *function, int arguments)
 {
     int status;
-    interrupt_begin(L);
     if (cli_call(L, "vios.cli", function, arguments, 1, &status)) {
         status = lua_isinteger(L, -1) ? (int)lua_tointeger(L, -1) : CLI_MORE;
         lua_pop(L, 1);
@@ -112,16 +111,15 @@ int cli_line(lua_State *L, const char *text, bool last)
     return run(L, "line", 3);
 }
 
-bool cli_complete(lua_State *L, const char *text)
+int cli_complete(lua_State *L, const char *text)
 {
     int status;
     lua_pushstring(L, text);
-    bool complete = true;
     if (cli_call(L, "vios.cli", "is_complete", 1, 1, &status)) {
-        complete = lua_toboolean(L, -1);
+        status = lua_toboolean(L, -1) ? 0 : CLI_MORE;
         lua_pop(L, 1);
     }
-    return complete;
+    return status;
 }
 
 int cli_expression(lua_State *L, const char *code)

@@ -1,6 +1,7 @@
 /*
  * cli.h - runs commands, lines, expressions and scripts through lua/cli.lua. Each returns an exit
- * status (MISSION, "Grammar"); Ctrl-C ends it with 130.
+ * status (MISSION, "Grammar"); Ctrl-C ends it with 130, also one that came before the call: only
+ * interrupt_begin() forgets it.
  */
 #ifndef SHELL_CLI_H
 #define SHELL_CLI_H
@@ -13,8 +14,8 @@
 int cli_command(lua_State *L, int count, char *const *words);
 /* `last`: no more lines will come, so that an incomplete one is an error. */
 int cli_line(lua_State *L, const char *text, bool last);
-/* True unless more lines are needed. */
-bool cli_complete(lua_State *L, const char *text);
+/* 0: it is complete; CLI_MORE; or an exit status: Ctrl-C came meanwhile, which was reported. */
+int cli_complete(lua_State *L, const char *text);
 int cli_expression(lua_State *L, const char *code);
 /* words[0] is the file. */
 int cli_script(lua_State *L, int count, char *const *words);

@@ -18,6 +18,7 @@
 
 #define NOTICE_POLL_MS 1000 /* between looks for news while nobody types */
 #define PROMPT_MAX 160
+#define PROMPT_TRIES 3
 
 struct repl {
     lua_State *L;
@@ -47,11 +48,15 @@ static void refresh_prompt(struct repl *repl)
     int status;
     if (repl->pending) {
         set_prompt(repl, "...> ");
-    } else if (cli_call(repl->L, "vios.prompt", "text", 0, 1, &status)) {
-        set_prompt(repl, lua_tostring(repl->L, -1));
-        lua_pop(repl->L, 1);
-    } else {
-        set_prompt(repl, "vios> ");
+        return;
+    }
+    set_prompt(repl, "vios> ");
+    for (int i = 0; i < PROMPT_TRIES; i++) { /* Ctrl-C ends one */
+        if (cli_call(repl->L, "vios.prompt", "text", 0, 1, &status)) {
+            set_prompt(repl, lua_tostring(repl->L, -1));
+            lua_pop(repl->L, 1);
+            return;
+        }
     }
 }
 
@@ -282,7 +287,8 @@ static void open_editor(struct repl *repl)
     el_set(repl->edit, EL_EDITOR, "emacs");
     el_set(repl->edit, EL_GETCFN, get_character);
     open_history(repl);
-    el_set(repl->edit, EL_ADDFN, "vios-complete", "complete a word", complete);
+    /* el_set() would keep copies of the two texts that nothing frees */
+    el_wset(repl->edit, EL_ADDFN, L"vios-complete", L"complete a word", complete);
     el_set(repl->edit, EL_BIND, "^I", "vios-complete", NULL);
     el_source(repl->edit, NULL);
 }
@@ -309,10 +315,11 @@ static bool append_line(struct repl *repl, const char *line, int count)
     return true;
 }
 
-/* Runs what is pending, if it is complete. */
+/* Runs what is pending, if it is complete. A Ctrl-C since the line was ended is for the line. */
 static void run_pending(struct repl *repl)
 {
-    if (!cli_complete(repl->L, repl->pending)) {
+    int complete = cli_complete(repl->L, repl->pending);
+    if (complete == CLI_MORE) {
         return;
     }
     char *line = repl->pending;
@@ -322,9 +329,20 @@ static void run_pending(struct repl *repl)
         line[size - 1] = '\0';
     }
     keep_line(repl, line);
-    cli_line(repl->L, line, true);
+    if (complete == 0) {
+        cli_line(repl->L, line, true);
+    }
     fflush(stdout);
     free(line);
+}
+
+/* As el_gets(), which shows the prompt first and only then takes the terminal: what is typed in
+ * between would be the kernel's, which echoes it, and swallows ^R. */
+static const char *read_line(struct repl *repl, int *count)
+{
+    refresh_prompt(repl);
+    el_set(repl->edit, EL_PREP_TERM, 1);
+    return el_gets(repl->edit, count);
 }
 
 int repl_run(lua_State *L)
@@ -341,8 +359,7 @@ int repl_run(lua_State *L)
     while (!quit_asked) {
         int count = 0;
         interrupt_begin(L);
-        refresh_prompt(&repl);
-        const char *line = el_gets(repl.edit, &count);
+        const char *line = read_line(&repl, &count);
         if (line && count > 0) {
             if (append_line(&repl, line, count)) {
                 run_pending(&repl);
