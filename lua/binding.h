@@ -40,6 +40,8 @@ void interrupt_begin(lua_State *L);
 bool interrupt_pending(void);
 /* For operations of the current command; owned here, valid until interrupt_begin(). */
 struct cancel *interrupt_cancel(void);
+/* When something but Ctrl-C triggered it: the next interrupt_cancel() gives a new one. */
+void interrupt_renew_cancel(void);
 
 /* The Lua function vios.os.finally(work, cleanup), see os_binding.c. */
 int interrupt_finally(lua_State *L);

@@ -75,6 +75,15 @@ struct cancel *interrupt_cancel(void)
     return current;
 }
 
+void interrupt_renew_cancel(void)
+{
+    struct cancel *old = current;
+    if (!interrupted) {
+        current = NULL;
+        cancel_free(old);
+    }
+}
+
 /* --- finally --- */
 
 #define ENDING_SIGNALS 2

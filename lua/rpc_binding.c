@@ -7,7 +7,8 @@
  *               item = function(value) return false to stop end, bytes = function(text, last)}])
  *       -> result, or nil, err
  *   client:console(method, parameters)   stdin and stdout are the other end's, raw when a
- *                                        terminal, until it ends or Ctrl-] is typed
+ *                                        terminal, until it ends or Ctrl-] is typed;
+ *                                        when it is no terminal SIGINT ends it too
  *   client:close()
  *
  * Ctrl-C cancels a running call. A callback that fails ends its call, and its error is raised
@@ -240,14 +241,13 @@ static int client_console(lua_State *L)
     struct client *client = check_client(L);
     const char *method = luaL_checkstring(L, 2);
     json_t *parameters = check_parameters(L), *result = NULL;
-    struct cancel *cancel = cancel_new();
-    struct running running = {.L = L, .cancel = cancel};
+    struct running running = {.L = L, .cancel = interrupt_cancel()};
     struct rpc_handlers handlers = {.bytes = console_bytes,
                                     .input_fd = STDIN_FILENO,
                                     .input = console_input,
                                     .context = &running};
     struct operation operation;
-    operation_start(&operation, OPERATION_NO_DEADLINE, cancel);
+    operation_start(&operation, OPERATION_NO_DEADLINE, running.cancel);
     struct termios saved;
     bool raw = go_raw(&saved);
     handlers.input = raw ? console_input : NULL;
@@ -258,9 +258,10 @@ static int client_console(lua_State *L)
         console_bytes(&running, "\r\n", running.escaped ? 2 : 0, true);
         tcsetattr(STDIN_FILENO, TCSADRAIN, &saved);
     }
-    cancel_free(cancel);
     json_decref(result);
-    if (status != VIOS_OK && !running.escaped) {
+    if (running.escaped) {
+        interrupt_renew_cancel();
+    } else if (status != VIOS_OK) {
         return binding_fail(L, &operation.error);
     }
     lua_pushboolean(L, 1);

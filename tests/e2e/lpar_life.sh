@@ -24,7 +24,7 @@ field() { # FILTER; of g1
 console() { on n1 lpar console g1 --dump; }
 dots() { console | tr -cd . | wc -c; }
 type_in() { # TEXT; the console is left again once its echo or effect cannot matter
-    printf '%s' "$1" | timeout -s KILL 1 "$VIOS" --socket "$LAB/n1/run/vios.sock" lpar console g1 \
+    printf '%s' "$1" | timeout -s INT 2 "$VIOS" --socket "$LAB/n1/run/vios.sock" lpar console g1 \
         >"$DIR/typed" 2>&1
 }
 goes_on() { # WHAT; the guest does more verified I/O

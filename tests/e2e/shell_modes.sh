@@ -78,6 +78,18 @@ run_status "-e with two" 2 "$VIOS" -e 1 2
 
 OUT=$(printf 'typed' | "$VIOS" lpar console web1)
 is "a console through a pipe" "$OUT" $'guest ready\r\n[typed]'
+mkfifo "$DIR/keys"
+for row in INT:130 TERM:143; do
+    "$VIOS" lpar console web1 <"$DIR/keys" >"$DIR/shown" 2>"$DIR/err" &
+    PIDS+=($!)
+    exec 9>"$DIR/keys" # keys that may still be typed
+    ok "a console that follows" await 'grep -q "guest ready" "$DIR/shown"' 20
+    kill -"${row%:*}" $!
+    ok "ends by SIG${row%:*}" await "! kill -0 $!" 20
+    wait $!
+    is "with its status" $? "${row#*:}"
+    exec 9>&-
+done
 first=$("$VIOS" node list --json | cksum)
 is "output that is not to a terminal is the same each time" \
     "$("$VIOS" --color auto node list --json | cksum)" "$first"
