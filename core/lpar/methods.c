@@ -281,8 +281,8 @@ static void start_again(struct node *node, json_t *names, struct operation *oper
     }
 }
 
-static const struct paging_guest_operations GUEST_OPERATIONS = {lpar_attach_paging,
-                                                                lpar_detach_paging};
+static const struct paging_guest_operations GUEST_OPERATIONS = {
+    lpar_attach_paging, lpar_detach_paging, lpar_uses_paging};
 
 static int part_start(struct node *node, struct vios_error *error)
 {

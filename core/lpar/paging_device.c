@@ -3,6 +3,7 @@
 
 #include "lpar/guest.h"
 #include "lpar/qemu.h"
+#include "lpar/run_folder.h"
 #include "paging/paging.h"
 
 #include <stdio.h>
@@ -11,6 +12,7 @@
 #define CALL_TIMEOUT_MS 15000
 #define LEAVE_TIMEOUT_MS 15000
 #define LEAVE_POLL_MS 100
+#define USES_TIMEOUT_MS 2000
 
 static int call(struct guest *guest, const char *command, json_t *arguments, json_t **result,
                 struct operation *operation)
@@ -126,6 +128,36 @@ int lpar_detach_paging(struct node *node, const char *name, struct operation *op
     int status = VIOS_OK;
     if (guest && guest_is_connected(guest)) {
         status = unplug(guest, operation);
+    }
+    guest_release(guest);
+    return status;
+}
+
+/* Whether a QEMU runs is told by its lock, which it holds also while nobody is connected to it. */
+static bool has_qemu(struct node *node, const char *uuid)
+{
+    struct run_folder folder = {.fd = -1};
+    bool locked = run_folder_open(&folder, node->run_dir, uuid, NULL) == VIOS_OK &&
+                  run_folder_is_locked(&folder);
+    run_folder_close(&folder);
+    return locked;
+}
+
+int lpar_uses_paging(struct node *node, const char *name, struct operation *operation)
+{
+    if (!atomic_load(&node->active)) {
+        return operation_fail(operation, VIOS_E_TIMEOUT, name, NULL,
+                              "the guests are not all taken up yet");
+    }
+    struct guest *guest = lpars_find(node->lpars, name);
+    int status = 0;
+    if (guest && has_qemu(node, guest_lpar(guest)->uuid)) {
+        struct operation asking;
+        operation_start(&asking, USES_TIMEOUT_MS, operation->cancel);
+        status = has_node(guest, &asking);
+        if (status < 0) {
+            operation->error = asking.error;
+        }
     }
     guest_release(guest);
     return status;

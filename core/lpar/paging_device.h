@@ -9,4 +9,7 @@
 int lpar_attach_paging(struct node *node, const char *name, struct operation *operation);
 int lpar_detach_paging(struct node *node, const char *name, struct operation *operation);
 
+/* 1: a QEMU runs here with the device; 0: none does; negative: nobody can say at present. */
+int lpar_uses_paging(struct node *node, const char *name, struct operation *operation);
+
 #endif

@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "paging/paging.h"
 #include "paging/placement.h"
+#include "paging/reconcile.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -363,10 +364,50 @@ static int publish(struct paging_round *round, const struct paging_view *view, c
     return status;
 }
 
+/* Says it once, and to the other nodes; `paging show` here sees that there is no pager. */
+static int tell_gone(struct paging_round *round, const struct paging_view *view, const char *name)
+{
+    json_t *down = json_pack("{s:s, s:[]}", "state", "DOWN", "regions");
+    if (!json_object_get(round->lost, name)) {
+        json_object_set_new(round->lost, name, json_true());
+        log_error("paging",
+                  "lpar %s: its pages cannot be found again, because io and the daemon ended "
+                  "together; stop the guest and start it again",
+                  view->record.lpar);
+        recorder_note(round->node->recorder, "paging", "lpar %s: the pager's state is lost",
+                      view->record.lpar);
+    }
+    int status = publish(round, view, down);
+    json_decref(down);
+    return status;
+}
+
+/*
+ * An empty pager is right for a guest that is about to begin, and for one that never had the
+ * device. Under a QEMU that pages to it already, it would give zeroes for what the guest put there.
+ */
+static int export_anew(struct paging_round *round, const struct paging_view *view, const char *name,
+                       bool begins)
+{
+    const struct paging_guest_operations *guest = paging_guest(round->node);
+    int uses = 0;
+    if (!begins && !guest) {
+        return operation_fail(round->operation, VIOS_E_TIMEOUT, name, NULL,
+                              "the guests are not taken up yet");
+    }
+    if (!begins && guest->uses) {
+        uses = guest->uses(round->node, view->record.lpar, round->operation);
+    }
+    return uses == 0  ? export_pager(round, view, name)
+           : uses > 0 ? tell_gone(round, view, name)
+                      : uses;
+}
+
 static int host(struct paging_round *round, struct paging_view *view)
 {
     char name[160];
-    if (view->record.generation < view->generation) {
+    bool begins = view->record.generation < view->generation;
+    if (begins) {
         int status = begin_generation(round, view);
         if (status != VIOS_OK) {
             return status;
@@ -375,8 +416,9 @@ static int host(struct paging_round *round, struct paging_view *view)
     paging_export_name(view->record.uuid, view->generation, name, sizeof name);
     json_t *export = paging_find_export(round->statistics, name);
     if (!export) {
-        return export_pager(round, view, name);
+        return export_anew(round, view, name, begins);
     }
+    json_object_del(round->lost, name);
     int status = follow_numbers(round, view, export);
     if (status == VIOS_OK) {
         status = replace_lost(round, view, export);

@@ -34,10 +34,12 @@ int paging_device_size(struct node *node, const char *lpar, uint64_t *size_bytes
 void paging_export_name(const char *lpar_uuid, int64_t generation, char *name, size_t size);
 
 /* How a paging device joins or leaves a running guest: lpar, which lies above, sets this when it
- * starts. Both do nothing for a guest that does not run. */
+ * starts. Both do nothing for a guest that does not run. `uses`: 1 when a QEMU runs here with the
+ * device, 0 when not, negative while nobody can say. */
 struct paging_guest_operations {
     int (*attach)(struct node *node, const char *lpar, struct operation *operation);
     int (*detach)(struct node *node, const char *lpar, struct operation *operation);
+    int (*uses)(struct node *node, const char *lpar, struct operation *operation);
 };
 void paging_set_guest_operations(struct node *node,
                                  const struct paging_guest_operations *operations);

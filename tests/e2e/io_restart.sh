@@ -1,7 +1,8 @@
 #!/bin/bash
 # Proves: a running guest with a mirrored paging device, under traffic that never stops, notices
 # nothing when io is killed where it runs, io of a replica, its daemon, its daemon and io one
-# after the other, or a whole replica; no page is lost, and the daemon finds the guest again.
+# after the other, or a whole replica; no page is lost, and the daemon finds the guest again. When
+# both end together there, its device fails instead of reading as zeroes.
 # needs: heavy
 # limit: 120
 . "$(dirname "$0")/lib.sh"
@@ -111,4 +112,17 @@ is "no checksum was wrong" "$(device .checksum_errors)" 0
 is "the guest runs" "$(field .state)" running
 is "with the QEMU it began with" "$(field .qemu_pid)" "$QEMU"
 unlike "and never saw a wrong sector" "$("$VIOS" lpar console g1 --dump)" "BAD"
+
+# --- both at once on the guest's node: what nobody holds any more is not taken for zeroes ---
+kill -9 "$(pid_of n1 daemon_pid)" "$(pid_of n1 io_pid)"
+run_status "daemon and io of the guest's node are started again" 0 "$VIOS" lab up
+ok "the log says that its pages are gone" await \
+    'grep -q "pages cannot be found again" "$VIOS_LAB_DIR/n1/daemon.log"' 30
+is "the device is DOWN" "$(device .state)" DOWN
+not_ok "nobody reads anything from it" nbdcopy "$URI" "$DIR/nothing"
+is "its guest is there" "$(field .qemu_pid)" "$QEMU"
+run_status "the guest is stopped" 0 "$VIOS" lpar stop g1 --force
+run_status "and started" 0 "$VIOS" lpar start g1
+is "with a device that is whole" "$(device .state)" OK
+ok "and empty" cmp <(nbdcopy "$(device .uri)" -) <(head -c 32M /dev/zero)
 finish

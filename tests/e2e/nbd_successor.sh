@@ -106,6 +106,17 @@ SOCKETS='[{"path":"x.sock","as":"local"}]'
 run "$CONTROL" "$RUN/io.sock" \
     '{"do":"take","what":"listeners","description":{"listeners":'"$SOCKETS}}" "$DIR/disk.img"
 like "a file is no listener" "$OUT" 'does not listen'
+STATELESS='{"name":"paging/x/1","lpar":"'$LPAR'","serving":"open","descriptor":0,
+    "backend":{"kind":"pager","generation":1,"size_bytes":4096,"policy":"single"}}'
+run "$CONTROL" "$RUN/io.sock" \
+    '{"do":"take","what":"pager","description":{"exports":['"${STATELESS//$'\n'/}"']}}'
+like "a pager without its state would be an empty one" "$OUT" '"usage".*did not come along'
+run "$CONTROL" "$RUN/io.sock" \
+    '{"do":"take","what":"pager","description":{"exports":['"${STATELESS/0,$'\n'/null,}"']}}'
+like "also when it says so" "$OUT" '"usage".*did not come along'
+run "$CONTROL" "$RUN/io.sock" '{"do":"give","what":"listeners","after":"~"}'
+like "behind the last there is nothing" "$OUT" '"listeners":\[\]'
+unlike "and no more" "$OUT" '"next"'
 run "$CONTROL" "$RUN/io.sock" '{"do":"give","what":"everything"}'
 like "what is not handed over" "$OUT" 'write listeners, arena or pager|nothing of this name'
 finish
