@@ -453,7 +453,8 @@ static void *serve_liar(void *argument)
         const char *word = json_string_value(json_object_get(request, "do"));
         const char *what = json_string_value(json_object_get(request, "what"));
         const char *text = lie_of(lie, word ? word : "", what ? what : "");
-        got = send(fd, text, strlen(text), MSG_NOSIGNAL);
+        ssize_t sent = send(fd, text, strlen(text), MSG_NOSIGNAL);
+        (void)sent; /* who has gone ends the loop */
         json_decref(request);
     }
     close(fd);
