@@ -3,7 +3,7 @@
 # when its node's daemon, its node's io, and a replica's io are killed with -9 under it. The
 # restarted daemon lists the guest running.
 # needs: heavy
-# limit: 200
+# limit: 400
 . "$(dirname "$0")/lib.sh"
 need jq qemu-system-x86_64
 
@@ -70,7 +70,7 @@ kill -9 "$(pid_of "$replica" io_pid)"
 goes_on "a replica's io was killed"
 ok "the device is OK again" await '[ "$(shown .state)" = OK ]' 30
 
-ok "the hog ends" await 'console_has "^guest hog ended"' 120
+ok "the hog ends" await 'console_has "^guest hog ended"' 300
 like "with every page right" "$(console | grep '^hog done')" ' bad=0 '
 unlike "and never found a wrong one" "$(console)" 'hog BAD'
 is "the guest still runs" "$(guest_state)" running

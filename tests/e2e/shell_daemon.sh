@@ -9,11 +9,13 @@ mkdir "$DIR/run" "$DIR/state"
 printf 'node = n1\nrun_dir = %s/run\nstate_dir = %s/state\n' "$DIR" "$DIR" >"$DIR/vios.conf"
 "$VIOS" daemon --config "$DIR/vios.conf" 2>"$DIR/log" &
 PIDS+=($!)
-# io outlives its daemon; its command line has our folder.
+# io outlives its daemon; its command line has our folder. The daemon goes first: it would start
+# another.
 end_io() {
     local pid
-    for pid in $(pgrep -f "libexec/vios/io .*$DIR/run"); do
-        kill -9 "$pid"
+    kill -9 "${PIDS[@]}" 2>/dev/null
+    for pid in $(pgrep -f "libexec/vios/.*$DIR/"); do
+        kill -9 "$pid" 2>/dev/null
     done
 }
 at_exit end_io
