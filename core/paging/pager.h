@@ -8,9 +8,10 @@
  * write that was on its way is either done or not, the same on every replica.
  *
  * A replica is `current` (connected, lacks nothing), `filling` (connected, lacks pages; gets
- * new writes and, in the background, what it lacks) or `lost` (not connected; tried again with
- * back-off). A page is read from a replica only when that lacks it not, and only its checksum
- * makes it valid.
+ * them in the background, and new writes while it keeps up with them) or `lost` (not connected;
+ * tried again with back-off). A write is acknowledged when all current replicas have it, or, while
+ * there is none, all that are filling. A page is read from a replica only when that lacks it not,
+ * and only its checksum makes it valid.
  *
  * Threads: pager_open, pager_claim, pager_set_regions and pager_state_descriptor from any one
  * control thread; everything else happens on the home worker.

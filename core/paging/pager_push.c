@@ -12,6 +12,7 @@
  */
 #include "paging/pager_internal.h"
 
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -85,6 +86,7 @@ void pager_push_write(struct pager_op *op, struct pager_node *node)
     if (node->slow || !pages) {
         return;
     }
+    assert(op->count > 0);
     struct pager_op *push = pager_op_new(op->pager, PAGER_OP_PUSH);
     size_t size = (size_t)op->count * PAGER_PAGE;
     if (push && op->data && !(push->owned = malloc(size))) {

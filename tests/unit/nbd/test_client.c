@@ -348,11 +348,11 @@ static uint64_t a_read(void)
 
 static void garbage_ends_the_connection(void)
 {
-    uint64_t cookie = a_read();
+    a_read();
     put("this is no NBD reply", 20);
     closed_with(VIOS_E_IO, "does not start as one");
     is_int(calls[0].error, EPROTO);
-    cookie = a_read();
+    uint64_t cookie = a_read();
     put_simple(cookie ^ 1, 0);
     closed_with(VIOS_E_IO, "not asked");
     cookie = a_read();
