@@ -73,7 +73,7 @@ int file_lock(int fd, int64_t wait_ms, struct vios_error *error)
     return VIOS_OK;
 }
 
-int file_sync_folder(int directory_fd, struct vios_error *error)
+static int sync_folder(int directory_fd, struct vios_error *error)
 {
     return fsync(directory_fd) == 0 ? VIOS_OK : error_set_errno(error, NULL, "fsync of the folder");
 }
@@ -114,7 +114,7 @@ int file_replace(int directory_fd, const char *name, const void *data, size_t si
         unlinkat(directory_fd, temporary, 0);
         return status;
     }
-    return file_sync_folder(directory_fd, error);
+    return sync_folder(directory_fd, error);
 }
 
 static int read_open_file(int fd, const char *name, size_t limit, char **data, size_t *size,

@@ -35,7 +35,4 @@ int file_read_all(int fd, void *data, size_t size, struct vios_error *error);
  */
 int file_lock(int fd, int64_t wait_ms, struct vios_error *error);
 
-/* fsync of the folder itself. */
-int file_sync_folder(int directory_fd, struct vios_error *error);
-
 #endif

@@ -3,6 +3,7 @@
 
 #include "base/log.h"
 #include "io/requests.h"
+#include "net/descriptors.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -22,7 +23,8 @@ struct control {
 
 static _Atomic unsigned connections;
 
-void control_message_clear(struct control_message *message)
+/* Closes the descriptors left in it and lets go of the JSON. */
+static void message_clear(struct control_message *message)
 {
     for (size_t i = 0; i < message->fd_count; i++) {
         if (message->fds[i] >= 0) {
@@ -46,26 +48,6 @@ int control_take_descriptor(struct control_message *message, size_t index)
 
 /* --- reading a line --- */
 
-static void keep_descriptors(struct control_message *request, struct msghdr *message)
-{
-    for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header;
-         header = CMSG_NXTHDR(message, header)) {
-        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) {
-            continue;
-        }
-        size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-            if (request->fd_count < CONTROL_DESCRIPTORS_MAX) {
-                request->fds[request->fd_count++] = fd;
-            } else {
-                close(fd);
-            }
-        }
-    }
-}
-
 static bool grow(struct control *control)
 {
     if (control->size < control->capacity) {
@@ -82,29 +64,19 @@ static bool grow(struct control *control)
 
 static bool read_more(struct control *control)
 {
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int) * CONTROL_DESCRIPTORS_MAX)];
-    } space;
     if (!grow(control)) {
         return false;
     }
-    struct iovec part = {control->line + control->size, control->capacity - control->size};
-    struct msghdr message = {
-        .msg_iov = &part,
-        .msg_iovlen = 1,
-        .msg_control = &space,
-        .msg_controllen = sizeof space,
-    };
     ssize_t got;
     do {
-        got = recvmsg(control->fd, &message, MSG_CMSG_CLOEXEC);
+        got = descriptors_receive(control->fd, control->line + control->size,
+                                  control->capacity - control->size, control->request.fds,
+                                  &control->request.fd_count, 0);
     } while (got < 0 && errno == EINTR);
     if (got <= 0) {
         return false;
     }
     control->size += (size_t)got;
-    keep_descriptors(&control->request, &message);
     return true;
 }
 
@@ -127,28 +99,6 @@ static bool read_request(struct control *control)
 
 /* --- answering --- */
 
-static ssize_t send_part(int fd, const char *data, size_t size, const struct control_message *with)
-{
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int) * CONTROL_DESCRIPTORS_MAX)];
-    } space;
-    struct iovec part = {(char *)data, size};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    if (with && with->fd_count > 0) {
-        size_t length = sizeof(int) * with->fd_count;
-        memset(&space, 0, sizeof space);
-        message.msg_control = &space;
-        message.msg_controllen = CMSG_SPACE(length);
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(length);
-        memcpy(CMSG_DATA(header), with->fds, length);
-    }
-    return sendmsg(fd, &message, MSG_NOSIGNAL);
-}
-
 static bool send_answer(struct control *control, const struct control_message *answer)
 {
     char *line = json_dumps(answer->json, JSON_COMPACT);
@@ -158,7 +108,8 @@ static bool send_answer(struct control *control, const struct control_message *a
     size_t size = strlen(line), done = 0;
     line[size++] = '\n';
     while (done < size) {
-        ssize_t sent = send_part(control->fd, line + done, size - done, done == 0 ? answer : NULL);
+        ssize_t sent = descriptors_send(control->fd, line + done, size - done, answer->fds,
+                                        done == 0 ? answer->fd_count : 0, 0);
         if (sent < 0 && errno == EINTR) {
             continue;
         }
@@ -194,8 +145,8 @@ static bool handle_one(struct control *control)
     }
     enum request_after after = request_run(control->io, &control->request, &answer);
     bool sent = send_answer(control, &answer);
-    control_message_clear(&answer);
-    control_message_clear(&control->request);
+    message_clear(&answer);
+    message_clear(&control->request);
     if (after == AFTER_STOP) {
         uint64_t one = 1;
         ssize_t written = write(control->io->stop_event, &one, sizeof one);
@@ -212,7 +163,7 @@ static void *run(void *argument)
     struct control *control = argument;
     while (handle_one(control)) {
     }
-    control_message_clear(&control->request);
+    message_clear(&control->request);
     close(control->fd);
     free(control->line);
     free(control);

@@ -6,19 +6,16 @@
 #define IO_CONTROL_H
 
 #include "io/io.h"
+#include "net/descriptors.h"
 
 #define CONTROL_LINE_MAX (1024 * 1024)
-#define CONTROL_DESCRIPTORS_MAX 128
 #define CONTROL_CONNECTIONS_MAX 64
 
 struct control_message {
     json_t *json;
-    int fds[CONTROL_DESCRIPTORS_MAX];
+    int fds[DESCRIPTORS_MAX];
     size_t fd_count;
 };
-
-/* Closes the descriptors left in it and lets go of the JSON. */
-void control_message_clear(struct control_message *message);
 
 /* Takes the descriptor out of the message, or -1. */
 int control_take_descriptor(struct control_message *message, size_t index);

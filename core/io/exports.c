@@ -55,16 +55,6 @@ int exports_new(struct exports **out, struct vios_error *error)
     return VIOS_OK;
 }
 
-void exports_free(struct exports *exports)
-{
-    if (exports) {
-        assert(!exports->first && !exports->dying);
-        pthread_cond_destroy(&exports->changed);
-        pthread_mutex_destroy(&exports->lock);
-        free(exports);
-    }
-}
-
 void exports_set_missing(struct exports *exports, exports_missing missing, void *context)
 {
     pthread_mutex_lock(&exports->lock);

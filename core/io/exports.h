@@ -21,8 +21,6 @@ struct exports;
 typedef int (*exports_missing)(void *context, const char *name, const char *node);
 
 int exports_new(struct exports **exports, struct vios_error *error);
-/* The table must be empty. */
-void exports_free(struct exports *exports);
 void exports_set_missing(struct exports *exports, exports_missing missing, void *context);
 
 /* What nbd_server_new takes, with the table as context. */

@@ -41,20 +41,6 @@ static void free_guest(struct guest *guest)
     free(guest);
 }
 
-void guests_free(struct guests *guests)
-{
-    if (!guests) {
-        return;
-    }
-    while (guests->first) {
-        struct guest *next = guests->first->next;
-        free_guest(guests->first);
-        guests->first = next;
-    }
-    pthread_mutex_destroy(&guests->lock);
-    free(guests);
-}
-
 /* A guest that has ended needs neither. */
 static int send_signal(int pidfd, int signal)
 {

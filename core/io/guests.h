@@ -15,7 +15,6 @@
 struct guests;
 
 int guests_new(struct guests **guests, struct vios_error *error);
-void guests_free(struct guests *guests);
 
 /* Takes over `pidfd` when it succeeds; it replaces an earlier one of the same LPAR. A takeable
  * guest is stopped at once while the gate is closed. */

@@ -19,7 +19,7 @@
 #define HANDOVER_BATCH_MAX 64                 /* listeners or exports in one batch */
 #define HANDOVER_BATCH_BYTES_MAX (512 * 1024) /* of its description, but always one export */
 
-_Static_assert(HANDOVER_BATCH_MAX <= CONTROL_DESCRIPTORS_MAX, "a batch fits one line");
+_Static_assert(HANDOVER_BATCH_MAX <= DESCRIPTORS_MAX, "a batch fits one line");
 
 /* The batch behind the name `after` ("": the first). Fills answer->json with {"ok","what",
  * "description","revision"}, "next" when there are more, and adds the descriptors, which are then

@@ -2,6 +2,7 @@
 #include "lpar/qmp.h"
 
 #include "lpar/qmp_parser.h"
+#include "net/descriptors.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -141,23 +142,9 @@ static int send_line(struct qmp *qmp, const char *line, int descriptor, struct o
 {
     size_t size = strlen(line), sent = 0;
     while (sent < size) {
-        union {
-            struct cmsghdr header;
-            char space[CMSG_SPACE(sizeof(int))];
-        } control;
-        struct iovec part = {(char *)line + sent, size - sent};
-        struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-        if (descriptor >= 0 && sent == 0) {
-            memset(&control, 0, sizeof control);
-            message.msg_control = control.space;
-            message.msg_controllen = sizeof control.space;
-            struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-            header->cmsg_level = SOL_SOCKET;
-            header->cmsg_type = SCM_RIGHTS;
-            header->cmsg_len = CMSG_LEN(sizeof(int));
-            memcpy(CMSG_DATA(header), &descriptor, sizeof(int));
-        }
-        ssize_t done = sendmsg(qmp->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+        size_t along = descriptor >= 0 && sent == 0;
+        ssize_t done =
+            descriptors_send(qmp->fd, line + sent, size - sent, &descriptor, along, MSG_DONTWAIT);
         if (done > 0) {
             sent += (size_t)done;
         } else if (errno != EAGAIN && errno != EINTR) {

@@ -18,7 +18,8 @@ char *lpar_object(const char *name, char text[96])
     return text;
 }
 
-void lpar_backend_format(const struct lpar_nic *nic, char *text, size_t size)
+/* What lpar_backend_parse() takes. */
+static void format_backend(const struct lpar_nic *nic, char *text, size_t size)
 {
     if (nic->backend == NIC_BRIDGE) {
         snprintf(text, size, "bridge:%s", nic->bridge);
@@ -244,7 +245,7 @@ static json_t *nics_json(const struct lpar *lpar)
     for (size_t i = 0; i < lpar->nic_count; i++) {
         const struct lpar_nic *nic = &lpar->nics[i];
         char backend[32];
-        lpar_backend_format(nic, backend, sizeof backend);
+        format_backend(nic, backend, sizeof backend);
         json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:s}", "id", nic->id, "slot",
                                               nic->slot, "mac", nic->mac, "backend", backend));
     }

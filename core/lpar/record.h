@@ -88,10 +88,7 @@ char *lpar_format(const struct lpar *lpar);
 /* The spec alone, as in the record; the caller's. */
 json_t *lpar_spec_json(const struct lpar *lpar);
 
-/* "user", "bridge:br0", "none" in `text`. */
-void lpar_backend_format(const struct lpar_nic *nic, char *text, size_t size);
-
-/* Validates such a text; VIOS_E_USAGE with the right form. */
+/* Validates "user", "bridge:br0" or "none"; VIOS_E_USAGE with the right form. */
 int lpar_backend_parse(const char *text, struct lpar_nic *nic, struct vios_error *error);
 
 /* SHA-256 in hex over the spec, sorted and compact, without paths and autostart. */

@@ -533,7 +533,7 @@ static int call_once(struct io_client *client, const json_t *request,
 int io_client_call(struct io_client *client, json_t *request, const int *descriptors,
                    size_t descriptor_count, json_t **answer, struct operation *operation)
 {
-    assert(descriptor_count <= IO_WIRE_DESCRIPTORS);
+    assert(descriptor_count <= DESCRIPTORS_MAX);
     struct io_descriptors sent = {.count = descriptor_count};
     if (descriptor_count > 0) {
         memcpy(sent.fds, descriptors, descriptor_count * sizeof sent.fds[0]);

@@ -28,33 +28,14 @@ static int ended(struct operation *operation)
     return operation_fail(operation, VIOS_E_UNREACHABLE, "io", NULL, "the connection ended");
 }
 
-static ssize_t send_part(int fd, const char *data, size_t size, const struct io_descriptors *sent)
-{
-    union {
-        struct cmsghdr header;
-        char room[CMSG_SPACE(sizeof(int) * IO_WIRE_DESCRIPTORS)];
-    } control = {0};
-    struct iovec part = {.iov_base = (char *)data, .iov_len = size};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
-    if (sent && sent->count > 0) {
-        size_t length = sizeof(int) * sent->count;
-        message.msg_control = &control;
-        message.msg_controllen = CMSG_SPACE(length);
-        struct cmsghdr *header = CMSG_FIRSTHDR(&message);
-        header->cmsg_level = SOL_SOCKET;
-        header->cmsg_type = SCM_RIGHTS;
-        header->cmsg_len = CMSG_LEN(length);
-        memcpy(CMSG_DATA(header), sent->fds, length);
-    }
-    return sendmsg(fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-}
-
 static int send_line(int fd, const char *line, size_t size, const struct io_descriptors *sent,
                      struct operation *operation)
 {
     size_t done = 0;
     while (done < size) {
-        ssize_t part = send_part(fd, line + done, size - done, done == 0 ? sent : NULL);
+        size_t count = sent && done == 0 ? sent->count : 0;
+        ssize_t part = descriptors_send(fd, line + done, size - done, sent ? sent->fds : NULL,
+                                        count, MSG_DONTWAIT);
         if (part > 0) {
             done += (size_t)part;
         } else if (part < 0 && (errno == EAGAIN || errno == EINTR)) {
@@ -67,27 +48,6 @@ static int send_line(int fd, const char *line, size_t size, const struct io_desc
         }
     }
     return VIOS_OK;
-}
-
-/* Keeps what came along; what does not fit is closed. */
-static void take_descriptors(struct msghdr *message, struct io_descriptors *received)
-{
-    for (struct cmsghdr *header = CMSG_FIRSTHDR(message); header;
-         header = CMSG_NXTHDR(message, header)) {
-        if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) {
-            continue;
-        }
-        size_t count = (header->cmsg_len - CMSG_LEN(0)) / sizeof(int);
-        for (size_t i = 0; i < count; i++) {
-            int fd;
-            memcpy(&fd, CMSG_DATA(header) + i * sizeof fd, sizeof fd);
-            if (received->count < IO_WIRE_DESCRIPTORS) {
-                received->fds[received->count++] = fd;
-            } else {
-                close(fd);
-            }
-        }
-    }
 }
 
 static int line_reserve(struct line *line, struct operation *operation)
@@ -112,7 +72,6 @@ static int line_reserve(struct line *line, struct operation *operation)
 static int read_line(int fd, struct line *line, struct io_descriptors *received,
                      struct operation *operation)
 {
-    char control[CMSG_SPACE(sizeof(int) * IO_WIRE_DESCRIPTORS)];
     while (line->size == 0 || line->text[line->size - 1] != '\n') {
         int status = line_reserve(line, operation);
         if (status == VIOS_OK) {
@@ -121,20 +80,14 @@ static int read_line(int fd, struct line *line, struct io_descriptors *received,
         if (status != VIOS_OK) {
             return status;
         }
-        struct iovec part = {.iov_base = line->text + line->size, .iov_len = READ_SIZE};
-        struct msghdr message = {.msg_iov = &part,
-                                 .msg_iovlen = 1,
-                                 .msg_control = control,
-                                 .msg_controllen = sizeof control};
-        ssize_t got = recvmsg(fd, &message, MSG_CMSG_CLOEXEC | MSG_DONTWAIT);
+        ssize_t got = descriptors_receive(fd, line->text + line->size, READ_SIZE, received->fds,
+                                          &received->count, MSG_DONTWAIT);
         if (got > 0) {
-            take_descriptors(&message, received);
             line->size += (size_t)got;
-            if (message.msg_flags & MSG_CTRUNC) {
-                return operation_fail(operation, VIOS_E_NO_SPACE, "io",
-                                      "raise the limit of open files (LimitNOFILE)",
-                                      "descriptors it sent could not be received");
-            }
+        } else if (got < 0 && errno == EMFILE) {
+            return operation_fail(operation, VIOS_E_NO_SPACE, "io",
+                                  "raise the limit of open files (LimitNOFILE)",
+                                  "descriptors it sent could not be received");
         } else if (got == 0 || (errno != EAGAIN && errno != EINTR)) {
             return ended(operation);
         }

@@ -3,16 +3,16 @@
 #define NODE_IO_WIRE_H
 
 #include "base/operation.h"
+#include "net/descriptors.h"
 
 #include <jansson.h>
 #include <stddef.h>
 
 #define IO_WIRE_REQUEST_MAX (1024 * 1024 - 1)
 #define IO_WIRE_ANSWER_MAX (4 * 1024 * 1024)
-#define IO_WIRE_DESCRIPTORS 128
 
 struct io_descriptors {
-    int fds[IO_WIRE_DESCRIPTORS];
+    int fds[DESCRIPTORS_MAX];
     size_t count;
 };
 

@@ -158,7 +158,7 @@ int main(int count, char **words)
         return do_stdin();
     }
     struct io_descriptors sent = {.count = 0};
-    for (int i = 3; i < count && sent.count < IO_WIRE_DESCRIPTORS; i++) {
+    for (int i = 3; i < count && sent.count < DESCRIPTORS_MAX; i++) {
         if (strcmp(words[i], "follow") == 0) {
             follow = true;
             continue;
