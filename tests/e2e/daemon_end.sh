@@ -68,7 +68,7 @@ ok "so does io" runs "$IO"
 
 # --- the next one has them, and with --stop-guests takes them along ---
 start_daemon --stop-guests
-is "the guest is listed running" "$(field .state)" running
+ok "the guest is listed running" await '[ "$(field .state)" = running ]' 20
 is "with the same QEMU" "$(field .qemu_pid)" "$QEMU"
 is "behind the same io" "$(io_pid)" "$IO"
 end_daemon

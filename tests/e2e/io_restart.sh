@@ -92,7 +92,7 @@ kill -9 "$(pid_of n1 daemon_pid)"
 NOW=$(rounds)
 ok "the daemon killed: the traffic goes on" await "[ \$(rounds) -gt $((NOW + 1)) ]" 30
 run_status "it is started again" 0 "$VIOS" lab up
-is "it lists the guest running" "$(field .state)" running
+ok "it lists the guest running" await '[ "$(field .state)" = running ]' 20
 is "with the same QEMU" "$(field .qemu_pid)" "$QEMU"
 kill -9 "$(pid_of n1 io_pid)"
 goes_on "io killed under the new daemon"
