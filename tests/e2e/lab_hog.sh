@@ -47,7 +47,7 @@ goes_on() { # WHAT
 
 run_status "a lab of three" 0 "$VIOS" lab up 3 --dir "$LAB" --page-memory 384M
 run_status "a guest of 128 MiB" 0 on_n1 lpar create g --memory 128M --kernel "$GUEST/vmlinuz" \
-    --initrd "$GUEST/initrd" --append "console=ttyS0 quiet vios.hog_mib=256 vios.hog_passes=3"
+    --initrd "$GUEST/initrd" --append "console=ttyS0 quiet vios.hog_mib=256 vios.hog_passes=2"
 run_status "with 320 MiB on other nodes" 0 on_n1 paging create g --size 320M
 run_status "starts" 0 on_n1 lpar start g
 ok "its hog runs" await 'console_has "^hog passed pass=1 "' 60
