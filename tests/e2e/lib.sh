@@ -20,6 +20,10 @@ VIOS=$BUILD/bin/vios
 DAEMON=$BUILD/libexec/vios/daemon
 # shellcheck disable=SC2034
 IO=$BUILD/libexec/vios/io
+case $BUILD in
+*/asan) SLOW=4 ;; # as tests.mk has it
+*) SLOW=1 ;;
+esac
 DIR=$(mktemp -d "${TMPDIR:-/tmp}/t-XXXXXX")
 PIDS=() # ended with SIGKILL at exit; add your own: PIDS+=($!)
 CHECKS=0
@@ -127,9 +131,9 @@ run_status() { # WHAT WANTED-STATUS COMMAND...
     tap_line 0 "$what"
 }
 
-# Tries the shell words until they succeed; false after SECONDS.
+# Tries the shell words until they succeed; false after SECONDS (more in a slow build).
 await() { # SHELL-WORDS SECONDS
-    local end=$((SECONDS + $2 + 1))
+    local end=$((SECONDS + $2 * SLOW + 1))
     until eval "$1" >/dev/null 2>&1; do
         if ((SECONDS >= end)); then
             echo "# gave up after $2 s: $1"

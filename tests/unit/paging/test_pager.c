@@ -116,6 +116,7 @@ static void a_stopped_replica_stalls_no_guest(void)
     write_pattern(6);
     host_await("OK");
     kill(pids[0], SIGSTOP);
+    waitpid(pids[0], NULL, WUNTRACED); /* before that, it may still answer */
     write_pattern(7);
     check_pattern("beside a stopped replica");
     host_await("DEGRADED");
