@@ -84,6 +84,15 @@ static void changes_announce(struct page_memory *memory, struct changes *changes
     free(changes->added);
 }
 
+/* When nobody was told of any: the memory itself is given up. */
+static void changes_discard(struct changes *changes)
+{
+    for (size_t i = 0; i < changes->added_count; i++) {
+        free(changes->added[i]);
+    }
+    free(changes->added);
+}
+
 /* --- exports --- */
 
 static void export_name(char *name, size_t size, const struct arena_entry *entry,
@@ -599,6 +608,8 @@ static int page_memory_announce(struct page_memory *memory, struct vios_error *e
     }
     if (status == VIOS_OK) {
         changes_announce(memory, &changes);
+    } else {
+        changes_discard(&changes);
     }
     return status;
 }
