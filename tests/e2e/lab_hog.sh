@@ -1,7 +1,7 @@
 #!/bin/bash
 # Proves: a Linux guest that uses twice its memory notices nothing, and no page is lost or wrong,
-# when its node's daemon, its node's io, and a replica's io are killed with -9 under it. The
-# restarted daemon lists the guest running.
+# when its node's daemon, its node's io, and a replica's io are killed with -9 under it: it goes
+# on after each, and then every page is verified. The restarted daemon lists the guest running.
 # needs: heavy
 # limit: 400
 . "$(dirname "$0")/lib.sh"
@@ -45,10 +45,10 @@ goes_on() { # WHAT
     ok "the hog goes on after $1" await "[ \$(console | grep -c '^hog ') -gt $before ]" 30
 }
 
-run_status "a lab of three" 0 "$VIOS" lab up 3 --dir "$LAB" --page-memory 384M
-run_status "a guest of 128 MiB" 0 on_n1 lpar create g --memory 128M --kernel "$GUEST/vmlinuz" \
-    --initrd "$GUEST/initrd" --append "console=ttyS0 quiet vios.hog_mib=256 vios.hog_passes=2"
-run_status "with 320 MiB on other nodes" 0 on_n1 paging create g --size 320M
+run_status "a lab of three" 0 "$VIOS" lab up 3 --dir "$LAB" --page-memory 288M
+run_status "a guest of 96 MiB" 0 on_n1 lpar create g --memory 96M --kernel "$GUEST/vmlinuz" \
+    --initrd "$GUEST/initrd" --append "console=ttyS0 quiet vios.hog_mib=192 vios.hog_passes=0"
+run_status "with 240 MiB on other nodes" 0 on_n1 paging create g --size 240M
 run_status "starts" 0 on_n1 lpar start g
 ok "its hog runs" await 'console_has "^hog passed pass=1 "' 60
 
@@ -70,6 +70,9 @@ kill -9 "$(pid_of "$replica" io_pid)"
 goes_on "a replica's io was killed"
 ok "the device is OK again" await '[ "$(shown .state)" = OK ]' 30
 
+# Now it verifies all of its pages once more, and ends.
+printf 'stop\n' | timeout -s INT 2 "$VIOS" --socket "$LAB/n1/run/vios.sock" lpar console g \
+    >"$DIR/typed" 2>&1
 ok "the hog ends" await 'console_has "^guest hog ended"' 300
 like "with every page right" "$(console | grep '^hog done')" ' bad=0 '
 unlike "and never found a wrong one" "$(console)" 'hog BAD'
