@@ -108,8 +108,9 @@ like "says who is there" "$ERR" 'n1, n2'
 
 run_status "--timeout" 5 "$VIOS" job wait j-1 --timeout 300ms
 # A process in the background of a script ignores SIGINT until it sets its handler, so the signal is
-# sent until the process has ended.
+# sent until the process has ended; before it is vios, it would hit the copy of this script.
 interrupt() { # PID
+    await "[ /proc/$1/exe -ef '$VIOS' ]" 20
     for _ in $(seq 200); do
         kill -INT "$1" 2>/dev/null || break
         sleep 0.1
