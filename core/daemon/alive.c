@@ -11,7 +11,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "daemon/renewal.h"
+#include "cluster/renewal.h"
 #include "node/members.h"
 
 #include <errno.h>

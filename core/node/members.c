@@ -6,7 +6,6 @@
  */
 #include "node/members.h"
 
-#include <assert.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,13 +26,6 @@ struct members {
     struct entry *entries;
     size_t count;
 };
-
-const char *member_state_name(enum member_state state)
-{
-    static const char *const names[] = {"up", "suspect", "down", "drained"};
-    assert(state >= MEMBER_UP && state <= MEMBER_DRAINED);
-    return names[state];
-}
 
 struct members *members_new(const char *own, int64_t ttl_ms)
 {

@@ -11,11 +11,10 @@
 #define NODE_MEMBERS_H
 
 #include "base/parse.h"
+#include "cluster/roster.h"
 #include "node/node.h"
 
 #define MEMBER_ADDRESS_SIZE 1024
-
-enum member_state { MEMBER_UP, MEMBER_SUSPECT, MEMBER_DOWN, MEMBER_DRAINED };
 
 struct member {
     char name[NAME_MAX_LENGTH + 1];
@@ -29,9 +28,6 @@ struct member {
     uint64_t page_memory_bytes;        /* what it offers to others */
     uint64_t page_memory_used_bytes;   /* of that, as it said last */
 };
-
-/* "up", "suspect", "down", "drained". */
-const char *member_state_name(enum member_state state);
 
 /* A copy of the view, sorted by name; free() `*members`. Never blocks on the store. */
 int node_members(struct node *node, struct member **members, size_t *count);

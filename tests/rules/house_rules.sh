@@ -13,7 +13,7 @@ FILE_MAX=1000    # lines
 # What each folder may include beside itself. To add an arrow, ask whether it points down.
 ARROWS='
 core/base     :
-core/cluster  : core/base
+core/cluster  : core/store core/base
 core/store    : core/base
 core/net      : core/base
 core/nbd      : core/net core/base

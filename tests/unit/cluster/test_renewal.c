@@ -1,5 +1,5 @@
 /* test_renewal.c - every order of outcomes of the renewals: which sending time counts. */
-#include "daemon/renewal.h"
+#include "cluster/renewal.h"
 #include "tests/tap.h"
 
 static struct renewal renewal;

@@ -1,5 +1,5 @@
 /* renewal.c - see renewal.h. */
-#include "daemon/renewal.h"
+#include "cluster/renewal.h"
 
 #include <assert.h>
 #include <string.h>

@@ -3,8 +3,8 @@
  * next, and at which *sending* time the last known success was sent. No I/O, so that every order
  * of outcomes can be tested.
  */
-#ifndef DAEMON_RENEWAL_H
-#define DAEMON_RENEWAL_H
+#ifndef CLUSTER_RENEWAL_H
+#define CLUSTER_RENEWAL_H
 
 #include <stdbool.h>
 #include <stdint.h>

@@ -1,0 +1,226 @@
+/*
+ * partition.c - watches for splits, and decides them (MISSION §4.3, DESIGN "Split").
+ *
+ * The facts are the rows in /alive of ONE listing, without those that stood still too long. A
+ * decision needs the same sides for SPLIT_STABLE_MS, and of each side a record that changed since
+ * they were seen first: a node that died a moment ago is no side. The primary of the winning side
+ * commits it; the winning side elects one first when it has none. Decisions are SPLIT_PAUSE_MS
+ * apart at least.
+ */
+#include "cluster/agent_private.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SPLIT_STABLE_MS 2000
+#define SPLIT_PAUSE_MS 30000
+#define SPLIT_ALLOWED_MS 10000 /* for the losers to save their guests */
+
+/* Of the TTL: a record that stood still for longer is no fact any more. */
+static int64_t fresh_ms(const struct agent *agent)
+{
+    return agent->ttl_ms * 3 / 5;
+}
+
+static bool is_fact(const struct agent *agent, uint16_t number)
+{
+    const struct roster_member *member = roster_member(agent->roster, number);
+    return member->revision > 0 && member->fence == FENCE_NONE &&
+           roster_age_ms(agent->roster, number) < fresh_ms(agent);
+}
+
+/* The places in `numbers` of those in the row. */
+static size_t translate_row(const struct partition *partition, const struct roster_row *row,
+                            const uint16_t *place_of, uint16_t hears[ROSTER_ROW_MAX])
+{
+    size_t count = 0;
+    for (size_t i = 0; i < row->count; i++) {
+        uint16_t place = place_of[row->hears[i]];
+        if (place < partition->count) {
+            hears[count++] = place;
+        }
+    }
+    return count;
+}
+
+static void collect(const struct agent *agent, struct partition *partition, uint16_t *place_of)
+{
+    size_t present_count;
+    const uint16_t *present = roster_present(agent->roster, &present_count);
+    memset(place_of, 0xff, roster_count(agent->roster) * sizeof *place_of);
+    for (size_t i = 0; i < present_count && partition->count < SPLIT_NODES_MAX; i++) {
+        if (is_fact(agent, present[i])) {
+            place_of[present[i]] = (uint16_t)partition->count;
+            partition->numbers[partition->count++] = present[i];
+        }
+    }
+    for (size_t i = 0; i < partition->count; i++) {
+        const struct roster_member *member = roster_member(agent->roster, partition->numbers[i]);
+        const struct roster_primary *primary = roster_primary(agent->roster);
+        partition->nodes[i] = (struct split_node){
+            .name = member->name,
+            .commits = true,
+            .primary =
+                primary->state == PRIMARY_COMMITTED && primary->node == partition->numbers[i],
+            .hears = partition->hears[i],
+            .hears_count = translate_row(partition, &member->row, place_of, partition->hears[i])};
+    }
+}
+
+struct partition *partition_new(const struct agent *agent)
+{
+    struct partition *partition = calloc(1, sizeof *partition);
+    size_t count = roster_count(agent->roster);
+    uint16_t *place_of = malloc((count > 0 ? count : 1) * sizeof *place_of);
+    if (partition && place_of) {
+        collect(agent, partition, place_of);
+        split_decide(partition->nodes, partition->count, &partition->decision);
+    } else {
+        free(partition);
+        partition = NULL;
+    }
+    free(place_of);
+    return partition;
+}
+
+/* The same for the same nodes on the same sides; 0: there is one side, or one is too new to judge.
+ */
+static uint64_t signature(const struct agent *agent, const struct partition *partition,
+                          int64_t now_ms)
+{
+    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    if (partition->decision.side_count < 2) {
+        return 0;
+    }
+    for (size_t i = 0; i < partition->count; i++) {
+        const struct roster_member *member = roster_member(agent->roster, partition->numbers[i]);
+        if (now_ms - member->start_seen_ms < fresh_ms(agent)) {
+            return 0;
+        }
+        hash = (hash ^ partition->numbers[i]) * UINT64_C(0x100000001b3);
+        hash = (hash ^ partition->decision.side[i]) * UINT64_C(0x100000001b3);
+    }
+    return hash != 0 ? hash : 1;
+}
+
+static void tell_loss(struct agent *agent)
+{
+    const struct roster_split *split = roster_split(agent->roster);
+    if (agent->own == ROSTER_NOBODY || !roster_lost_split(agent->roster, agent->own) ||
+        agent->loses_split == split->number) {
+        return;
+    }
+    agent->loses_split = split->number;
+    agent_note(agent, "this node lost split %lld, and has %lld ms", (long long)split->number,
+               (long long)split->allowed_ms);
+    agent->outlet.notice(agent->outlet.context,
+                         &(struct agent_notice){.kind = AGENT_LOSES,
+                                                .epoch = split->number,
+                                                .time_ms = split->allowed_ms});
+}
+
+void partition_listed(struct agent *agent, int64_t now_ms)
+{
+    struct partition *partition = partition_new(agent);
+    uint64_t seen = partition ? signature(agent, partition, now_ms) : 0;
+    if (seen != agent->partition) {
+        agent->partition = seen;
+        agent->partition_since_ms = now_ms;
+        if (seen != 0) {
+            agent_note(agent, "the cluster is in %zu parts: rule %s",
+                       partition->decision.side_count, split_rule_name(partition->decision.rule));
+        }
+    }
+    free(partition);
+    tell_loss(agent);
+}
+
+/* Each side has renewed since the sides were seen: all of them live. */
+static bool all_live(const struct agent *agent, const struct partition *partition)
+{
+    for (size_t side = 0; side < partition->decision.side_count; side++) {
+        bool lives = false;
+        for (size_t i = 0; i < partition->count; i++) {
+            lives = lives || (partition->decision.side[i] == side &&
+                              roster_member(agent->roster, partition->numbers[i])->first_seen_ms >
+                                  agent->partition_since_ms);
+        }
+        if (!lives) {
+            return false;
+        }
+    }
+    return true;
+}
+
+static char *split_text(const struct agent *agent, const struct partition *partition)
+{
+    const struct split_decision *decision = &partition->decision;
+    json_t *sides = json_array(), *losers = json_array();
+    for (size_t side = 0; side < decision->side_count; side++) {
+        json_array_append_new(sides, json_array());
+    }
+    for (size_t i = 0; i < partition->count; i++) {
+        const struct roster_member *member = roster_member(agent->roster, partition->numbers[i]);
+        json_array_append_new(json_array_get(sides, decision->side[i]), json_string(member->name));
+        if (decision->side[i] != decision->winner) {
+            json_array_append_new(losers,
+                                  json_pack("{s:s, s:I}", "node", member->name, "incarnation",
+                                            (json_int_t)member->incarnation));
+        }
+    }
+    return agent_json_text(json_pack(
+        "{s:i, s:o, s:I, s:s, s:o, s:i, s:s, s:I}", "v", 1, "sides", sides, "winner",
+        (json_int_t)decision->winner, "rule", split_rule_name(decision->rule), "losers", losers,
+        "allowed_ms", SPLIT_ALLOWED_MS, "by", agent->name, "epoch", (json_int_t)agent->epoch));
+}
+
+static bool commit_split(struct agent *agent, const struct partition *partition, int64_t now_ms)
+{
+    snprintf(agent->key, sizeof agent->key, "/split/%lld",
+             (long long)roster_split(agent->roster)->number + 1);
+    agent->text = split_text(agent, partition);
+    struct agent_request request = {
+        .kind = AGENT_COMMIT,
+        .compares = {{.kind = STORE_ABSENT, .key = agent->key},
+                     {.kind = STORE_REVISION_IS,
+                      .key = "/primary",
+                      .revision = agent->primary_revision}},
+        .compare_count = 2,
+        .changes = {{.key = agent->key, .json = agent->text}},
+        .change_count = 1,
+    };
+    agent_note(agent, "deciding %s: rule %s", agent->key,
+               split_rule_name(partition->decision.rule));
+    return agent_request(agent, &request, CONTROL_SPLIT, now_ms);
+}
+
+static bool wins(const struct agent *agent, const struct partition *partition)
+{
+    for (size_t i = 0; i < partition->count; i++) {
+        if (partition->numbers[i] == agent->own) {
+            return partition->decision.side[i] == partition->decision.winner;
+        }
+    }
+    return false;
+}
+
+bool partition_step(struct agent *agent, int64_t now_ms)
+{
+    const struct roster_split *last = roster_split(agent->roster);
+    if (agent->partition == 0 || now_ms - agent->partition_since_ms < SPLIT_STABLE_MS ||
+        (last->number > 0 && now_ms - last->first_seen_ms < SPLIT_PAUSE_MS)) {
+        return false;
+    }
+    struct partition *partition = partition_new(agent);
+    bool sent = partition && signature(agent, partition, now_ms) == agent->partition &&
+                wins(agent, partition) && all_live(agent, partition) &&
+                commit_split(agent, partition, now_ms);
+    free(partition);
+    return sent;
+}
+
+void partition_answered(struct agent *agent)
+{
+    agent->list_soon = true; /* whatever came of it, the listing tells */
+}
