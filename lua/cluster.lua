@@ -1,5 +1,52 @@
 -- cluster.lua - the commands of noun "cluster".
 
+-- "n1,n2/n3" -> { { "n1", "n2" }, { "n3" } }
+local function sides_of(text)
+  local sides = {}
+  for side in (text .. "/"):gmatch("([^/]*)/") do
+    local names = {}
+    for name in side:gmatch("[^,]+") do
+      names[#names + 1] = name
+    end
+    if #names == 0 then
+      return nil, vios.error("usage", 'a side of "' .. text .. '" names no node',
+        { hint = "try: vios cluster simulate split n1,n2/n3" })
+    end
+    sides[#sides + 1] = names
+  end
+  return sides
+end
+
+local function simulate(parameters, context)
+  local sides <const>, why <const> = sides_of(parameters.sides)
+  if not sides then
+    return nil, why
+  end
+  return context.call("cluster.simulate", { sides = sides })
+end
+
+local RULES <const> = {
+  ["whole"] = "there is no split",
+  ["no-store"] = "no side can commit to the VIOS DB",
+  ["store"] = "only it can commit to the VIOS DB",
+  ["majority"] = "it has the majority",
+  ["primary"] = "there is no majority, and it has the primary node",
+  ["lowest-name"] = "there is no majority and no primary: it has the lowest name",
+}
+
+local function tell_split(result)
+  if #result.winner == 0 then
+    return "nobody goes on: " .. RULES[result.rule]
+  end
+  local lines = { table.concat(result.winner, ", ") .. " would go on: " .. RULES[result.rule] }
+  for _, side in ipairs(result.sides) do
+    if side[1] ~= result.winner[1] then
+      lines[#lines + 1] = table.concat(side, ", ") .. " would lose: their guests move over"
+    end
+  end
+  return table.concat(lines, "\n")
+end
+
 return {
   noun = "cluster",
   summary = "the cluster as a whole",
@@ -25,6 +72,25 @@ return {
       method = "cluster.status",
       columns = { "name", "state", "primary", "epoch", "nodes" },
       examples = { "cluster status", "cluster -status -fmt :" },
+    },
+    {
+      verb = "matrix",
+      summary = "show who hears whom: a one-way loss, a slow node and a dead one differ",
+      method = "cluster.matrix",
+      columns = { "node", "state", "slow", "hears", "deaf_to" },
+      examples = { "cluster matrix", "cluster matrix --json" },
+    },
+    {
+      verb = "simulate",
+      summary = "say which side of a split would go on; nothing is touched",
+      run = simulate,
+      calls = "cluster.simulate",
+      arguments = {
+        { name = "what", words = "split", complete = { "split" } },
+        { name = "sides", words = "nodes with commas, sides with slashes" },
+      },
+      text = tell_split,
+      examples = { "cluster simulate split n1,n2/n3" },
     },
   },
 }

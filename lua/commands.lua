@@ -12,6 +12,7 @@
 --         method = "lpar.stop",                 -- what it calls; or:
 --         run = function(parameters, context) … return result  -- or: return nil, err
 --         end,
+--         calls = "lpar.stop",                  -- the method that `run` calls, if one
 --         arguments = {                         -- positional, in order
 --           { name = "lpar", words = "the guest's name", complete = "lpar",
 --             optional = false, many = false },

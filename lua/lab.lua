@@ -120,6 +120,7 @@ local function write_configuration(dir, node, page_memory)
     "store = sqlite:" .. dir .. "/db/vios.db",
     "repository = " .. dir .. "/repository",
     "page_memory = " .. page_memory,
+    "port = 0",
     "",
   }, "\n"))
 end
@@ -152,13 +153,10 @@ local function connect(dir, node)
   end
 end
 
+-- It sees `count` nodes, all up, and a primary.
 local function all_up(connection, count)
-  local list = connection:call("node.list", {})
-  local up = 0
-  for _, node in ipairs(list or {}) do
-    up = up + (node.state == "up" and 1 or 0)
-  end
-  return up == count
+  local cluster <const> = connection:call("cluster.status", {})
+  return cluster and cluster.state == "OK" and #cluster.nodes == count
 end
 
 local function await_all_up(dir, connections, count)
@@ -166,7 +164,7 @@ local function await_all_up(dir, connections, count)
   for node, connection in pairs(connections) do
     while not all_up(connection, count) do
       if system.now_ms() > deadline then
-        return node_failed(dir, node, "it does not see all nodes up")
+        return node_failed(dir, node, "it does not see all nodes up, and a primary")
       end
       system.sleep(POLL_SECONDS)
     end

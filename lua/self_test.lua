@@ -100,7 +100,7 @@ end
 local function without_row(methods)
   local called, names = {}, {}
   for _, row in ipairs(commands.all()) do
-    called[row.method or ""] = true
+    called[row.method or row.calls or ""] = true
   end
   for name in pairs(methods) do
     if not called[name] and not name:match("^rpc%.") and not name:match("^daemon%.") then

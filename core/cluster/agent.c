@@ -444,12 +444,12 @@ enum member_state agent_member_state(const struct agent *agent, const char *name
     const struct roster_member *member = roster_member(agent->roster, number);
     int64_t age_ms = roster_age_ms(agent->roster, number);
     if (number == agent->own) {
-        age_ms = now_ms - agent->renewal.renewed_ms;
+        age_ms = agent->renewal.renewed_ms > 0 ? now_ms - agent->renewal.renewed_ms : 0;
     }
     if (member->fence != FENCE_NONE || age_ms >= agent->ttl_ms) {
         return MEMBER_DOWN;
     }
-    if (!member->changed || age_ms >= agent->ttl_ms * 3 / 5 ||
+    if ((!member->changed && number != agent->own) || age_ms >= agent->ttl_ms * 3 / 5 ||
         matrix_lost(agent->matrix, number, now_ms)) {
         return MEMBER_SUSPECT;
     }

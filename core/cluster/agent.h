@@ -65,6 +65,7 @@ enum agent_notice_kind {
     AGENT_NEW_PRIMARY, /* `node` was committed at `epoch`; "" when the known one is gone */
     AGENT_NODE_STATE,  /* `node` is now `state` */
     AGENT_FENCED,  /* this incarnation is fenced: kill its guests, then begin anew with the next */
+    AGENT_REMOVED, /* this node is no member any more */
     AGENT_LOSES,   /* this node is on the losing side of split `epoch`; it has `time_ms` */
     AGENT_FOREIGN, /* another daemon runs under this node's name */
     AGENT_PROMISES /* the store is away; `node` is "on" when guests go on by promises, or "off" */

@@ -73,14 +73,16 @@ struct agent {
     struct renewal renewal;
     int64_t rejoins;
     int64_t next_renewal_ms;
-    bool renewing;           /* a request is on the renewal lane */
-    bool reading_own;        /* it is a READ */
-    int64_t renewal_sent_ms; /* of the request */
-    bool store_ok;           /* the last renewal succeeded */
+    bool renewing;                 /* a request is on the renewal lane */
+    bool reading_own;              /* it is a READ */
+    int64_t renewal_sent_ms;       /* of the request */
+    struct roster_row renewal_row; /* as it was told in it */
+    bool store_ok;                 /* the last renewal succeeded */
     int64_t until_stop_ms;
-    bool fenced, foreign; /* said so; nothing is renewed any more */
+    bool fenced, foreign, removed; /* said so; nothing is renewed any more */
     char *renewal_text;
-    char alive_key[AGENT_KEY_SIZE], fence_key[AGENT_KEY_SIZE], rejoin_key[AGENT_KEY_SIZE];
+    char alive_key[AGENT_KEY_SIZE], node_key[AGENT_KEY_SIZE];
+    char fence_key[AGENT_KEY_SIZE], rejoin_key[AGENT_KEY_SIZE];
     char *rejoin_text;
 
     /* promise.c */

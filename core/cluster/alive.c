@@ -12,6 +12,7 @@
 #include <string.h>
 
 #define ROUND_BITS 24
+#define EARLY_RENEWALS 5
 
 void alive_start(struct agent *agent, const struct agent_settings *settings, int64_t now_ms)
 {
@@ -24,6 +25,7 @@ void alive_start(struct agent *agent, const struct agent_settings *settings, int
     agent->round = (uint64_t)settings->start << ROUND_BITS;
     agent->next_renewal_ms = now_ms;
     snprintf(agent->alive_key, sizeof agent->alive_key, "/alive/%s", agent->name);
+    snprintf(agent->node_key, sizeof agent->node_key, "/node/%s", agent->name);
     snprintf(agent->fence_key, sizeof agent->fence_key, "/fence/%s/%lld", agent->name, incarnation);
     snprintf(agent->rejoin_key, sizeof agent->rejoin_key, "/fence/%s/%lld", agent->name,
              (long long)settings->rejoins);
@@ -81,14 +83,16 @@ static void renew(struct agent *agent, int64_t now_ms)
         .compares = {{.kind = known > 0 ? STORE_REVISION_IS : STORE_ABSENT,
                       .key = agent->alive_key,
                       .revision = known},
-                     {.kind = STORE_ABSENT, .key = agent->fence_key}},
-        .compare_count = 2,
+                     {.kind = STORE_ABSENT, .key = agent->fence_key},
+                     {.kind = STORE_EXISTS, .key = agent->node_key}},
+        .compare_count = 3,
         .changes = {{.key = agent->alive_key, .json = agent->renewal_text}},
         .change_count = 1,
     };
     if (agent->rejoins > 0) {
         add_rejoin(agent, &request);
     }
+    matrix_row(agent->matrix, &agent->renewal_row, now_ms);
     agent->next_renewal_ms = now_ms + agent->ttl_ms / AGENT_RENEWALS_PER_TTL;
     agent->renewal_sent_ms = now_ms;
     if (agent->renewal_text && (agent->rejoins == 0 || agent->rejoin_text)) {
@@ -107,9 +111,26 @@ static void read_own(struct agent *agent)
     agent->outlet.request(agent->outlet.context, &request);
 }
 
+/* What others decide by is told early, but not more often than so many times in a period. */
+static void hasten(struct agent *agent, int64_t now_ms)
+{
+    struct roster_row row;
+    int64_t earliest_ms =
+        agent->renewal_sent_ms + agent->ttl_ms / AGENT_RENEWALS_PER_TTL / EARLY_RENEWALS;
+    matrix_row(agent->matrix, &row, now_ms);
+    bool changed =
+        row.count != agent->renewal_row.count ||
+        memcmp(row.hears, agent->renewal_row.hears, row.count * sizeof row.hears[0]) != 0;
+    if (changed && earliest_ms < agent->next_renewal_ms) {
+        agent->next_renewal_ms = earliest_ms;
+    }
+}
+
 void alive_tick(struct agent *agent, int64_t now_ms)
 {
-    if (!agent->renewing && !agent->fenced && !agent->foreign && now_ms >= agent->next_renewal_ms) {
+    hasten(agent, now_ms);
+    if (!agent->renewing && !agent->fenced && !agent->foreign && !agent->removed &&
+        now_ms >= agent->next_renewal_ms) {
         renew(agent, now_ms);
     }
 }
@@ -152,8 +173,10 @@ static void told_once(struct agent *agent, bool *told, enum agent_notice_kind ki
 {
     if (!*told) {
         *told = true;
-        agent_note(agent, kind == AGENT_FENCED ? "this incarnation is fenced"
-                                               : "another daemon runs under the name of this node");
+        agent_note(agent, "%s",
+                   kind == AGENT_FENCED    ? "this incarnation is fenced"
+                   : kind == AGENT_REMOVED ? "this node was removed"
+                                           : "another daemon runs under the name of this node");
         agent->outlet.notice(agent->outlet.context, &(struct agent_notice){.kind = kind});
     }
 }
@@ -207,7 +230,8 @@ void alive_answered(struct agent *agent, const struct agent_answer *answer, int6
 
 void alive_listed(struct agent *agent)
 {
-    if (agent->own == ROSTER_NOBODY) {
+    if (agent->own == ROSTER_NOBODY || !roster_member(agent->roster, agent->own)->present) {
+        told_once(agent, &agent->removed, AGENT_REMOVED);
         return;
     }
     const struct roster_member *own = roster_member(agent->roster, agent->own);

@@ -412,8 +412,8 @@ void election_step(struct agent *agent, int64_t now_ms)
     const char *why;
     switch ((enum election_state)agent->election.state) {
     case ELECTION_FOLLOWER:
-        why = agent->own != ROSTER_NOBODY && !agent->fenced ? why_required(agent, now_ms) : NULL;
-        if (why) {
+        why = why_required(agent, now_ms);
+        if (why && agent->own != ROSTER_NOBODY && agent->renewal.renewed_ms > 0 && !agent->fenced) {
             require(agent, why, now_ms);
         }
         break;

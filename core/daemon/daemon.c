@@ -3,10 +3,11 @@
 
 #include "base/file.h"
 #include "base/log.h"
-#include "daemon/alive.h"
+#include "daemon/boot.h"
 #include "daemon/notify.h"
 #include "daemon/parts.h"
 #include "daemon/server.h"
+#include "node/driver.h"
 #include "node/members.h"
 #include "node/method.h"
 
@@ -31,6 +32,7 @@ struct daemon {
     struct config *config;
     const char *program_dir;
     atomic_bool stop_guests;
+    atomic_bool restart;
     int lock_fd;
     char store_address[ADDRESS_MAX];
     struct server *server;
@@ -39,7 +41,6 @@ struct daemon {
 
     pthread_mutex_t activation; /* of all below */
     char cluster[NAME_MAX_LENGTH + 1];
-    struct alive *alive;
     size_t parts_started;
 };
 
@@ -119,8 +120,13 @@ static int start_jobs(struct daemon *daemon, struct operation *operation)
     struct node *node = &daemon->node;
     size_t count;
     const struct job_kind *const *kinds = parts_job_kinds(&count);
-    return jobs_start(&node->jobs, daemon->store_address, node->name, node->incarnation, kinds,
-                      count, node, &operation->error);
+    int status = jobs_start(&node->jobs, daemon->store_address, node->name, node->incarnation,
+                            kinds, count, node, &operation->error);
+    if (status == VIOS_OK) {
+        jobs_set_guard(node->jobs,
+                       &(struct store_guard){.check = driver_guard, .context = node->driver});
+    }
+    return status;
 }
 
 static int start_parts(struct daemon *daemon, struct operation *operation)
@@ -152,15 +158,65 @@ static void deactivate(struct daemon *daemon)
     while (daemon->parts_started > 0) {
         parts[--daemon->parts_started]->stop(node, stop_guests);
     }
-    alive_stop(daemon->alive);
-    daemon->alive = NULL;
+    store_pool_guard(node->stores, NULL);
+    driver_stop(node->driver);
+    node->driver = NULL;
     io_client_stop(node->io, stop_guests);
     node->io = NULL;
     members_free(node->members);
     node->members = NULL;
 }
 
-/* io first: the alive lane moves its gate from the first renewal on. */
+static void on_fenced(void *context)
+{
+    struct daemon *daemon = context;
+    daemon->node.hooks->restart(&daemon->node);
+}
+
+/* What ran under the fenced incarnation ends before this node rejoins (DESIGN "Fencing N"). */
+static int end_fenced(struct daemon *daemon, struct operation *operation)
+{
+    size_t count;
+    const struct part *const *parts = parts_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        int status = parts[i]->fenced ? parts[i]->fenced(&daemon->node, operation) : VIOS_OK;
+        if (status != VIOS_OK) {
+            return status;
+        }
+    }
+    return VIOS_OK;
+}
+
+static int start_driver(struct daemon *daemon, struct operation *operation)
+{
+    struct node *node = &daemon->node;
+    struct boot_choice boot;
+    int status = boot_choose(node, &boot, operation);
+    if (status == VIOS_OK && boot.rejoins > 0) {
+        log_warning("daemon", "incarnation %lld of this node was fenced: its guests end",
+                    (long long)boot.rejoins);
+        status = end_fenced(daemon, operation);
+    }
+    if (status != VIOS_OK) {
+        return status;
+    }
+    node->incarnation = boot.incarnation;
+    struct driver_settings settings = {.store_address = daemon->store_address,
+                                       .start = boot.start,
+                                       .known_n = boot.known_n,
+                                       .known_revision = boot.known_revision,
+                                       .rejoins = boot.rejoins,
+                                       .fenced = on_fenced,
+                                       .context = daemon};
+    status = driver_start(&node->driver, node, &settings, operation);
+    if (status == VIOS_OK) {
+        store_pool_guard(node->stores,
+                         &(struct store_guard){.check = driver_guard, .context = node->driver});
+    }
+    return status;
+}
+
+/* io first: the agent moves its gate from the first renewal on. */
 static int activate_locked(struct daemon *daemon, struct operation *operation)
 {
     struct node *node = &daemon->node;
@@ -168,11 +224,11 @@ static int activate_locked(struct daemon *daemon, struct operation *operation)
     if (status != VIOS_OK) {
         return status;
     }
-    node->members = members_new(node->name, config_duration_ms(daemon->config, "ttl"));
+    node->members = members_new();
     status = node->members ? start_io(daemon, operation)
                            : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "no memory");
     if (status == VIOS_OK) {
-        status = alive_start(&daemon->alive, node, daemon->store_address, operation);
+        status = start_driver(daemon, operation);
     }
     if (status == VIOS_OK) {
         status = start_jobs(daemon, operation);
@@ -214,7 +270,15 @@ static void hook_stop(struct node *node, bool stop_guests)
     server_stop(daemon->server);
 }
 
-static const struct node_hooks hooks = {.activate = hook_activate, .stop = hook_stop};
+static void hook_restart(struct node *node)
+{
+    struct daemon *daemon = daemon_of(node);
+    atomic_store(&daemon->restart, true);
+    server_stop(daemon->server);
+}
+
+static const struct node_hooks hooks = {
+    .activate = hook_activate, .restart = hook_restart, .stop = hook_stop};
 
 /* --- beginning --- */
 
@@ -357,13 +421,17 @@ int daemon_start(struct daemon **daemon, const struct daemon_settings *settings,
     return VIOS_OK;
 }
 
-void daemon_run(struct daemon *daemon)
+bool daemon_run(struct daemon *daemon)
 {
     notify_send("READY=1");
     recorder_note(daemon->node.recorder, "daemon", "serves, process %ld", (long)getpid());
     server_run(daemon->server);
-    notify_send("STOPPING=1");
-    recorder_note(daemon->node.recorder, "daemon", "ends");
+    if (!atomic_load(&daemon->restart)) {
+        notify_send("STOPPING=1");
+    }
+    bool anew = atomic_load(&daemon->restart);
+    recorder_note(daemon->node.recorder, "daemon", anew ? "begins anew" : "ends");
+    return anew;
 }
 
 static void close_fd(int fd)

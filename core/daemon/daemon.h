@@ -23,8 +23,8 @@ struct daemon_settings {
 int daemon_start(struct daemon **daemon, const struct daemon_settings *settings,
                  struct vios_error *error);
 
-/* Serves until it is told to end. */
-void daemon_run(struct daemon *daemon);
+/* Serves until it is told to end. True: it is to begin anew, since this incarnation is fenced. */
+bool daemon_run(struct daemon *daemon);
 
 /* Ends everything that began. NULL does nothing. */
 void daemon_free(struct daemon *daemon);

@@ -22,6 +22,8 @@
 /* A method that never comes back must not keep the daemon from ending. */
 #define END_LIMIT_S 60
 
+static char **words; /* as the program was started */
+
 struct options {
     const char *config_path;
     bool stop_guests;
@@ -187,6 +189,16 @@ static int configure(int argc, char **argv, struct options *options, struct conf
     return status;
 }
 
+/* The same process and words, and nothing else left of what it was. */
+static void begin_anew(void)
+{
+    sigset_t none;
+    sigemptyset(&none);
+    sigprocmask(SIG_SETMASK, &none, NULL);
+    execv("/proc/self/exe", words);
+    log_error("daemon", "cannot begin anew: %s", strerror(errno));
+}
+
 static int run(const struct options *options, struct config *config)
 {
     char program_dir[PATH_SIZE], text[800];
@@ -204,14 +216,19 @@ static int run(const struct options *options, struct config *config)
         log_error("daemon", "%s", error_format(&error, text, sizeof text));
         return error_exit_status(status);
     }
-    daemon_run(daemon);
+    bool anew = daemon_run(daemon);
     alarm(END_LIMIT_S);
     daemon_free(daemon);
-    return 0;
+    if (anew) {
+        alarm(0);
+        begin_anew();
+    }
+    return anew;
 }
 
 int main(int argc, char **argv)
 {
+    words = argv;
     struct vios_error error = {0};
     struct options options = {0};
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {

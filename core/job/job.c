@@ -20,6 +20,20 @@ bool jobs_stopping(struct jobs *jobs)
     return cancel_triggered(jobs->stop);
 }
 
+static int open_store(struct jobs *jobs, struct store **store, struct operation *operation)
+{
+    int status = store_open(store, jobs->address, false, operation);
+    if (status == VIOS_OK) {
+        store_set_guard(*store, &jobs->guard);
+    }
+    return status;
+}
+
+void jobs_set_guard(struct jobs *jobs, const struct store_guard *guard)
+{
+    jobs->guard = *guard;
+}
+
 int jobs_store_take(struct jobs *jobs, struct store **store, struct operation *operation)
 {
     *store = NULL;
@@ -28,7 +42,7 @@ int jobs_store_take(struct jobs *jobs, struct store **store, struct operation *o
         *store = jobs->spare[--jobs->spare_count];
     }
     pthread_mutex_unlock(&jobs->lock);
-    return *store ? VIOS_OK : store_open(store, jobs->address, false, operation);
+    return *store ? VIOS_OK : open_store(jobs, store, operation);
 }
 
 void jobs_store_give(struct jobs *jobs, struct store *store)
@@ -136,7 +150,7 @@ static struct store *open_for_worker(struct jobs *jobs)
     while (!jobs_stopping(jobs)) {
         struct operation operation;
         operation_start(&operation, JOB_WRITE_MS, jobs->stop);
-        if (store_open(&store, jobs->address, false, &operation) == VIOS_OK) {
+        if (open_store(jobs, &store, &operation) == VIOS_OK) {
             return store;
         }
         log_warning("job", "opening the store: %s", operation.error.message);

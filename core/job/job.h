@@ -69,6 +69,9 @@ int jobs_start(struct jobs **jobs, const char *store_address, const char *node, 
                const struct job_kind *const *kinds, size_t kind_count, void *context,
                struct vios_error *error);
 
+/* Of every connection of the jobs' from now on; before any job runs. */
+void jobs_set_guard(struct jobs *jobs, const struct store_guard *guard);
+
 /* Takes up this node's own unfinished jobs of this incarnation, and those of `node`'s
  * incarnation when a fence for it is free (a survivor adopts). Called after start. */
 int jobs_adopt(struct jobs *jobs, const char *node, int64_t incarnation,

@@ -39,6 +39,7 @@ struct job_entry {
 
 struct jobs {
     char *address; /* of the store */
+    struct store_guard guard;
     char *node;
     int64_t incarnation;
     const struct job_kind *const *kinds;

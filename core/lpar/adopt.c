@@ -115,7 +115,9 @@ static int adopt_folder(struct node *node, const char *uuid)
     return status;
 }
 
-int lpar_adopt_guests(struct node *node, struct operation *operation)
+/* `each` is called for every run folder, by its LPAR's UUID. The worst outcome. */
+static int for_each_folder(struct node *node, int (*each)(struct node *node, const char *uuid),
+                           struct operation *operation)
 {
     char path[4096];
     int worst = VIOS_OK;
@@ -123,19 +125,39 @@ int lpar_adopt_guests(struct node *node, struct operation *operation)
     DIR *parent = opendir(path);
     const struct dirent *entry;
     while (parent && (entry = readdir(parent)) != NULL) {
-        if (parse_uuid(entry->d_name, NULL) < 0) {
-            continue;
-        }
-        int status = adopt_folder(node, entry->d_name);
+        int status = parse_uuid(entry->d_name, NULL) < 0 ? VIOS_OK : each(node, entry->d_name);
         if (status < 0) {
             worst = operation_fail(operation, status, entry->d_name, NULL,
-                                   "a guest could not be taken up");
+                                   "a guest could not be taken up, or ended");
         }
     }
     if (parent) {
         closedir(parent);
     }
     return worst;
+}
+
+int lpar_adopt_guests(struct node *node, struct operation *operation)
+{
+    return for_each_folder(node, adopt_folder, operation);
+}
+
+static int end_folder(struct node *node, const char *uuid)
+{
+    struct run_folder folder = {.fd = -1};
+    struct vios_error error;
+    int status = run_folder_open(&folder, node->run_dir, uuid, &error);
+    if (status == VIOS_OK) {
+        end_stale(node, &folder, uuid);
+        status = run_folder_is_locked(&folder) ? VIOS_E_LOCKED : VIOS_OK;
+        run_folder_close(&folder);
+    }
+    return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+}
+
+int lpar_end_guests(struct node *node, struct operation *operation)
+{
+    return for_each_folder(node, end_folder, operation);
 }
 
 int lpar_settle(struct node *node, struct store *store, const char *name,

@@ -11,6 +11,10 @@
  */
 int lpar_adopt_guests(struct node *node, struct operation *operation);
 
+/* Ends every QEMU of this node's, whatever it runs: their incarnation is fenced. VIOS_OK when none
+ * is left. */
+int lpar_end_guests(struct node *node, struct operation *operation);
+
 /* Each record owned by this node without a guest and without a job is settled; `names`, a new
  * array, gets those among them that are to be started again (autostart). */
 int lpar_settle_all(struct node *node, struct store *store, json_t **names,

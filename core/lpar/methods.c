@@ -349,6 +349,7 @@ static void part_stop(struct node *node, bool stop_guests)
 
 const struct part lpar_part = {
     .name = "lpar",
+    .fenced = lpar_end_guests,
     .start = part_start,
     .restored = part_restored,
     .stop = part_stop,

@@ -1,11 +1,6 @@
 /*
- * members.h - this node's view of all nodes, from /node/N and /alive/N as the alive lane listed
- * them last. A node is judged by whether its revision changed within a time of OUR clock;
- * nobody's clock is compared with another's.
- *
- * up: it changed within 3/5 of the TTL. suspect: not for that long, or it was never seen to change
- * since this daemon started. down: not for the TTL. drained: the administrator said so, and it
- * is not down. While the store cannot be listed nothing is judged anew.
+ * members.h - this node's view of all nodes, from /node/N and /alive/N as they were listed last,
+ * with the state that the agent gives each at the time of asking (cluster/agent.h).
  */
 #ifndef NODE_MEMBERS_H
 #define NODE_MEMBERS_H
@@ -35,15 +30,14 @@ int node_members(struct node *node, struct member **members, size_t *count);
 /* The state of one of them; MEMBER_DOWN for a node that is not there. */
 enum member_state node_member_state(struct node *node, const char *name);
 
-/* --- for the alive lane --- */
+/* --- for the driver --- */
 
 struct members;
-/* `own`, the name of this node: its record is what it has just written itself. Not copied. */
-struct members *members_new(const char *own, int64_t ttl_ms);
+struct members *members_new(void);
 void members_free(struct members *members);
 
-/* Takes what was listed below /node/ and /alive/ at `now_ms` of our clock. */
+/* Takes what was listed below /node/ and /alive/. VIOS_E_NO_SPACE: the view is as it was. */
 int members_update(struct members *members, const struct store_list *nodes,
-                   const struct store_list *alive, int64_t now_ms);
+                   const struct store_list *alive);
 
 #endif

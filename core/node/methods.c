@@ -1,6 +1,7 @@
-/* methods.c - the methods of the nouns cluster, node and config. */
+/* methods.c - the methods of the nouns cluster and node. */
 #include "base/clock.h"
 #include "base/parse.h"
+#include "node/driver.h"
 #include "node/members.h"
 #include "node/method.h"
 #include "node/node.h"
@@ -10,6 +11,7 @@
 #include <string.h>
 
 #define NEAR_FROM_MAX 128
+#define FIRST_PRIMARY_MS 5000
 
 /* --- cluster, node: the records --- */
 
@@ -69,6 +71,14 @@ static int cluster_there(const json_t *record, struct operation *operation)
                           "the VIOS DB has a cluster already");
 }
 
+/* So that what is done next finds one; a cluster without is no failure of its making. */
+static void await_first_primary(struct node *node, struct operation *operation)
+{
+    struct operation wait;
+    operation_start(&wait, FIRST_PRIMARY_MS, operation->cancel);
+    (void)driver_await_primary(node->driver, NULL, &wait);
+}
+
 static int cluster_create(struct call *call, const json_t *parameters, json_t **result,
                           struct operation *operation)
 {
@@ -91,6 +101,7 @@ static int cluster_create(struct call *call, const json_t *parameters, json_t **
         status = node->hooks->activate(node, operation);
     }
     if (status == VIOS_OK) {
+        await_first_primary(node, operation);
         *result = json_pack("{s:s, s:s}", "name", node->cluster, "node", node->name);
     }
     return status;
@@ -143,9 +154,9 @@ static int read_record(struct node *node, const char *key, json_t **record,
 }
 
 static const char *cluster_state(const struct node *node, const struct member *members,
-                                 size_t count)
+                                 size_t count, bool has_primary)
 {
-    const char *state = "OK";
+    const char *state = has_primary ? "OK" : "DEGRADED";
     for (size_t i = 0; i < count; i++) {
         bool down = members[i].state == MEMBER_DOWN;
         if (down && strcmp(members[i].name, node->name) == 0) {
@@ -178,27 +189,24 @@ static int cluster_status(struct call *call, const json_t *parameters, json_t **
 {
     struct node *node = call->node;
     struct member *members = NULL;
-    json_t *primary = NULL;
+    char primary[NAME_MAX_LENGTH + 1];
     size_t count;
+    int64_t now_ms, epoch;
     (void)parameters;
-    int status = read_record(node, "/primary", &primary, operation);
-    if (status != VIOS_OK && status != VIOS_E_NOT_FOUND) {
-        return status;
-    }
-    status = take_members(node, &members, &count, operation);
+    const struct agent *agent = driver_lock(node->driver, &now_ms);
+    snprintf(primary, sizeof primary, "%s", agent_primary(agent, &epoch));
+    driver_unlock(node->driver);
+    int status = take_members(node, &members, &count, operation);
     if (status == VIOS_OK) {
         json_t *nodes = json_array();
         for (size_t i = 0; i < count; i++) {
             json_array_append_new(nodes, json_pack("{s:s, s:s}", "name", members[i].name, "state",
                                                    member_state_name(members[i].state)));
         }
-        const char *holder = json_string_value(json_object_get(primary, "node"));
-        *result =
-            json_pack("{s:s, s:s, s:s, s:I, s:o}", "name", node->cluster, "state",
-                      cluster_state(node, members, count), "primary", holder ? holder : "", "epoch",
-                      json_integer_value(json_object_get(primary, "epoch")), "nodes", nodes);
+        *result = json_pack("{s:s, s:s, s:s, s:I, s:o}", "name", node->cluster, "state",
+                            cluster_state(node, members, count, primary[0] != '\0'), "primary",
+                            primary, "epoch", (json_int_t)epoch, "nodes", nodes);
     }
-    json_decref(primary);
     free(members);
     return status;
 }
@@ -275,90 +283,177 @@ static int node_show(struct call *call, const json_t *parameters, json_t **resul
     return status;
 }
 
-/* --- config --- */
+/* --- drain, restore, remove --- */
 
-static json_t *config_row_to_json(const struct config *config, const struct config_row *row)
+/* The record of the node that `parameters` name; VIOS_E_NOT_FOUND with those that are near. */
+static int load_node(struct call *call, struct store *store, const char *name, json_t **record,
+                     int64_t *revision, struct operation *operation)
 {
-    const char *text = config_text(config, row->key);
-    return json_pack("{s:s, s:s, s:s, s:s}", "key", row->key, "value", text ? text : "", "origin",
-                     config_origin(config, row->key), "help", row->help);
+    char key[STORE_KEY_MAX];
+    struct member *members = NULL;
+    size_t count = 0;
+    snprintf(key, sizeof key, "/node/%s", name);
+    int status = node_record(store, key, record, revision, operation);
+    if (status == VIOS_E_NOT_FOUND && node_members(call->node, &members, &count) == VIOS_OK) {
+        status = unknown_node(name, members, count, operation);
+        free(members);
+    }
+    return status;
 }
 
-static const struct config_row *find_key(const char *key, struct operation *operation)
+static int write_node_state(struct store *store, const char *name, json_t *record, int64_t revision,
+                            const char *state, struct operation *operation)
 {
-    const char *names[NEAR_FROM_MAX];
-    size_t count, near_count = 0;
-    const struct config_row *rows = config_rows(&count);
-    for (size_t i = 0; i < count; i++) {
-        if (strcmp(rows[i].key, key) == 0) {
-            return &rows[i];
-        }
-        if (near_count < NEAR_FROM_MAX) {
-            names[near_count++] = rows[i].key;
-        }
-    }
-    char hint[140];
-    parse_hint(key, names, near_count, "see \"vios config list\"", hint, sizeof hint);
-    operation_fail(operation, VIOS_E_NOT_FOUND, NULL, hint, "no key is named \"%.60s\"", key);
-    return NULL;
+    char key[STORE_KEY_MAX];
+    snprintf(key, sizeof key, "/node/%s", name);
+    json_object_set_new(record, "state", json_string(state));
+    char *text = text_of(json_incref(record));
+    struct store_compare compare = {.kind = STORE_REVISION_IS, .key = key, .revision = revision};
+    struct store_change change = {.key = key, .json = text};
+    int status = text ? store_commit(store, &compare, 1, &change, 1, NULL, operation)
+                      : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    free(text);
+    return status;
 }
 
-static int config_list_method(struct call *call, const json_t *parameters, json_t **result,
-                              struct operation *operation)
+static int set_node_state(struct call *call, const json_t *parameters, const char *state,
+                          json_t **result, struct operation *operation)
 {
-    size_t count;
-    const struct config_row *rows = config_rows(&count);
-    (void)parameters;
-    (void)operation;
-    *result = json_array();
-    for (size_t i = 0; i < count; i++) {
-        json_array_append_new(*result, config_row_to_json(call->node->config, &rows[i]));
-    }
-    return VIOS_OK;
-}
-
-static int config_get_method(struct call *call, const json_t *parameters, json_t **result,
-                             struct operation *operation)
-{
-    const char *key = json_string_value(json_object_get(parameters, "key"));
-    const struct config_row *row = find_key(key, operation);
-    if (!row) {
-        return operation->error.code;
-    }
-    *result = config_row_to_json(call->node->config, row);
-    return VIOS_OK;
-}
-
-/* Only the file changes: a running daemon's configuration is constant. */
-static int config_set_method(struct call *call, const json_t *parameters, json_t **result,
-                             struct operation *operation)
-{
-    const char *key = json_string_value(json_object_get(parameters, "key"));
-    const char *value = json_string_value(json_object_get(parameters, "value"));
-    const char *path = call->node->config_path;
-    if (!find_key(key, operation)) {
-        return operation->error.code;
-    }
-    if (!path) {
-        return operation_fail(operation, VIOS_E_INVALID, "config",
-                              "start the daemon with --config FILE",
-                              "this daemon has no configuration file");
-    }
-    if (strcmp(key, "node") == 0 && atomic_load(&call->node->active) &&
-        strcmp(value, call->node->name) != 0) {
-        return operation_fail(operation, VIOS_E_INVALID, "node", NULL,
-                              "a member of a cluster keeps its name, \"%s\"", call->node->name);
-    }
-    struct config *trial = config_new();
-    int status = trial ? config_set(trial, key, value, &operation->error)
-                       : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
-    config_free(trial);
+    const char *name = json_string_value(json_object_get(parameters, "node"));
+    struct store *store = NULL;
+    json_t *record = NULL;
+    int64_t revision;
+    int status = node_store(call->node, &store, operation);
     if (status == VIOS_OK) {
-        status = config_save(path, key, value, &operation->error);
+        status = load_node(call, store, name, &record, &revision, operation);
     }
     if (status == VIOS_OK) {
-        *result = json_pack("{s:s, s:s, s:s}", "key", key, "value", value, "note",
-                            "in force when the daemon is started again");
+        status = write_node_state(store, name, record, revision, state, operation);
+    }
+    json_decref(record);
+    node_store_return(call->node, store);
+    if (status == VIOS_OK) {
+        *result = json_pack("{s:s, s:s}", "name", name, "state", state);
+    }
+    return status;
+}
+
+static int node_drain(struct call *call, const json_t *parameters, json_t **result,
+                      struct operation *operation)
+{
+    return set_node_state(call, parameters, "drained", result, operation);
+}
+
+static int node_restore(struct call *call, const json_t *parameters, json_t **result,
+                        struct operation *operation)
+{
+    return set_node_state(call, parameters, "up", result, operation);
+}
+
+static bool names_node(const json_t *value, const char *name)
+{
+    size_t index;
+    const char *key;
+    json_t *item;
+    if (json_is_object(value)) {
+        json_object_foreach((json_t *)value, key, item)
+        {
+            const char *text = json_string_value(item);
+            if ((text && strcmp(text, name) == 0 &&
+                 (strcmp(key, "node") == 0 || strcmp(key, "host") == 0)) ||
+                (!text && names_node(item, name))) {
+                return true;
+            }
+        }
+    }
+    json_array_foreach(value, index, item)
+    {
+        if (names_node(item, name)) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Refused while a record below `prefix` says that the node runs or holds something. */
+static int check_unused(struct store *store, const char *prefix, const char *noun, const char *name,
+                        const char *hint, struct operation *operation)
+{
+    struct store_list list = {0};
+    char object[96];
+    int status = store_list(store, prefix, &list, NULL, operation);
+    snprintf(object, sizeof object, "node \"%.63s\"", name);
+    for (size_t i = 0; i < list.count && status == VIOS_OK; i++) {
+        json_t *record = json_loads(list.values[i].json, 0, NULL);
+        if (names_node(record, name)) {
+            status = operation_fail(operation, VIOS_E_LOCKED, object, hint, "%s \"%.80s\" is on it",
+                                    noun, list.values[i].key + strlen(prefix));
+        }
+        json_decref(record);
+    }
+    store_list_clear(&list);
+    return status;
+}
+
+/* One commit ends the membership; the node's next renewal finds no /node and serves no more. */
+static int commit_removal(struct store *store, const char *name, int64_t node_revision,
+                          struct operation *operation)
+{
+    char node_key[STORE_KEY_MAX], alive_key[STORE_KEY_MAX];
+    snprintf(node_key, sizeof node_key, "/node/%s", name);
+    snprintf(alive_key, sizeof alive_key, "/alive/%s", name);
+    struct store_compare compare = {
+        .kind = STORE_REVISION_IS, .key = node_key, .revision = node_revision};
+    struct store_change changes[] = {{.key = node_key}, {.key = alive_key}};
+    return store_commit(store, &compare, 1, changes, 2, NULL, operation);
+}
+
+static int check_removable(struct call *call, struct store *store, const char *name,
+                           struct operation *operation)
+{
+    char object[96];
+    int64_t now_ms, epoch;
+    snprintf(object, sizeof object, "node \"%.63s\"", name);
+    const struct agent *agent = driver_lock(call->node->driver, &now_ms);
+    bool is_primary = strcmp(agent_primary(agent, &epoch), name) == 0;
+    driver_unlock(call->node->driver);
+    if (is_primary) {
+        return operation_fail(operation, VIOS_E_LOCKED, object,
+                              "run \"vios primary resign\" on it first", "it is the primary");
+    }
+    if (strcmp(name, call->node->name) == 0) {
+        return operation_fail(operation, VIOS_E_INVALID, object, "run it on another node",
+                              "a node does not remove itself");
+    }
+    int status = check_unused(store, "/lpar/", "lpar", name, "stop or move it first", operation);
+    return status == VIOS_OK ? check_unused(store, "/paging/", "paging device of lpar", name,
+                                            "remove it first, or stop the node until its pages "
+                                            "are on another one",
+                                            operation)
+                             : status;
+}
+
+static int node_remove(struct call *call, const json_t *parameters, json_t **result,
+                       struct operation *operation)
+{
+    const char *name = json_string_value(json_object_get(parameters, "node"));
+    struct store *store = NULL;
+    json_t *record = NULL;
+    int64_t revision;
+    int status = node_store(call->node, &store, operation);
+    if (status == VIOS_OK) {
+        status = load_node(call, store, name, &record, &revision, operation);
+    }
+    if (status == VIOS_OK) {
+        status = check_removable(call, store, name, operation);
+    }
+    if (status == VIOS_OK) {
+        status = commit_removal(store, name, revision, operation);
+    }
+    json_decref(record);
+    node_store_return(call->node, store);
+    if (status == VIOS_OK) {
+        *result = json_pack("{s:s}", "name", name);
     }
     return status;
 }
@@ -371,10 +466,9 @@ static const struct method METHODS[] = {
     {"node.join", "", ROLE_ADMIN, METHOD_CHANGES | METHOD_UNCONFIGURED, node_join},
     {"node.list", "", ROLE_VIEWER, 0, node_list},
     {"node.show", "node:node", ROLE_VIEWER, 0, node_show},
-    {"config.list", "", ROLE_VIEWER, METHOD_UNCONFIGURED, config_list_method},
-    {"config.get", "key:text", ROLE_VIEWER, METHOD_UNCONFIGURED, config_get_method},
-    {"config.set", "key:text value:text", ROLE_ADMIN, METHOD_CHANGES | METHOD_UNCONFIGURED,
-     config_set_method},
+    {"node.drain", "node:node", ROLE_ADMIN, METHOD_CHANGES, node_drain},
+    {"node.restore", "node:node", ROLE_ADMIN, METHOD_CHANGES, node_restore},
+    {"node.remove", "node:node", ROLE_ADMIN, METHOD_CHANGES, node_remove},
 };
 
 const struct method_group node_methods = {METHODS, sizeof METHODS / sizeof METHODS[0]};

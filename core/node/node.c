@@ -15,6 +15,7 @@
 struct store_pool {
     pthread_mutex_t lock;
     char *address;
+    struct store_guard guard;
     struct store *idle[STORES_IDLE_MAX];
     size_t idle_count;
 };
@@ -46,6 +47,16 @@ void store_pool_free(struct store_pool *pool)
     free(pool);
 }
 
+void store_pool_guard(struct store_pool *pool, const struct store_guard *guard)
+{
+    pthread_mutex_lock(&pool->lock);
+    pool->guard = guard ? *guard : (struct store_guard){0};
+    for (size_t i = 0; i < pool->idle_count; i++) {
+        store_set_guard(pool->idle[i], guard);
+    }
+    pthread_mutex_unlock(&pool->lock);
+}
+
 int node_store(struct node *node, struct store **store, struct operation *operation)
 {
     struct store_pool *pool = node->stores;
@@ -59,6 +70,9 @@ int node_store(struct node *node, struct store **store, struct operation *operat
         return VIOS_OK;
     }
     int status = store_open(store, pool->address, false, operation);
+    if (status == VIOS_OK && pool->guard.check) {
+        store_set_guard(*store, &pool->guard);
+    }
     if (status == VIOS_E_NOT_FOUND) {
         return operation_fail(operation, VIOS_E_UNREACHABLE, "VIOS DB",
                               "run \"vios cluster create NAME\"", "there is no cluster yet");

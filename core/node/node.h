@@ -27,6 +27,9 @@ struct method_group;
 struct node_hooks {
     /* /cluster and /node/self are in the store: take part. VIOS_OK when it does already. */
     int (*activate)(struct node *node, struct operation *operation);
+    /* Ends the daemon and begins it anew in the same process: this incarnation is over. Any thread.
+     */
+    void (*restart)(struct node *node);
     /* Ends the daemon once what runs has answered; with the guests and io, or without. */
     void (*stop)(struct node *node, bool stop_guests);
 };
@@ -49,7 +52,8 @@ struct node {
     int64_t incarnation; /* grows with a boot or a fence (DESIGN "Fencing") */
     struct jobs *jobs;
     struct io_client *io;    /* the data plane of this node */
-    struct members *members; /* see members.h; the alive lane's */
+    struct driver *driver;   /* of its agent, see driver.h; NULL in tests that have none */
+    struct members *members; /* see members.h; the driver fills it */
     struct paging *paging;   /* core/paging's own state; NULL until it started */
     struct lpars *lpars;     /* core/lpar's own state; likewise */
 };
@@ -65,6 +69,8 @@ int node_store_create(struct node *node, struct store **store, struct operation 
 /* The pool behind it. `address` is copied; nothing is opened yet. */
 struct store_pool *store_pool_new(const char *address);
 void store_pool_free(struct store_pool *pool);
+/* Of all its connections from now on; NULL: none. While no other thread borrows one. */
+void store_pool_guard(struct store_pool *pool, const struct store_guard *guard);
 
 /* A record of the store as JSON, with its revision (may be NULL); VIOS_E_NOT_FOUND when absent,
  * VIOS_E_CORRUPT when it is not an object. */

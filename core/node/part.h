@@ -12,6 +12,9 @@
 
 struct part {
     const char *name;
+    /* Before start: the incarnation before was fenced. Ends what of it still runs; VIOS_OK when
+     * nothing does any more. May be NULL. */
+    int (*fenced)(struct node *node, struct operation *operation);
     int (*start)(struct node *node, struct vios_error *error);
     /* A new io process has taken over and knows nothing of what was configured but what its
      * predecessor handed on: say everything again. On the io client's thread; may be NULL. */

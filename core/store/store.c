@@ -18,6 +18,7 @@ struct store {
     const struct store_backend *backend;
     void *state;
     char *address;
+    struct store_guard guard;
     atomic_flag busy; /* held during a call: a store serves one at a time */
 };
 
@@ -69,6 +70,11 @@ int store_open(struct store **store, const char *address, bool create, struct op
         return operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
     }
     return VIOS_OK;
+}
+
+void store_set_guard(struct store *store, const struct store_guard *guard)
+{
+    store->guard = guard ? *guard : (struct store_guard){0};
 }
 
 const char *store_address(const struct store *store)
@@ -245,6 +251,9 @@ int store_commit(struct store *store, const struct store_compare *compares, size
     }
     if (status == VIOS_OK) {
         status = operation_check(operation);
+    }
+    if (status == VIOS_OK && store->guard.check) {
+        status = store->guard.check(store->guard.context, operation);
     }
     if (status == VIOS_OK) {
         enter(store);

@@ -65,6 +65,14 @@ struct store_change {
 int store_open(struct store **store, const char *address, bool create, struct operation *operation);
 void store_close(struct store *store);
 
+/* Asked before each commit: not VIOS_OK, and the commit is not sent but fails so. */
+struct store_guard {
+    int (*check)(void *context, struct operation *operation);
+    void *context;
+};
+/* Copied; NULL: none. */
+void store_set_guard(struct store *store, const struct store_guard *guard);
+
 /* As given to store_open(); the store's. */
 const char *store_address(const struct store *store);
 

@@ -20,7 +20,7 @@ declare -A PID_OF
 start_daemon() { # NODE [STATE_DIR]
     mkdir -p "$DIR/$1"
     "$DAEMON" --node "$1" --store "sqlite:$DIR/vios.db" --run-dir "$DIR/$1/run" \
-        --state-dir "${2:-$DIR/$1/state}" --ttl 3s 2>>"$DIR/$1.log" >/dev/null &
+        --state-dir "${2:-$DIR/$1/state}" --ttl 3s --port 0 2>>"$DIR/$1.log" >/dev/null &
     PID_OF[$1]=$!
     PIDS+=("$!")
     await "'$CALL' '$DIR/$1/run/vios.sock' rpc.hello" 20 || bail "$1 does not answer"
@@ -77,7 +77,7 @@ is "the cluster is degraded" "$(call n1 cluster.status | jq -r .state)" DEGRADED
 
 # --- another daemon under a living node's name ---
 run_status "is refused" 1 "$DAEMON" --node n2 --store "sqlite:$DIR/vios.db" \
-    --run-dir "$DIR/x/run" --state-dir "$DIR/x/state" --ttl 3s
+    --run-dir "$DIR/x/run" --state-dir "$DIR/x/state" --ttl 3s --port 0
 like "with the reason" "$ERR" "another daemon runs under the name"
 is "and n2 is not disturbed" "$(states n2)" "n1=up n2=up n3=down"
 

@@ -27,7 +27,7 @@ start_daemon() { # NODE [OPTION...]
     shift
     mkdir -p "$DIR/$node"
     "$DAEMON" --node "$node" --store "sqlite:$DIR/vios.db" --run-dir "$DIR/$node/run" \
-        --state-dir "$DIR/$node/state" --ttl 2s "$@" 2>>"$DIR/$node.log" >/dev/null &
+        --state-dir "$DIR/$node/state" --ttl 2s --port 0 "$@" 2>>"$DIR/$node.log" >/dev/null &
     PID=$!
     PIDS+=("$PID")
     await "'$CALL' '$DIR/$node/run/vios.sock' rpc.hello" 20 || bail "$node does not answer"
@@ -83,7 +83,7 @@ like "is told that there is one" "$ERR" "has a cluster already"
 # --- the cluster ---
 run_status "cluster status" 0 "$CALL" "$SOCKET" cluster.status
 is "its fields" "$(jq -c '[.name, .state, .primary, .epoch, .nodes]' <<<"$OUT")" \
-    '["lab","OK","",0,[{"name":"n1","state":"up"}]]'
+    '["lab","OK","n1",1,[{"name":"n1","state":"up"}]]'
 run_status "node list" 0 "$CALL" "$SOCKET" node.list
 is "its fields" "$(jq -c '.[0] | [.name, .state, .address, .role, .level]' <<<"$OUT")" \
     '["n1","up","127.0.0.1","member",1]'

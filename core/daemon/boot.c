@@ -1,0 +1,214 @@
+/* boot.c - see boot.h. */
+#include "daemon/boot.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#define BOOT_FILE "boot"
+#define BOOT_FILE_MAX 4096
+#define BOOT_ID_SIZE 40
+#define WATCH_MS 100 /* between two looks at a foreign record */
+
+struct boot {
+    char id[BOOT_ID_SIZE];
+    int64_t incarnation; /* 0: never ran */
+    int64_t start;
+};
+
+struct own_record {
+    int64_t revision; /* 0: none */
+    int64_t incarnation, start, n;
+};
+
+/* --- the file --- */
+
+static int read_boot_id(char id[BOOT_ID_SIZE], struct vios_error *error)
+{
+    char *text = NULL;
+    size_t size;
+    int status =
+        file_read(AT_FDCWD, "/proc/sys/kernel/random/boot_id", BOOT_FILE_MAX, &text, &size, error);
+    if (status == VIOS_OK) {
+        snprintf(id, BOOT_ID_SIZE, "%.36s", text);
+        free(text);
+    }
+    return status;
+}
+
+static int read_boot(struct node *node, struct boot *boot, struct vios_error *error)
+{
+    char *text = NULL;
+    size_t size;
+    memset(boot, 0, sizeof *boot);
+    int status = file_read(node->state_dir_fd, BOOT_FILE, BOOT_FILE_MAX, &text, &size, error);
+    if (status == VIOS_E_NOT_FOUND) {
+        memset(error, 0, sizeof *error);
+        return VIOS_OK;
+    }
+    if (status != VIOS_OK) {
+        return status;
+    }
+    json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
+    const char *id = json_string_value(json_object_get(json, "boot_id"));
+    free(text);
+    if (!id) {
+        json_decref(json);
+        return error_set(error, VIOS_E_CORRUPT, "boot", "remove the file in the state folder",
+                         "the file that names the last boot is damaged");
+    }
+    snprintf(boot->id, sizeof boot->id, "%s", id);
+    boot->incarnation = json_integer_value(json_object_get(json, "incarnation"));
+    boot->start = json_integer_value(json_object_get(json, "start"));
+    json_decref(json);
+    return VIOS_OK;
+}
+
+static int write_boot(struct node *node, const struct boot *boot, struct vios_error *error)
+{
+    json_t *json = json_pack("{s:i, s:s, s:I, s:I}", "v", 1, "boot_id", boot->id, "incarnation",
+                             (json_int_t)boot->incarnation, "start", (json_int_t)boot->start);
+    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
+    json_decref(json);
+    if (!text) {
+        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    }
+    int status = file_replace(node->state_dir_fd, BOOT_FILE, text, strlen(text), 0600, error);
+    free(text);
+    return status;
+}
+
+/* --- the record --- */
+
+static int read_own(struct store *store, const struct node *node, struct own_record *own,
+                    struct operation *operation)
+{
+    char key[STORE_KEY_MAX];
+    json_t *record;
+    memset(own, 0, sizeof *own);
+    snprintf(key, sizeof key, "/alive/%s", node->name);
+    int status = node_record(store, key, &record, &own->revision, operation);
+    if (status == VIOS_E_NOT_FOUND) {
+        memset(&operation->error, 0, sizeof operation->error);
+        return VIOS_OK;
+    }
+    if (status == VIOS_OK) {
+        own->incarnation = json_integer_value(json_object_get(record, "incarnation"));
+        own->start = json_integer_value(json_object_get(record, "start"));
+        own->n = json_integer_value(json_object_get(record, "n"));
+        json_decref(record);
+    }
+    return status;
+}
+
+/* The record changes while we look: its writer lives. */
+static int watch_foreign(struct store *store, const struct node *node, struct own_record *own,
+                         struct operation *operation)
+{
+    int64_t until_ms = clock_now_ms() + config_duration_ms(node->config, "ttl");
+    int64_t revision = own->revision;
+    while (clock_now_ms() < until_ms) {
+        int status = operation_sleep(operation, WATCH_MS);
+        if (status == VIOS_OK) {
+            status = read_own(store, node, own, operation);
+        }
+        if (status != VIOS_OK) {
+            return status;
+        }
+        if (own->revision != revision) {
+            return operation_fail(operation, VIOS_E_CONFLICT, node->name,
+                                  "give this node another name, or end the other daemon",
+                                  "another daemon runs under the name of this node");
+        }
+    }
+    return VIOS_OK;
+}
+
+static int is_fenced(struct store *store, const struct node *node, int64_t incarnation,
+                     bool *fenced, struct operation *operation)
+{
+    char key[STORE_KEY_MAX];
+    struct store_value value;
+    snprintf(key, sizeof key, "/fence/%s/%lld", node->name, (long long)incarnation);
+    int status = store_get(store, key, &value, operation);
+    *fenced = status == VIOS_OK;
+    if (status == VIOS_E_NOT_FOUND) {
+        memset(&operation->error, 0, sizeof operation->error);
+        return VIOS_OK;
+    }
+    if (status == VIOS_OK) {
+        store_value_clear(&value);
+    }
+    return status;
+}
+
+/* The fence of the incarnation that the record shows, if there is one, ends with ours; without a
+ * record it is the one that ran here last. */
+static int choose_incarnation(struct store *store, const struct node *node, const struct boot *boot,
+                              const char *boot_id, const struct own_record *own,
+                              struct boot_choice *choice, struct operation *operation)
+{
+    bool known = own->revision == 0 || own->start == boot->start;
+    bool same_boot = known && boot->incarnation > 0 && strcmp(boot->id, boot_id) == 0;
+    int64_t before = own->revision > 0 ? own->incarnation : boot->incarnation;
+    int64_t highest = before > boot->incarnation ? before : boot->incarnation;
+    bool fenced = false;
+    int status = is_fenced(store, node, before, &fenced, operation);
+    choice->incarnation = same_boot ? highest : highest + 1;
+    if (fenced) {
+        choice->rejoins = before;
+        choice->incarnation = highest > before ? highest : before + 1;
+    }
+    choice->known_n = own->n;
+    choice->known_revision = own->revision;
+    return status;
+}
+
+static int choose(struct store *store, struct node *node, struct boot_choice *choice,
+                  struct operation *operation)
+{
+    struct boot boot = {0};
+    struct own_record own = {0};
+    char id[BOOT_ID_SIZE];
+    uint32_t start = 0;
+    int status = read_boot_id(id, &operation->error);
+    if (status == VIOS_OK) {
+        status = read_boot(node, &boot, &operation->error);
+    }
+    if (status == VIOS_OK) {
+        status = read_own(store, node, &own, operation);
+    }
+    if (status == VIOS_OK && own.revision > 0 && own.start != boot.start) {
+        status = watch_foreign(store, node, &own, operation);
+    }
+    if (status == VIOS_OK) {
+        status = choose_incarnation(store, node, &boot, id, &own, choice, operation);
+    }
+    if (status == VIOS_OK && getrandom(&start, sizeof start, 0) != (ssize_t)sizeof start) {
+        status = error_set_errno(&operation->error, "boot", "no random number");
+    }
+    if (status != VIOS_OK) {
+        return status;
+    }
+    choice->start = boot.start = start;
+    boot.incarnation = choice->incarnation;
+    snprintf(boot.id, sizeof boot.id, "%s", id);
+    return write_boot(node, &boot, &operation->error);
+}
+
+int boot_choose(struct node *node, struct boot_choice *choice, struct operation *operation)
+{
+    struct store *store;
+    int status = node_store(node, &store, operation);
+    memset(choice, 0, sizeof *choice);
+    if (status == VIOS_OK) {
+        status = choose(store, node, choice, operation);
+        node_store_return(node, store);
+    }
+    return status;
+}

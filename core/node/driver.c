@@ -1,0 +1,556 @@
+/*
+ * driver.c - see driver.h.
+ *
+ * A lane's thread sleeps until the agent has a request for it, executes it on its own connection,
+ * and gives the answer back under the lock. The agent's thread sleeps until the agent is due, a
+ * datagram is there, or an answer may have changed when it is due.
+ */
+#include "node/driver.h"
+
+#include "base/clock.h"
+#include "base/file.h"
+#include "base/log.h"
+#include "node/datagrams.h"
+#include "node/facts.h"
+#include "node/members.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <time.h>
+#include <unistd.h>
+
+#define PROMISED_FILE "promised"
+#define FACTS_STALE_MS 10000 /* then whatever is measured hangs */
+#define DRIVER_THREADS (AGENT_LANES + 2)
+
+struct store_lane {
+    struct driver *driver;
+    enum agent_lane lane;
+    int64_t timeout_ms;
+    pthread_cond_t wanted;
+    bool busy;
+    struct agent_request request;
+    struct store *store; /* of its thread */
+};
+
+struct driver {
+    struct node *node;
+    struct agent *agent;
+    struct datagrams *datagrams;
+    char *store_address;
+    void (*fenced)(void *context);
+    void *context;
+    struct cancel *cancel;
+    int wake;
+
+    pthread_mutex_t lock; /* of the agent, the lanes' requests and all below */
+    pthread_cond_t changed;
+    uint64_t changes;
+    bool stopping;
+    int64_t facts_ms;     /* when they were measured last */
+    bool renewed, listed; /* once */
+    int first_status;     /* of the first renewal or listing that failed; its error */
+    struct vios_error first_error;
+    struct store_lane lanes[AGENT_LANES];
+    pthread_t threads[DRIVER_THREADS];
+    size_t thread_count;
+};
+
+static void wake_agent(struct driver *driver)
+{
+    eventfd_write(driver->wake, 1);
+}
+
+static void note_change(struct driver *driver)
+{
+    driver->changes++;
+    pthread_cond_broadcast(&driver->changed);
+}
+
+/* --- what the agent wants done; under the lock --- */
+
+static void outlet_send(void *context, const char *node, const uint8_t *data, size_t size)
+{
+    struct driver *driver = context;
+    datagrams_send(driver->datagrams, node, data, size);
+}
+
+static void outlet_request(void *context, const struct agent_request *request)
+{
+    struct driver *driver = context;
+    struct store_lane *lane = &driver->lanes[request->lane];
+    assert(!lane->busy);
+    lane->request = *request;
+    lane->busy = true;
+    pthread_cond_signal(&lane->wanted);
+}
+
+static void outlet_serve(void *context, int64_t until_stop_ms, int64_t until_kill_ms)
+{
+    struct driver *driver = context;
+    io_client_serve(driver->node->io, until_stop_ms, until_kill_ms);
+}
+
+static bool outlet_promised(void *context, bool are_made)
+{
+    struct driver *driver = context;
+    int folder = driver->node->state_dir_fd;
+    struct vios_error error;
+    if (are_made) {
+        int status = file_replace(folder, PROMISED_FILE, "", 0, 0600, &error);
+        if (status != VIOS_OK) {
+            log_error("cluster", "no promise can be given: %s", error.message);
+        }
+        return status == VIOS_OK;
+    }
+    return (unlinkat(folder, PROMISED_FILE, 0) == 0 || errno == ENOENT) && fsync(folder) == 0;
+}
+
+static void outlet_extend(void *context, json_t *record)
+{
+    struct driver *driver = context;
+    struct node *node = driver->node;
+    uint64_t size, used;
+    io_client_page_memory(node->io, &size, &used);
+    size = size > 0 ? size : config_size(node->config, "page_memory");
+    json_object_set_new(
+        record, "page_memory",
+        json_pack("{s:I, s:I}", "size", (json_int_t)size, "used", (json_int_t)used));
+    json_object_set_new(record, "port", json_integer(datagrams_port(driver->datagrams)));
+}
+
+static void outlet_notice(void *context, const struct agent_notice *notice)
+{
+    struct driver *driver = context;
+    switch (notice->kind) {
+    case AGENT_NEW_PRIMARY:
+        log_notice("cluster", "primary: %s, epoch %lld", notice->node[0] ? notice->node : "none",
+                   (long long)notice->epoch);
+        break;
+    case AGENT_NODE_STATE:
+        log_notice("cluster", "node %s is %s", notice->node, member_state_name(notice->state));
+        break;
+    case AGENT_FENCED:
+        log_error("cluster", "this node is fenced: its guests end, and it begins anew");
+        driver->fenced(driver->context);
+        break;
+    case AGENT_REMOVED:
+        log_error("cluster", "this node was removed from the cluster");
+        driver->fenced(driver->context);
+        break;
+    case AGENT_LOSES:
+        log_error("cluster", "this node is on the losing side of split %lld; %lld s are left",
+                  (long long)notice->epoch, (long long)notice->time_ms / 1000);
+        break;
+    case AGENT_FOREIGN:
+        log_error("cluster", "another daemon runs under the name of this node: end one of the two");
+        break;
+    case AGENT_PROMISES:
+        log_warning("cluster", "the VIOS DB is away; guests go on by promises: %s", notice->node);
+        break;
+    }
+    note_change(driver);
+}
+
+/* --- the lanes --- */
+
+static int list_all(struct store *store, struct roster_listing *listing,
+                    struct operation *operation)
+{
+    int status = VIOS_OK;
+    for (size_t i = 0; i < ROSTER_PREFIXES && status == VIOS_OK; i++) {
+        status =
+            store_list(store, roster_prefix(i), roster_listing_part(listing, i), NULL, operation);
+    }
+    return status;
+}
+
+static int execute(struct store_lane *lane, struct agent_answer *answer,
+                   struct operation *operation)
+{
+    const struct agent_request *request = &lane->request;
+    if (!lane->store) {
+        int status = store_open(&lane->store, lane->driver->store_address, false, operation);
+        if (status != VIOS_OK) {
+            return status;
+        }
+    }
+    switch (request->kind) {
+    case AGENT_LIST:
+        return list_all(lane->store, answer->listing, operation);
+    case AGENT_READ:
+        return store_get(lane->store, request->key, answer->value, operation);
+    case AGENT_COMMIT:
+        break;
+    }
+    return store_commit(lane->store, request->compares, request->compare_count, request->changes,
+                        request->change_count, &answer->revision, operation);
+}
+
+static void update_members(struct driver *driver, const struct roster_listing *listing)
+{
+    datagrams_route(driver->datagrams, &listing->nodes, &listing->alive);
+    if (members_update(driver->node->members, &listing->nodes, &listing->alive) != VIOS_OK) {
+        log_error("cluster", "no memory for the view of the members");
+    }
+}
+
+/* Whoever waits for the start learns of the first success, or of why it does not come. */
+static void note_first(struct driver *driver, const struct store_lane *lane,
+                       const struct vios_error *error, int status)
+{
+    bool is_list = lane->request.kind == AGENT_LIST;
+    if (status == VIOS_OK && lane->lane == AGENT_CONTROL) {
+        driver->listed = driver->listed || is_list;
+    } else if (status != VIOS_OK && driver->first_status == VIOS_OK) {
+        driver->first_status = status;
+        driver->first_error = *error;
+    }
+    driver->renewed = driver->renewed || agent_until_stop_ms(driver->agent) > 0;
+}
+
+static void give_answer(struct store_lane *lane, struct agent_answer *answer,
+                        const struct vios_error *error)
+{
+    struct driver *driver = lane->driver;
+    int64_t now_ms = clock_now_ms();
+    bool listed = lane->request.kind == AGENT_LIST && answer->status == VIOS_OK;
+    lane->busy = false; /* the agent may ask again at once */
+    struct store_lane asked = {.lane = lane->lane, .request = lane->request};
+    agent_answered(driver->agent, answer, now_ms);
+    if (listed) {
+        update_members(driver, answer->listing);
+    }
+    note_first(driver, &asked, error, answer->status);
+    note_change(driver);
+    wake_agent(driver);
+}
+
+static void serve_request(struct store_lane *lane)
+{
+    struct driver *driver = lane->driver;
+    struct roster_listing listing = {0};
+    struct store_value value = {0};
+    struct operation operation;
+    struct agent_answer answer = {.lane = lane->lane, .listing = &listing, .value = &value};
+    operation_start(&operation, lane->timeout_ms, driver->cancel);
+    pthread_mutex_unlock(&driver->lock);
+    answer.status = execute(lane, &answer, &operation);
+    pthread_mutex_lock(&driver->lock);
+    give_answer(lane, &answer, &operation.error);
+    roster_listing_clear(&listing);
+    store_value_clear(&value);
+}
+
+static void *run_lane(void *argument)
+{
+    struct store_lane *lane = argument;
+    struct driver *driver = lane->driver;
+    pthread_mutex_lock(&driver->lock);
+    while (!driver->stopping) {
+        if (lane->busy) {
+            serve_request(lane);
+        } else {
+            pthread_cond_wait(&lane->wanted, &driver->lock);
+        }
+    }
+    pthread_mutex_unlock(&driver->lock);
+    store_close(lane->store);
+    return NULL;
+}
+
+/* --- the agent's thread --- */
+
+static void receive(void *context, const char *from, const uint8_t *data, size_t size)
+{
+    struct driver *driver = context;
+    agent_receive(driver->agent, from, data, size, clock_now_ms());
+}
+
+static void check_facts(struct driver *driver, int64_t now_ms)
+{
+    static const struct agent_fact stale = {
+        .name = "repository", .value = "does not answer", .limit = "writable"};
+    if (driver->facts_ms > 0 && now_ms - driver->facts_ms > FACTS_STALE_MS) {
+        agent_set_facts(driver->agent, &stale, 1);
+    }
+}
+
+static void *run_agent(void *argument)
+{
+    struct driver *driver = argument;
+    struct pollfd waits[] = {{.fd = datagrams_descriptor(driver->datagrams), .events = POLLIN},
+                             {.fd = driver->wake, .events = POLLIN}};
+    pthread_mutex_lock(&driver->lock);
+    while (!driver->stopping) {
+        int64_t now_ms = clock_now_ms();
+        if (now_ms >= agent_due_ms(driver->agent)) {
+            check_facts(driver, now_ms);
+            agent_tick(driver->agent, now_ms, clock_wall_ms());
+        }
+        int64_t left_ms = agent_due_ms(driver->agent) - now_ms;
+        pthread_mutex_unlock(&driver->lock);
+        int ready = poll(waits, 2, left_ms > 0 ? (int)left_ms : 0);
+        eventfd_t ignored;
+        if (waits[1].revents) {
+            eventfd_read(driver->wake, &ignored);
+        }
+        pthread_mutex_lock(&driver->lock);
+        if (ready > 0 && waits[0].revents) {
+            datagrams_receive(driver->datagrams, receive, driver);
+        }
+    }
+    pthread_mutex_unlock(&driver->lock);
+    return NULL;
+}
+
+/* A repository that hangs delays only this thread; check_facts() then says so. */
+static void *run_facts(void *argument)
+{
+    struct driver *driver = argument;
+    struct operation pause;
+    do {
+        struct agent_fact facts[AGENT_FACTS_MAX];
+        size_t count = facts_measure(driver->node, facts);
+        pthread_mutex_lock(&driver->lock);
+        agent_set_facts(driver->agent, facts, count);
+        driver->facts_ms = clock_now_ms();
+        pthread_mutex_unlock(&driver->lock);
+        operation_start(&pause, OPERATION_NO_DEADLINE, driver->cancel);
+    } while (operation_sleep(&pause, FACTS_PERIOD_MS) == VIOS_OK);
+    return NULL;
+}
+
+/* --- life --- */
+
+static int start_thread(struct driver *driver, const char *name, void *(*run)(void *),
+                        void *argument, struct vios_error *error)
+{
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&driver->threads[driver->thread_count], NULL, run, argument);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) {
+        return error_set(error, VIOS_E_NO_SPACE, name, NULL, "no thread for it");
+    }
+    pthread_setname_np(driver->threads[driver->thread_count++], name);
+    return VIOS_OK;
+}
+
+static int start_threads(struct driver *driver, struct vios_error *error)
+{
+    int status = start_thread(driver, "alive", run_lane, &driver->lanes[AGENT_RENEWAL], error);
+    if (status == VIOS_OK) {
+        status = start_thread(driver, "control", run_lane, &driver->lanes[AGENT_CONTROL], error);
+    }
+    if (status == VIOS_OK) {
+        status = start_thread(driver, "facts", run_facts, driver, error);
+    }
+    return status == VIOS_OK ? start_thread(driver, "cluster", run_agent, driver, error) : status;
+}
+
+static struct agent *make_agent(struct driver *driver, const struct driver_settings *settings)
+{
+    struct node *node = driver->node;
+    struct agent_settings made = {
+        .name = node->name,
+        .incarnation = node->incarnation,
+        .start = settings->start,
+        .known_n = settings->known_n,
+        .known_revision = settings->known_revision,
+        .rejoins = settings->rejoins,
+        .level = NODE_SOFTWARE_LEVEL,
+        .ttl_ms = config_duration_ms(node->config, "ttl"),
+        .keepalive_ms = config_duration_ms(node->config, "keepalive"),
+        .promised = faccessat(node->state_dir_fd, PROMISED_FILE, F_OK, 0) == 0,
+        .recorder = node->recorder,
+        .outlet = {.send = outlet_send,
+                   .request = outlet_request,
+                   .serve = outlet_serve,
+                   .promised = outlet_promised,
+                   .notice = outlet_notice,
+                   .extend = outlet_extend,
+                   .context = driver},
+    };
+    return agent_new(&made, clock_now_ms(), clock_wall_ms());
+}
+
+static struct driver *driver_new(struct node *node, const struct driver_settings *settings)
+{
+    struct driver *driver = calloc(1, sizeof *driver);
+    pthread_condattr_t attributes;
+    if (!driver) {
+        return NULL;
+    }
+    driver->node = node;
+    driver->fenced = settings->fenced;
+    driver->context = settings->context;
+    pthread_mutex_init(&driver->lock, NULL);
+    pthread_condattr_init(&attributes);
+    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
+    pthread_cond_init(&driver->changed, &attributes);
+    pthread_condattr_destroy(&attributes);
+    int64_t ttl_ms = config_duration_ms(node->config, "ttl");
+    for (size_t i = 0; i < AGENT_LANES; i++) {
+        struct store_lane *lane = &driver->lanes[i];
+        *lane = (struct store_lane){.driver = driver, .lane = (enum agent_lane)i};
+        lane->timeout_ms = ttl_ms / 2;
+        pthread_cond_init(&lane->wanted, NULL);
+    }
+    driver->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    driver->cancel = cancel_new();
+    driver->store_address = strdup(settings->store_address);
+    driver->agent = make_agent(driver, settings);
+    return driver;
+}
+
+/* Until the first renewal and the first listing; a failure of either is why the start fails. */
+static int await_first(struct driver *driver, struct operation *operation)
+{
+    uint64_t seen = 0;
+    for (;;) {
+        pthread_mutex_lock(&driver->lock);
+        bool done = driver->renewed && driver->listed;
+        int status = done ? VIOS_OK : driver->first_status;
+        if (!done && status != VIOS_OK) {
+            operation->error = driver->first_error;
+        }
+        pthread_mutex_unlock(&driver->lock);
+        if (done || status != VIOS_OK) {
+            return status;
+        }
+        status = driver_await_change(driver, &seen, operation);
+        if (status != VIOS_OK) {
+            return status;
+        }
+    }
+}
+
+int driver_start(struct driver **driver, struct node *node, const struct driver_settings *settings,
+                 struct operation *operation)
+{
+    struct driver *made = driver_new(node, settings);
+    *driver = NULL;
+    int status = VIOS_OK;
+    if (!made || made->wake < 0 || !made->cancel || !made->store_address || !made->agent) {
+        status = operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    }
+    if (status == VIOS_OK) {
+        status = datagrams_open(&made->datagrams, node, settings->start, &operation->error);
+    }
+    if (status == VIOS_OK) {
+        status = start_threads(made, &operation->error);
+    }
+    if (status == VIOS_OK) {
+        status = await_first(made, operation);
+    }
+    if (status != VIOS_OK) {
+        driver_stop(made);
+        return status;
+    }
+    *driver = made;
+    return VIOS_OK;
+}
+
+void driver_stop(struct driver *driver)
+{
+    if (!driver) {
+        return;
+    }
+    pthread_mutex_lock(&driver->lock);
+    driver->stopping = true;
+    for (size_t i = 0; i < AGENT_LANES; i++) {
+        pthread_cond_broadcast(&driver->lanes[i].wanted);
+    }
+    pthread_cond_broadcast(&driver->changed);
+    pthread_mutex_unlock(&driver->lock);
+    cancel_trigger(driver->cancel);
+    wake_agent(driver);
+    for (size_t i = 0; i < driver->thread_count; i++) {
+        pthread_join(driver->threads[i], NULL);
+    }
+    agent_free(driver->agent);
+    datagrams_close(driver->datagrams);
+    for (size_t i = 0; i < AGENT_LANES; i++) {
+        pthread_cond_destroy(&driver->lanes[i].wanted);
+    }
+    pthread_cond_destroy(&driver->changed);
+    pthread_mutex_destroy(&driver->lock);
+    cancel_free(driver->cancel);
+    if (driver->wake >= 0) {
+        close(driver->wake);
+    }
+    free(driver->store_address);
+    free(driver);
+}
+
+/* --- for others --- */
+
+struct agent *driver_lock(struct driver *driver, int64_t *now_ms)
+{
+    pthread_mutex_lock(&driver->lock);
+    *now_ms = clock_now_ms();
+    return driver->agent;
+}
+
+void driver_unlock(struct driver *driver)
+{
+    wake_agent(driver); /* what was asked of the agent is not to wait for its next tick */
+    pthread_mutex_unlock(&driver->lock);
+}
+
+int driver_await_change(struct driver *driver, uint64_t *seen, struct operation *operation)
+{
+    int status = VIOS_OK;
+    pthread_mutex_lock(&driver->lock);
+    while (status == VIOS_OK && driver->changes == *seen && !driver->stopping) {
+        /* A cancel has no condition of its own: it is looked at now and then. */
+        struct timespec until;
+        clock_gettime(CLOCK_MONOTONIC, &until);
+        until.tv_nsec += 50 * 1000000L;
+        until.tv_sec += until.tv_nsec / 1000000000L;
+        until.tv_nsec %= 1000000000L;
+        pthread_cond_timedwait(&driver->changed, &driver->lock, &until);
+        status = operation_check(operation);
+    }
+    *seen = driver->changes;
+    pthread_mutex_unlock(&driver->lock);
+    return status;
+}
+
+int driver_await_primary(struct driver *driver, const char *other_than, struct operation *operation)
+{
+    uint64_t seen = 0;
+    for (;;) {
+        int64_t now_ms, epoch;
+        const struct agent *agent = driver_lock(driver, &now_ms);
+        const char *primary = agent_primary(agent, &epoch);
+        bool done = primary[0] && (!other_than || strcmp(primary, other_than) != 0);
+        driver_unlock(driver);
+        int status = done ? VIOS_OK : driver_await_change(driver, &seen, operation);
+        if (done || status != VIOS_OK) {
+            return status;
+        }
+    }
+}
+
+int driver_guard(void *context, struct operation *operation)
+{
+    int64_t now_ms;
+    struct driver *driver = context;
+    const struct agent *agent = driver_lock(driver, &now_ms);
+    bool may = agent_may_commit(agent, now_ms);
+    pthread_mutex_unlock(&driver->lock);
+    return may ? VIOS_OK
+               : operation_fail(operation, VIOS_E_UNREACHABLE, "VIOS DB", "try again in a moment",
+                                "it was away, and this node promised to commit nothing yet");
+}
