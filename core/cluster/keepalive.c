@@ -36,6 +36,17 @@ static void put_text(struct writer *writer, const char *text)
     writer->used += length;
 }
 
+/* What is not printable ASCII, a path in another script perhaps, must not cost the message. */
+static void put_reason(struct writer *writer, const char *text)
+{
+    size_t first = writer->used + 1;
+    put_text(writer, text);
+    for (size_t i = first; i < writer->used; i++) {
+        bool printable = writer->data[i] >= ' ' && writer->data[i] <= '~';
+        writer->data[i] = printable ? writer->data[i] : '?';
+    }
+}
+
 size_t keepalive_write(const struct keepalive *message, uint8_t data[KEEPALIVE_SIZE_MAX])
 {
     struct writer writer = {.data = data};
@@ -51,7 +62,7 @@ size_t keepalive_write(const struct keepalive *message, uint8_t data[KEEPALIVE_S
     }
     put_text(&writer, message->primary);
     put_text(&writer, message->name);
-    put_text(&writer, message->reason);
+    put_reason(&writer, message->reason);
     size_t count_at = writer.used;
     put_byte(&writer, 0);
     for (size_t i = 0; i < message->row_count && i < KEEPALIVE_ROW_MAX; i++) {

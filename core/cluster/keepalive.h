@@ -58,8 +58,8 @@ struct keepalive {
     char row[KEEPALIVE_ROW_MAX][NAME_MAX_LENGTH + 1];
 };
 
-/* The message as at most KEEPALIVE_SIZE_MAX bytes, and how many. A row or reason that does not
- * fit is cut. */
+/* The message as at most KEEPALIVE_SIZE_MAX bytes, and how many. What does not fit of the
+ * row is cut, and what is not printable ASCII in the reason becomes "?". */
 size_t keepalive_write(const struct keepalive *message, uint8_t data[KEEPALIVE_SIZE_MAX]);
 
 /* False, and `*message` is of no use, when the bytes are not exactly one message. */
