@@ -3,7 +3,7 @@
 #include "tests/tap.h"
 
 static struct split_node nodes[SPLIT_NODES_MAX];
-static char names[SPLIT_NODES_MAX][8];
+static char names[SPLIT_NODES_MAX][32];
 static uint16_t rows[SPLIT_NODES_MAX][SPLIT_NODES_MAX];
 static struct split_decision decision;
 static size_t node_count;
