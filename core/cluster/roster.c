@@ -168,8 +168,13 @@ static const char *key_name(const struct store_value *value, const char *prefix)
 
 static bool add_names(struct roster *roster, const struct store_list *nodes)
 {
-    if (nodes->count + roster->count > ROSTER_MEMBERS_MAX ||
-        !reserve(roster, roster->count + nodes->count)) {
+    size_t new_count = 0;
+    for (size_t i = 0; i < nodes->count; i++) {
+        const char *name = key_name(&nodes->values[i], "/node/");
+        new_count += name && roster_find(roster, name) == ROSTER_NOBODY;
+    }
+    if (roster->count + new_count > ROSTER_MEMBERS_MAX ||
+        !reserve(roster, roster->count + new_count)) {
         return false;
     }
     for (size_t i = 0; i < nodes->count; i++) {
