@@ -212,6 +212,27 @@ static void read_row(const struct roster *roster, const json_t *names, struct ro
     }
 }
 
+static void take_alive(struct roster *roster, struct roster_member *member, const json_t *record,
+                       int64_t revision, int64_t now_ms)
+{
+    int64_t incarnation = number_of(record, "incarnation"), start = number_of(record, "start");
+    member->changed =
+        member->revision != 0 || roster->listed || strcmp(member->name, roster->own) == 0;
+    member->revision = revision;
+    member->first_seen_ms = now_ms;
+    if (member->incarnation != incarnation) {
+        member->fence = FENCE_NONE; /* of the one before */
+        member->fence_revision = 0;
+    }
+    if (member->incarnation != incarnation || member->start != start) {
+        member->start_seen_ms = now_ms;
+    }
+    member->incarnation = incarnation;
+    member->start = start;
+    snprintf(member->unfit, sizeof member->unfit, "%s", text_of(record, "unfit"));
+    read_row(roster, json_object_get(record, "row"), &member->row);
+}
+
 static void read_alive(struct roster *roster, const struct store_value *value, int64_t now_ms)
 {
     const char *name = key_name(value, "/alive/");
@@ -220,26 +241,15 @@ static void read_alive(struct roster *roster, const struct store_value *value, i
         return;
     }
     struct roster_member *member = &roster->members[number];
-    member->recorded = true;
     if (member->revision == value->revision) {
-        return; /* nothing new, and its age goes on */
+        member->recorded = true; /* nothing new, and its age goes on */
+        return;
     }
     json_t *record = json_loads(value->json, 0, NULL);
-    member->changed = member->revision != 0 || roster->listed || strcmp(name, roster->own) == 0;
-    member->revision = value->revision;
-    member->first_seen_ms = now_ms;
-    if (member->incarnation != number_of(record, "incarnation")) {
-        member->fence = FENCE_NONE; /* of the one before */
-        member->fence_revision = 0;
+    if (number_of(record, "incarnation") > 0) {
+        member->recorded = true;
+        take_alive(roster, member, record, value->revision, now_ms);
     }
-    if (member->incarnation != number_of(record, "incarnation") ||
-        member->start != number_of(record, "start")) {
-        member->start_seen_ms = now_ms;
-    }
-    member->incarnation = number_of(record, "incarnation");
-    member->start = number_of(record, "start");
-    snprintf(member->unfit, sizeof member->unfit, "%s", text_of(record, "unfit"));
-    read_row(roster, json_object_get(record, "row"), &member->row);
     json_decref(record);
 }
 
