@@ -289,6 +289,26 @@ static enum primary_state state_of_primary(const char *text)
                                             : PRIMARY_RESIGNED;
 }
 
+/* A holder without a name or with an epoch that none can follow is none: the next one may be
+ * elected, over that revision. */
+static void take_primary(struct roster_primary *primary, const json_t *record)
+{
+    const char *name = text_of(record, "node"), *to = text_of(record, "to");
+    int64_t epoch = number_of(record, "epoch");
+    *primary = (struct roster_primary){.state = state_of_primary(text_of(record, "state")),
+                                       .incarnation = number_of(record, "incarnation"),
+                                       .start = number_of(record, "start"),
+                                       .epoch = epoch > 0 && epoch < INT64_MAX ? epoch : 0};
+    if (primary->epoch == 0 || parse_name(name, "node", NULL) != VIOS_OK) {
+        primary->state = PRIMARY_RESIGNED;
+    }
+    if (primary->state != PRIMARY_RESIGNED) {
+        snprintf(primary->name, sizeof primary->name, "%s", name);
+    } else if (parse_name(to, "node", NULL) == VIOS_OK) {
+        snprintf(primary->to, sizeof primary->to, "%s", to);
+    }
+}
+
 static void read_primary(struct roster *roster, const struct store_list *list, int64_t now_ms)
 {
     struct roster_primary *primary = &roster->primary;
@@ -301,14 +321,9 @@ static void read_primary(struct roster *roster, const struct store_list *list, i
     }
     if (value->revision != primary->revision) {
         json_t *record = json_loads(value->json, 0, NULL);
-        *primary = (struct roster_primary){.state = state_of_primary(text_of(record, "state")),
-                                           .incarnation = number_of(record, "incarnation"),
-                                           .start = number_of(record, "start"),
-                                           .epoch = number_of(record, "epoch"),
-                                           .revision = value->revision,
-                                           .first_seen_ms = now_ms};
-        snprintf(primary->name, sizeof primary->name, "%s", text_of(record, "node"));
-        snprintf(primary->to, sizeof primary->to, "%s", text_of(record, "to"));
+        take_primary(primary, record);
+        primary->revision = value->revision;
+        primary->first_seen_ms = now_ms;
         json_decref(record);
         free(roster->primary_json);
         roster->primary_json = strdup(value->json);
