@@ -12,6 +12,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define SPLIT_TIME_MAX_MS 3600000 /* more time than any loser needs */
+
 struct roster {
     char own[NAME_MAX_LENGTH + 1];
     int64_t asked_ms;
@@ -351,7 +353,7 @@ static void read_splits(struct roster *roster, const struct store_list *list, in
     int64_t number, highest = roster->split.number;
     for (size_t i = 0; i < list->count; i++) {
         const char *text = list->values[i].key + strlen("/split/");
-        if (parse_integer(text, 1, INT64_MAX, &number, NULL) == VIOS_OK && number > highest) {
+        if (parse_integer(text, 1, INT64_MAX - 1, &number, NULL) == VIOS_OK && number > highest) {
             highest = number;
             newest = &list->values[i];
         }
@@ -359,7 +361,9 @@ static void read_splits(struct roster *roster, const struct store_list *list, in
     if (newest) {
         json_t *record = json_loads(newest->json, 0, NULL);
         roster->split.number = highest;
-        roster->split.allowed_ms = number_of(record, "allowed_ms");
+        int64_t allowed_ms = number_of(record, "allowed_ms");
+        allowed_ms = allowed_ms < SPLIT_TIME_MAX_MS ? allowed_ms : SPLIT_TIME_MAX_MS;
+        roster->split.allowed_ms = allowed_ms > 0 ? allowed_ms : 0;
         roster->split.first_seen_ms = now_ms;
         read_losers(roster, json_object_get(record, "losers"));
         json_decref(record);
