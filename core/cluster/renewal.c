@@ -40,8 +40,11 @@ enum renewal_reading renewal_read(struct renewal *renewal, int64_t incarnation, 
                                   int64_t n, int64_t revision)
 {
     bool ours = incarnation == renewal->incarnation && start == renewal->start;
-    if (ours && n <= renewal->n && n > renewal->n - RENEWAL_ATTEMPTS) {
-        note_success(renewal, n, revision);
+    if (ours && n <= renewal->n) {
+        if (n > renewal->n - RENEWAL_ATTEMPTS) {
+            note_success(renewal, n, revision);
+        }
+        renewal->revision = revision;
         return RENEWAL_OURS;
     }
     if (revision == renewal->revision) {

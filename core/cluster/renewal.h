@@ -9,7 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-/* Attempts whose sending time is remembered; later ones than these cannot be in flight. */
+/* Attempts whose sending time is remembered; an older one that succeeded renewed nothing that is
+ * not over, but its record is ours all the same. */
 #define RENEWAL_ATTEMPTS 16
 
 struct renewal {

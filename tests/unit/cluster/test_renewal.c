@@ -60,6 +60,20 @@ static void somebody_else_is_seen(void)
     is_int(renewal.renewed_ms, 1000);
 }
 
+static void an_attempt_too_old_to_remember_is_ours_and_counts_for_nothing(void)
+{
+    begin();
+    for (int i = 0; i <= 2 * RENEWAL_ATTEMPTS; i++) { /* the store was away for so long */
+        renewal_attempt(&renewal, 1000 * (i + 1));
+    }
+    is_int(renewal_read(&renewal, 3, 77, 11, 105), RENEWAL_OURS);
+    is_int(renewal.renewed_ms, 0);
+    is_int(renewal.revision, 105);
+    renewal_attempt(&renewal, 90000);
+    renewal_succeeded(&renewal, 106);
+    is_int(renewal.renewed_ms, 90000);
+}
+
 static void time_never_goes_back(void)
 {
     begin();
@@ -87,6 +101,7 @@ int main(void)
     RUN(an_earlier_attempt_that_landed_late_counts_from_its_own_sending);
     RUN(a_conflict_with_nothing_new_changes_nothing);
     RUN(somebody_else_is_seen);
+    RUN(an_attempt_too_old_to_remember_is_ours_and_counts_for_nothing);
     RUN(time_never_goes_back);
     RUN(a_removed_record_is_made_anew);
     return tap_done();
