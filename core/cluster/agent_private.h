@@ -117,7 +117,7 @@ struct agent {
     int64_t epoch;
     int64_t deposed_ms; /* the primary before was given up as lost at that time; 0: not */
     uint16_t deposed;   /* which one */
-    int64_t deposed_incarnation;
+    int64_t deposed_start; /* a daemon that is started again was dead indeed */
 
     /* fence.c */
     uint16_t fencing; /* whom the commit on the control lane fences */

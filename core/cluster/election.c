@@ -178,7 +178,7 @@ static void require(struct agent *agent, const char *why, int64_t now_ms)
     agent->list_soon = true;
     if (strcmp(why, "is heard by nobody") == 0) {
         agent->deposed = primary->node;
-        agent->deposed_incarnation = primary->incarnation;
+        agent->deposed_start = primary->start;
         agent->deposed_ms = now_ms;
     }
     move(agent, ELECTION_REQUIRED, agent->reason);
@@ -511,7 +511,7 @@ void election_heard(struct agent *agent, uint16_t from, const struct keepalive *
                     int64_t now_ms)
 {
     if (agent->deposed == from && agent->deposed_ms > 0 &&
-        (int64_t)message->incarnation == agent->deposed_incarnation &&
+        (int64_t)message->start == agent->deposed_start &&
         now_ms - agent->deposed_ms < UNJUST_MS) {
         agent_note(agent, "%s was given up too early", roster_member(agent->roster, from)->name);
         matrix_widen(agent->matrix, now_ms);
