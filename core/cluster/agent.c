@@ -167,77 +167,6 @@ static bool lost_contact(struct agent *agent, int64_t now_ms)
     return false;
 }
 
-/* --- messages in --- */
-
-static void read_row(const struct agent *agent, const struct keepalive *message,
-                     struct roster_row *row)
-{
-    row->count = 0;
-    for (size_t i = 0; i < message->row_count; i++) {
-        uint16_t number = roster_find(agent->roster, message->row[i]);
-        if (number != ROSTER_NOBODY) {
-            row->hears[row->count++] = number;
-        }
-    }
-}
-
-static void hear(struct agent *agent, uint16_t from, const struct keepalive *message,
-                 int64_t now_ms)
-{
-    struct peer *peer = agent_peer(agent, from);
-    struct roster_row row;
-    read_row(agent, message, &row);
-    if (!row_names(&agent->row, from) && matrix_is_neighbour(agent->matrix, from)) {
-        agent_note(agent, "contact with %s", roster_member(agent->roster, from)->name);
-        agent->row.count = 0; /* told anew with the next keep-alive */
-    }
-    matrix_heard(agent->matrix, from, &row, message->flags & KEEPALIVE_SLOW, now_ms);
-    peer->heard_ms = now_ms;
-    peer->flags = message->flags;
-    peer->epoch = message->epoch;
-    peer->clock_offset_ms = message->wall_ms - agent->wall_ms;
-    if (message->flags & KEEPALIVE_STORE_OK) {
-        peer->store_bad_since_ms = 0;
-    } else if (peer->store_bad_since_ms == 0) {
-        peer->store_bad_since_ms = now_ms;
-    }
-}
-
-bool agent_receive(struct agent *agent, const char *from, const uint8_t *data, size_t size,
-                   int64_t now_ms)
-{
-    struct keepalive message;
-    if (!keepalive_read(&message, data, size)) {
-        return false;
-    }
-    uint16_t number = roster_find(agent->roster, from);
-    if (number == ROSTER_NOBODY || number == agent->own ||
-        !roster_member(agent->roster, number)->present) {
-        agent->list_soon = agent->list_soon || number == ROSTER_NOBODY; /* it may have joined */
-        return true;
-    }
-    hear(agent, number, &message, now_ms);
-    election_heard(agent, number, &message, now_ms);
-    switch (message.kind) {
-    case KEEPALIVE_ROW:
-        break;
-    case KEEPALIVE_ELECT:
-        election_asked(agent, number, &message);
-        break;
-    case KEEPALIVE_RESIGNED:
-        election_resigned(agent, &message);
-        break;
-    case KEEPALIVE_PROMISE_ASK:
-        promise_asked(agent, number, &message, now_ms);
-        break;
-    case KEEPALIVE_PROMISE:
-        promise_given(agent, number, &message, now_ms);
-        break;
-    }
-    election_step(agent, now_ms);
-    return true;
-}
-
 /* --- the control lane --- */
 
 bool control_idle(const struct agent *agent, int64_t now_ms)
@@ -267,6 +196,13 @@ static void list(struct agent *agent, int64_t now_ms)
     agent->list_soon = false;
     agent->next_list_ms = now_ms + agent->ttl_ms / AGENT_RENEWALS_PER_TTL;
     agent_request(agent, &request, CONTROL_LIST, now_ms);
+}
+
+static void list_if_soon(struct agent *agent, int64_t now_ms)
+{
+    if (agent->list_soon && agent->purpose == CONTROL_NONE) {
+        list(agent, now_ms);
+    }
 }
 
 static bool grow_peers(struct agent *agent)
@@ -364,9 +300,85 @@ void agent_answered(struct agent *agent, const struct agent_answer *answer, int6
         break;
     }
     election_step(agent, now_ms);
-    if (agent->list_soon && agent->purpose == CONTROL_NONE) {
-        list(agent, now_ms);
+    list_if_soon(agent, now_ms);
+}
+
+/* --- messages in --- */
+
+static void read_row(const struct agent *agent, const struct keepalive *message,
+                     struct roster_row *row)
+{
+    row->count = 0;
+    for (size_t i = 0; i < message->row_count; i++) {
+        uint16_t number = roster_find(agent->roster, message->row[i]);
+        if (number != ROSTER_NOBODY) {
+            row->hears[row->count++] = number;
+        }
     }
+}
+
+static void hear(struct agent *agent, uint16_t from, const struct keepalive *message,
+                 int64_t now_ms)
+{
+    struct peer *peer = agent_peer(agent, from);
+    struct roster_row row;
+    read_row(agent, message, &row);
+    if (!row_names(&agent->row, from) && matrix_is_neighbour(agent->matrix, from)) {
+        agent_note(agent, "contact with %s", roster_member(agent->roster, from)->name);
+        agent->row.count = 0; /* told anew with the next keep-alive */
+    }
+    matrix_heard(agent->matrix, from, &row, message->flags & KEEPALIVE_SLOW, now_ms);
+    peer->heard_ms = now_ms;
+    peer->flags = message->flags;
+    peer->epoch = message->epoch;
+    peer->clock_offset_ms = message->wall_ms - agent->wall_ms;
+    if (message->flags & KEEPALIVE_STORE_OK) {
+        peer->store_bad_since_ms = 0;
+    } else if (peer->store_bad_since_ms == 0) {
+        peer->store_bad_since_ms = now_ms;
+    }
+}
+
+static void dispatch(struct agent *agent, uint16_t number, const struct keepalive *message,
+                     int64_t now_ms)
+{
+    switch (message->kind) {
+    case KEEPALIVE_ROW:
+        break;
+    case KEEPALIVE_ELECT:
+        election_asked(agent, number, message);
+        break;
+    case KEEPALIVE_RESIGNED:
+        election_resigned(agent, message);
+        break;
+    case KEEPALIVE_PROMISE_ASK:
+        promise_asked(agent, number, message, now_ms);
+        break;
+    case KEEPALIVE_PROMISE:
+        promise_given(agent, number, message, now_ms);
+        break;
+    }
+}
+
+bool agent_receive(struct agent *agent, const char *from, const uint8_t *data, size_t size,
+                   int64_t now_ms)
+{
+    struct keepalive message;
+    if (!keepalive_read(&message, data, size)) {
+        return false;
+    }
+    uint16_t number = roster_find(agent->roster, from);
+    if (number == ROSTER_NOBODY || number == agent->own ||
+        !roster_member(agent->roster, number)->present) {
+        agent->list_soon = agent->list_soon || number == ROSTER_NOBODY; /* it may have joined */
+        return true;
+    }
+    hear(agent, number, &message, now_ms);
+    election_heard(agent, number, &message, now_ms);
+    dispatch(agent, number, &message, now_ms);
+    election_step(agent, now_ms);
+    list_if_soon(agent, now_ms); /* a hand-over waits for no tick */
+    return true;
 }
 
 /* --- time --- */

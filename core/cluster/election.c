@@ -511,8 +511,7 @@ void election_heard(struct agent *agent, uint16_t from, const struct keepalive *
                     int64_t now_ms)
 {
     if (agent->deposed == from && agent->deposed_ms > 0 &&
-        (int64_t)message->start == agent->deposed_start &&
-        now_ms - agent->deposed_ms < UNJUST_MS) {
+        (int64_t)message->start == agent->deposed_start && now_ms - agent->deposed_ms < UNJUST_MS) {
         agent_note(agent, "%s was given up too early", roster_member(agent->roster, from)->name);
         matrix_widen(agent->matrix, now_ms);
         agent->deposed_ms = 0;
