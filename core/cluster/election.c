@@ -192,9 +192,10 @@ int64_t election_locked_until_ms(const struct agent *agent)
     if (primary->state == PRIMARY_LOCKING && !is_own(agent, primary)) {
         return primary->first_seen_ms + timer_of(agent);
     }
-    if (primary->state == PRIMARY_RESIGNED && primary->to[0] &&
-        strcmp(primary->to, agent->name) != 0) {
-        return primary->first_seen_ms + timer_of(agent); /* it is the other's turn */
+    bool to_another = primary->to[0] && strcmp(primary->to, agent->name) != 0;
+    bool by_us = primary->epoch == agent->locked_epoch;
+    if (primary->state == PRIMARY_RESIGNED && (to_another || by_us)) {
+        return primary->first_seen_ms + timer_of(agent); /* it is the others' turn */
     }
     return 0;
 }
