@@ -239,9 +239,22 @@ static void tell_states(struct agent *agent, int64_t now_ms)
     }
 }
 
+/* The store was away, or this node stood still: nobody is judged by that time. */
+static void pass_over_gap(struct agent *agent, int64_t now_ms)
+{
+    int64_t usual_ms = agent->ttl_ms / AGENT_RENEWALS_PER_TTL;
+    int64_t gap_ms = agent->asked_ms - agent->listed_ms;
+    if (roster_listed(agent->roster) && gap_ms > 2 * usual_ms) {
+        agent_note(agent, "nothing was listed for %lld ms", (long long)gap_ms);
+        roster_unseen(agent->roster, gap_ms - usual_ms);
+    }
+    agent->listed_ms = now_ms;
+}
+
 static void listed(struct agent *agent, const struct roster_listing *listing, int64_t now_ms)
 {
     bool first = !roster_listed(agent->roster);
+    pass_over_gap(agent, now_ms);
     if (!roster_update(agent->roster, listing, agent->asked_ms, now_ms) || !grow_peers(agent)) {
         return;
     }
@@ -455,9 +468,6 @@ enum member_state agent_member_state(const struct agent *agent, const char *name
     }
     const struct roster_member *member = roster_member(agent->roster, number);
     int64_t age_ms = roster_age_ms(agent->roster, number);
-    if (number == agent->own) {
-        age_ms = agent->renewal.renewed_ms > 0 ? now_ms - agent->renewal.renewed_ms : 0;
-    }
     if (member->fence != FENCE_NONE || age_ms >= agent->ttl_ms) {
         return MEMBER_DOWN;
     }

@@ -97,6 +97,7 @@ struct agent {
     enum control_purpose purpose;
     int64_t asked_ms;
     int64_t next_list_ms;
+    int64_t listed_ms; /* when the last listing came */
     bool list_soon;
     char key[AGENT_KEY_SIZE], compare_key[AGENT_KEY_SIZE];
     char *text;
@@ -115,8 +116,8 @@ struct agent {
     int64_t primary_revision;          /* while PRIMARY */
     char primary[NAME_MAX_LENGTH + 1]; /* committed, the highest epoch known; "" */
     int64_t epoch;
-    int64_t deposed_ms; /* the primary before was given up as lost at that time; 0: not */
-    uint16_t deposed;   /* which one */
+    int64_t deposed_ms;    /* the primary before was given up as lost at that time; 0: not */
+    uint16_t deposed;      /* which one */
     int64_t deposed_start; /* a daemon that is started again was dead indeed */
 
     /* fence.c */

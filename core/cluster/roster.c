@@ -428,6 +428,13 @@ bool roster_update(struct roster *roster, const struct roster_listing *listing, 
     return true;
 }
 
+void roster_unseen(struct roster *roster, int64_t unseen_ms)
+{
+    for (size_t i = 0; i < roster->count; i++) {
+        roster->members[i].first_seen_ms += unseen_ms;
+    }
+}
+
 /* --- looking --- */
 
 bool roster_listed(const struct roster *roster)

@@ -104,6 +104,10 @@ void roster_free(struct roster *roster);
 bool roster_update(struct roster *roster, const struct roster_listing *listing, int64_t asked_ms,
                    int64_t now_ms);
 
+/* For so long before the listing that is taken next nothing could be listed: a record that stands
+ * still in it did so without that time, for who could not read could perhaps not renew either. */
+void roster_unseen(struct roster *roster, int64_t unseen_ms);
+
 bool roster_listed(const struct roster *roster); /* ever */
 /* When the last listing was asked for, by our clock. */
 int64_t roster_asked_ms(const struct roster *roster);

@@ -47,6 +47,26 @@ static void ages_are_never_too_high(void)
     end();
 }
 
+static void time_unseen_does_not_age(void)
+{
+    begin();
+    put_node("n2");
+    put_alive("n2", 10, 1, 5);
+    take(roster, 1000, 1000);
+    roster_unseen(roster, 8000);
+    put_node("n2");
+    put_alive("n2", 10, 1, 5);
+    take(roster, 11000, 11000);
+    is_int(age_of("n2"), 2000);
+    is_int(member("n2")->first_seen_ms, 9000); /* and so its fence is freed later, never sooner */
+    roster_unseen(roster, 8000);
+    put_node("n2");
+    put_alive("n2", 11, 1, 5);
+    take(roster, 20000, 20100);
+    is_int(member("n2")->first_seen_ms, 20100);
+    end();
+}
+
 static void change_is_seen_only_since_we_look(void)
 {
     begin();
@@ -429,6 +449,7 @@ static void the_same_members_have_the_same_hash(void)
 int main(void)
 {
     RUN(ages_are_never_too_high);
+    RUN(time_unseen_does_not_age);
     RUN(change_is_seen_only_since_we_look);
     RUN(a_new_daemon_is_noticed);
     RUN(numbers_stay_when_names_come_and_go);
