@@ -190,6 +190,11 @@ bool agent_request(struct agent *agent, struct agent_request *request, enum cont
     return true;
 }
 
+bool agent_was_sent(int status)
+{
+    return status == VIOS_OK || status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN;
+}
+
 static void list(struct agent *agent, int64_t now_ms)
 {
     struct agent_request request = {.kind = AGENT_LIST};
@@ -304,7 +309,7 @@ void agent_answered(struct agent *agent, const struct agent_answer *answer, int6
         fence_answered(agent, answer);
         break;
     case CONTROL_SPLIT:
-        partition_answered(agent);
+        partition_answered(agent, answer);
         break;
     case CONTROL_LOCK:
     case CONTROL_COMMIT:

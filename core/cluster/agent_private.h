@@ -133,6 +133,9 @@ struct agent {
 bool agent_request(struct agent *agent, struct agent_request *request, enum control_purpose purpose,
                    int64_t now_ms);
 bool control_idle(const struct agent *agent, int64_t now_ms); /* a commit may be sent */
+/* Something may have changed, and a listing at once tells what. Otherwise the store did not take
+ * the commit, and asking again without a pause would be asking all the time. */
+bool agent_was_sent(int status);
 void agent_note(struct agent *agent, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void agent_fill_message(struct agent *agent, struct keepalive *message, int64_t now_ms);
 void agent_send(struct agent *agent, uint16_t node, const struct keepalive *message);
@@ -200,6 +203,6 @@ struct partition {
 struct partition *partition_new(const struct agent *agent); /* free() it; NULL: no memory */
 void partition_listed(struct agent *agent, int64_t now_ms);
 bool partition_step(struct agent *agent, int64_t now_ms);
-void partition_answered(struct agent *agent);
+void partition_answered(struct agent *agent, const struct agent_answer *answer);
 
 #endif

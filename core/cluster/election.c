@@ -497,6 +497,8 @@ void election_answered(struct agent *agent, enum control_purpose purpose,
     } else if (answer->status == VIOS_E_CONFLICT) {
         wait_for(agent, now_ms + timer_of(agent), "another was faster");
         agent->list_soon = true;
+    } else if (!agent_was_sent(answer->status)) {
+        wait_for(agent, now_ms + timer_of(agent), "the VIOS DB does not take it");
     } else if (answer->status != VIOS_OK) {
         look_again(agent, "the outcome is unknown", now_ms);
     } else if (purpose == CONTROL_LOCK) {

@@ -125,5 +125,5 @@ bool fence_step(struct agent *agent, int64_t now_ms)
 void fence_answered(struct agent *agent, const struct agent_answer *answer)
 {
     promise_fence_ended(agent, agent->fencing, answer->status);
-    agent->list_soon = true;
+    agent->list_soon = agent->list_soon || agent_was_sent(answer->status);
 }

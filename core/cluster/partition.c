@@ -220,7 +220,7 @@ bool partition_step(struct agent *agent, int64_t now_ms)
     return sent;
 }
 
-void partition_answered(struct agent *agent)
+void partition_answered(struct agent *agent, const struct agent_answer *answer)
 {
-    agent->list_soon = true; /* whatever came of it, the listing tells */
+    agent->list_soon = agent->list_soon || agent_was_sent(answer->status);
 }

@@ -348,6 +348,18 @@ static void unknown_locks_and_commits_are_looked_up(void)
     one_unknown("commit not done", 1, false, 1);
 }
 
+static void a_lock_that_cannot_be_sent_is_tried_again_after_a_pause(void)
+{
+    begin(1);
+    start(0);
+    lab.nodes[0].fault = (struct fault){"/primary", false, VIOS_E_NO_SPACE, 0, 1000000};
+    run_ms(10 * MARGIN_MS);
+    ok(lab.nodes[0].requests <= 40, "%d requests", lab.nodes[0].requests);
+    lab.nodes[0].fault.times = 0;
+    is_int((long long)await_primary(2000), 0);
+    end();
+}
+
 static void a_resignation_of_unknown_outcome_is_looked_up(void)
 {
     struct vios_error error;
@@ -427,6 +439,7 @@ int main(void)
     RUN(a_drained_primary_resigns);
     RUN(a_foreign_lock_is_waited_for_and_then_taken);
     RUN(unknown_locks_and_commits_are_looked_up);
+    RUN(a_lock_that_cannot_be_sent_is_tried_again_after_a_pause);
     RUN(a_resignation_of_unknown_outcome_is_looked_up);
     RUN(an_old_primary_whose_record_changed_finds_out);
     RUN(a_removed_node_is_no_member_any_more);
