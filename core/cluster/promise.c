@@ -5,9 +5,9 @@
  * its own renewal for a TTL. When all have given one, nobody can fence this node meanwhile, so it
  * may serve for TTL - margin from the sending of the round's first question. A member promises only
  * while its own renewals fail, only for the incarnation that it last read, only to a node that
- * knows the same members, and never to one for which it sent a fence that was not known to have
- * come to nothing. That last rule is enough: a fence has a sender, and the sender is among those
- * asked.
+ * knows the same members, never to one that it knows to be fenced, and never to one for which it
+ * sent a fence that was not known to have come to nothing. A fence has a sender, and the sender is
+ * among those asked; only one who was removed since is not.
  */
 #include "cluster/agent_private.h"
 
@@ -131,6 +131,9 @@ static const char *refusal(struct agent *agent, uint16_t to, const struct keepal
     }
     if (message->members != roster_members_hash(agent->roster)) {
         return "it knows other members";
+    }
+    if (member->fence != FENCE_NONE) {
+        return "it is fenced";
     }
     if (peer->fence_sent != FENCE_NOT_SENT && peer->fence_incarnation == incarnation) {
         return "it may be fenced";
