@@ -1,0 +1,57 @@
+/* crypto.c - see crypto.h. */
+#include "net/crypto.h"
+
+#include <openssl/crypto.h>
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <stdlib.h>
+#include <string.h>
+
+int crypto_fail(struct vios_error *error, int code, const char *object, const char *what)
+{
+    unsigned long reason = ERR_peek_error(); /* the first is the cause */
+    const char *text = reason ? ERR_reason_error_string(reason) : NULL;
+    int status =
+        error_set(error, code, object, NULL, "%s%s%s", what, text ? ": " : "", text ? text : "");
+    ERR_clear_error();
+    return status;
+}
+
+void crypto_hex(const void *data, size_t size, char *text)
+{
+    static const char DIGITS[] = "0123456789abcdef";
+    const uint8_t *bytes = data;
+    for (size_t i = 0; i < size; i++) {
+        text[2 * i] = DIGITS[bytes[i] >> 4];
+        text[2 * i + 1] = DIGITS[bytes[i] & 15];
+    }
+    text[2 * size] = 0;
+}
+
+int crypto_digest(const void *one, size_t one_size, const void *two, size_t two_size,
+                  uint8_t digest[DIGEST_SIZE], struct vios_error *error)
+{
+    EVP_MD_CTX *context = EVP_MD_CTX_new();
+    int good = context && EVP_DigestInit_ex(context, EVP_sha256(), NULL) &&
+               EVP_DigestUpdate(context, one, one_size) &&
+               EVP_DigestUpdate(context, two, two_size) &&
+               EVP_DigestFinal_ex(context, digest, NULL);
+    EVP_MD_CTX_free(context);
+    return good ? VIOS_OK : crypto_fail(error, VIOS_E_SYSTEM, NULL, "cannot make a digest");
+}
+
+int crypto_random(void *data, size_t size, struct vios_error *error)
+{
+    return RAND_bytes(data, (int)size) == 1
+               ? VIOS_OK
+               : crypto_fail(error, VIOS_E_SYSTEM, NULL, "no random numbers");
+}
+
+void crypto_forget(char *text)
+{
+    if (text) {
+        OPENSSL_cleanse(text, strlen(text));
+        free(text);
+    }
+}

@@ -1,0 +1,28 @@
+/* crypto.h - small things that every user of OpenSSL here needs. */
+#ifndef NET_CRYPTO_H
+#define NET_CRYPTO_H
+
+#include "base/error.h"
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define DIGEST_SIZE 32      /* SHA-256 */
+#define DIGEST_TEXT_SIZE 65 /* as lower-case hex, with its NUL */
+
+/* error_set with OpenSSL's own reason behind `what`; forgets what OpenSSL remembered. */
+int crypto_fail(struct vios_error *error, int code, const char *object, const char *what);
+
+/* Lower-case hex of `size` bytes: 2 * size characters and a NUL. */
+void crypto_hex(const void *data, size_t size, char *text);
+
+/* SHA-256 over two pieces; the second may be empty. */
+int crypto_digest(const void *one, size_t one_size, const void *two, size_t two_size,
+                  uint8_t digest[DIGEST_SIZE], struct vios_error *error);
+
+int crypto_random(void *data, size_t size, struct vios_error *error);
+
+/* Overwrites a text that holds a secret, then frees it. NULL is fine. */
+void crypto_forget(char *text);
+
+#endif
