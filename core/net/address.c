@@ -131,6 +131,15 @@ static void address_release(struct address *address)
     }
 }
 
+int transport_address_check(const char *text, struct vios_error *error)
+{
+    struct address address;
+    if (strncmp(text, "unix:/", 6) == 0) { /* the rest of a path is the file system's matter */
+        return text[strlen(text) - 1] != '/' ? VIOS_OK : bad_address(text, error);
+    }
+    return address_parse(&address, text, error); /* holds nothing: it is no unix address */
+}
+
 static int open_socket(const struct address *address, struct vios_error *error)
 {
     int fd = socket(address->socket.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);

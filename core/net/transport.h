@@ -47,5 +47,7 @@ int transport_connect(const char *address, struct operation *operation);    /* b
 int transport_connect_start(const char *address, struct vios_error *error); /* EINPROGRESS is
                                                                               VIOS_OK */
 int transport_address(int fd, char *address, size_t size, struct vios_error *error);
+/* Whether the text is an address at all; nothing is opened. */
+int transport_address_check(const char *address, struct vios_error *error);
 
 #endif
