@@ -281,26 +281,42 @@ int transport_connect(const char *text, struct operation *operation)
     return fd;
 }
 
-int transport_address(int fd, char *text, size_t size, struct vios_error *error)
+static int describe(const struct address *address, char *text, size_t size,
+                    struct vios_error *error)
 {
-    struct address address = {.size = sizeof address.socket};
     char host[HOST_SIZE] = "";
-    if (getsockname(fd, &address.socket.any, &address.size) != 0) {
-        return error_set_errno(error, NULL, "getsockname");
-    }
-    switch (address.socket.any.sa_family) {
+    switch (address->socket.any.sa_family) {
     case AF_UNIX:
-        snprintf(text, size, "unix:%s", address.socket.unix_path.sun_path);
+        snprintf(text, size, "unix:%s",
+                 address->size > sizeof(sa_family_t) ? address->socket.unix_path.sun_path : "");
         return VIOS_OK;
     case AF_INET:
-        inet_ntop(AF_INET, &address.socket.v4.sin_addr, host, sizeof host);
-        snprintf(text, size, "tcp:%s:%u", host, ntohs(address.socket.v4.sin_port));
+        inet_ntop(AF_INET, &address->socket.v4.sin_addr, host, sizeof host);
+        snprintf(text, size, "tcp:%s:%u", host, ntohs(address->socket.v4.sin_port));
         return VIOS_OK;
     case AF_INET6:
-        inet_ntop(AF_INET6, &address.socket.v6.sin6_addr, host, sizeof host);
-        snprintf(text, size, "tcp:[%s]:%u", host, ntohs(address.socket.v6.sin6_port));
+        inet_ntop(AF_INET6, &address->socket.v6.sin6_addr, host, sizeof host);
+        snprintf(text, size, "tcp:[%s]:%u", host, ntohs(address->socket.v6.sin6_port));
         return VIOS_OK;
     default:
         return error_set(error, VIOS_E_INVALID, NULL, NULL, "no unix or TCP socket");
     }
+}
+
+int transport_address(int fd, char *text, size_t size, struct vios_error *error)
+{
+    struct address address = {.size = sizeof address.socket};
+    if (getsockname(fd, &address.socket.any, &address.size) != 0) {
+        return error_set_errno(error, NULL, "getsockname");
+    }
+    return describe(&address, text, size, error);
+}
+
+int transport_peer_address(int fd, char *text, size_t size, struct vios_error *error)
+{
+    struct address address = {.size = sizeof address.socket};
+    if (getpeername(fd, &address.socket.any, &address.size) != 0) {
+        return error_set_errno(error, NULL, "getpeername");
+    }
+    return describe(&address, text, size, error);
 }

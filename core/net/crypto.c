@@ -29,6 +29,26 @@ void crypto_hex(const void *data, size_t size, char *text)
     text[2 * size] = 0;
 }
 
+static int digit_value(char digit)
+{
+    static const char DIGITS[] = "0123456789abcdef";
+    const char *found = digit ? strchr(DIGITS, digit) : NULL;
+    return found ? (int)(found - DIGITS) : -1;
+}
+
+bool crypto_unhex(const char *text, uint8_t *data, size_t size)
+{
+    for (size_t i = 0; i < size; i++) {
+        int high = digit_value(text[2 * i]);
+        int low = high >= 0 ? digit_value(text[2 * i + 1]) : -1;
+        if (low < 0) {
+            return false;
+        }
+        data[i] = (uint8_t)(high << 4 | low);
+    }
+    return text[2 * size] == 0;
+}
+
 int crypto_digest(const void *one, size_t one_size, const void *two, size_t two_size,
                   uint8_t digest[DIGEST_SIZE], struct vios_error *error)
 {

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -15,6 +16,8 @@ int crypto_fail(struct vios_error *error, int code, const char *object, const ch
 
 /* Lower-case hex of `size` bytes: 2 * size characters and a NUL. */
 void crypto_hex(const void *data, size_t size, char *text);
+/* The inverse. False when `text` is not lower-case hex of exactly `size` bytes. */
+bool crypto_unhex(const char *text, uint8_t *data, size_t size);
 
 /* SHA-256 over two pieces; the second may be empty. */
 int crypto_digest(const void *one, size_t one_size, const void *two, size_t two_size,

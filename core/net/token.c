@@ -68,27 +68,6 @@ static bool decode(const char *text, uint8_t *data, size_t limit, size_t *size)
 
 /* --- small things --- */
 
-static int digit_value(char digit)
-{
-    return digit >= '0' && digit <= '9'   ? digit - '0'
-           : digit >= 'a' && digit <= 'f' ? digit - 'a' + 10
-                                          : -1;
-}
-
-/* Lower-case hex of exactly `size` bytes. */
-static bool from_hex(const char *text, uint8_t *data, size_t size)
-{
-    for (size_t i = 0; i < size; i++) {
-        int high = digit_value(text[2 * i]);
-        int low = high >= 0 ? digit_value(text[2 * i + 1]) : -1;
-        if (low < 0) {
-            return false;
-        }
-        data[i] = (uint8_t)(high << 4 | low);
-    }
-    return text[2 * size] == 0;
-}
-
 static int add_checksum(uint8_t *body, size_t *size, struct vios_error *error)
 {
     uint8_t digest[DIGEST_SIZE];
@@ -124,8 +103,8 @@ static int invalid(struct vios_error *error, const char *what)
 static int pack_head(const struct token *token, uint8_t *body, size_t *size,
                      struct vios_error *error)
 {
-    if (!from_hex(token->fingerprint, body, DIGEST_SIZE) ||
-        !from_hex(token->id, body + DIGEST_SIZE, TOKEN_ID_BYTES)) {
+    if (!crypto_unhex(token->fingerprint, body, DIGEST_SIZE) ||
+        !crypto_unhex(token->id, body + DIGEST_SIZE, TOKEN_ID_BYTES)) {
         return invalid(error, "its fingerprint or id is no hex text of the right length");
     }
     if (token->expires_ms < 0 || token->expires_ms % 1000 != 0 || token->address_count < 1 ||

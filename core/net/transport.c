@@ -100,3 +100,38 @@ int transport_plain(struct transport **out, int fd, struct vios_error *error)
     *out = transport;
     return VIOS_OK;
 }
+
+int transport_detach(struct transport *transport)
+{
+    assert(transport->operations == &PLAIN);
+    int fd = transport->fd;
+    free(transport);
+    return fd;
+}
+
+int transport_handshake(struct transport *transport, bool *done)
+{
+    if (transport->operations->handshake) {
+        return transport->operations->handshake(transport, done);
+    }
+    *done = true;
+    return VIOS_OK;
+}
+
+const struct transport_peer *transport_peer(const struct transport *transport)
+{
+    return transport->operations->peer ? transport->operations->peer(transport) : NULL;
+}
+
+int transport_why(const struct transport *transport, int status, struct vios_error *error)
+{
+    const struct vios_error *why =
+        transport->operations->why ? transport->operations->why(transport) : NULL;
+    if (!why || why->code == VIOS_OK) {
+        return error_set(error, status, NULL, NULL, "the connection is lost");
+    }
+    if (error) {
+        *error = *why;
+    }
+    return why->code;
+}
