@@ -237,6 +237,7 @@ static int tls_read(struct transport *transport, void *data, size_t size, size_t
     ERR_clear_error();
     errno = 0;
     int result = SSL_read_ex(tls->ssl, data, size, done);
+    tls->starved = result != 1;
     if (result == 1) {
         tls->wants = 0;
         return VIOS_OK;
@@ -322,7 +323,8 @@ static uint32_t tls_wants(const struct transport *transport)
 static bool tls_pending(const struct transport *transport)
 {
     const struct tls *tls = tls_of(transport);
-    return tls->established && tls->why.code == VIOS_OK && SSL_has_pending(tls->ssl);
+    return tls->established && !tls->starved && tls->why.code == VIOS_OK &&
+           SSL_has_pending(tls->ssl);
 }
 
 static const struct transport_peer *tls_peer(const struct transport *transport)

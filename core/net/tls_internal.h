@@ -15,6 +15,7 @@ struct tls {
     SSL *ssl;
     struct tls_context *context;
     bool server, established, ended; /* ended: no byte comes from the socket any more */
+    bool starved; /* what is inside is a part of a record: more must come first */
     uint32_t wants;
     const char *const *protocols; /* of a server */
     char protocol[16];            /* of a client */
