@@ -64,13 +64,24 @@ struct rpc_handlers {
 
 /* Connects and says hello. No daemon: VIOS_E_UNREACHABLE with how to start one. */
 int rpc_client_open(struct rpc_client **client, const char *address, struct operation *operation);
+/* Says hello over a transport, which it takes over, also when it fails. `address` is for errors. */
+struct transport;
+int rpc_client_open_on(struct rpc_client **client, struct transport *transport, const char *address,
+                       struct operation *operation);
+
+/* To the daemon of `node` (NULL: of any node) at "tcp:HOST:PORT". VIOS_E_DENIED: one of the two
+ * refuses the other's certificate. The shell, which has none, links without it. */
+struct tls_context;
+int rpc_client_open_tls(struct rpc_client **client, const char *address,
+                        struct tls_context *context, const char *node, struct operation *operation);
+
 void rpc_client_close(struct rpc_client *client);
 
 /* What the daemon said in hello: {"level","node","cluster","role"}. Owned by the client. */
 const json_t *rpc_client_hello(const struct rpc_client *client);
 
 /* False when the daemon has closed the connection, or it broke: open another. Never blocks. */
-bool rpc_client_alive(const struct rpc_client *client);
+bool rpc_client_alive(struct rpc_client *client);
 
 /*
  * One call. Takes over `parameters`. A triggered cancel sends rpc.cancel and still waits for the

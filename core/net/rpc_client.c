@@ -14,12 +14,11 @@
 
 #include <assert.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
+#include <sys/epoll.h>
 #include <unistd.h>
 
 #define READ_SIZE (64 * 1024)
@@ -28,7 +27,7 @@
 #define CANCEL_GRACE_MS 3000
 
 struct rpc_client {
-    int fd; /* -1: broken */
+    struct transport *transport; /* NULL: broken */
     struct rpc_framer *framer;
     json_t *hello;
     int64_t next_id;
@@ -56,36 +55,51 @@ struct exchange {
 
 static const struct rpc_handlers no_handlers = {.input_fd = -1};
 
+static void client_drop(struct rpc_client *client)
+{
+    if (client->transport) {
+        client->transport->operations->close(client->transport);
+        client->transport = NULL;
+    }
+}
+
 static int client_broken(struct rpc_client *client, struct vios_error *error, const char *why)
 {
-    if (client->fd >= 0) {
-        close(client->fd);
-        client->fd = -1;
-    }
+    client_drop(client);
     return error_set(error, VIOS_E_UNREACHABLE, client->address,
                      "see whether it was done before you try again", "%s", why);
+}
+
+/* The transport failed with `status`. One that knows why says so: a certificate was refused. */
+static int client_lost(struct rpc_client *client, int status, struct vios_error *error,
+                       const char *otherwise)
+{
+    struct vios_error why = {0};
+    transport_why(client->transport, status, &why);
+    if (why.code == VIOS_E_UNREACHABLE) {
+        return client_broken(client, error, otherwise);
+    }
+    if (why.code == VIOS_E_IO) {
+        return client_broken(client, error, why.message);
+    }
+    client_drop(client);
+    return error_set(error, why.code, client->address, why.hint, "%s", why.message);
 }
 
 /* Sends what it can of `unsent`. */
 static int client_flush(struct rpc_client *client, struct vios_error *error)
 {
-    size_t done = 0;
-    while (done < client->unsent_size) {
-        ssize_t sent = send(client->fd, client->unsent + done, client->unsent_size - done,
-                            MSG_NOSIGNAL | MSG_DONTWAIT);
-        if (sent < 0 && errno == EINTR) {
-            continue;
+    size_t sent = 0, done = 1;
+    while (sent < client->unsent_size && done > 0) {
+        struct iovec part = {client->unsent + sent, client->unsent_size - sent};
+        int status = client->transport->operations->write(client->transport, &part, 1, &done);
+        if (status != VIOS_OK) {
+            return client_lost(client, status, error, "the daemon closed the connection");
         }
-        if (sent < 0 && (errno == EAGAIN || errno == EWOULDBLOCK)) {
-            break;
-        }
-        if (sent < 0) {
-            return client_broken(client, error, "the daemon closed the connection");
-        }
-        done += (size_t)sent;
+        sent += done;
     }
-    client->unsent_size -= done;
-    memmove(client->unsent, client->unsent + done, client->unsent_size);
+    client->unsent_size -= sent;
+    memmove(client->unsent, client->unsent + sent, client->unsent_size);
     return VIOS_OK;
 }
 
@@ -232,14 +246,13 @@ static int exchange_read(struct exchange *exchange)
     struct rpc_client *client = exchange->client;
     struct vios_error *error = &exchange->operation->error;
     char data[READ_SIZE];
-    ssize_t got = recv(client->fd, data, sizeof data, MSG_DONTWAIT);
-    if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
-        return VIOS_OK;
+    size_t got;
+    int status = client->transport->operations->read(client->transport, data, sizeof data, &got);
+    if (status != VIOS_OK) {
+        return client_lost(client, status, error,
+                           "the daemon closed the connection before it answered");
     }
-    if (got <= 0) {
-        return client_broken(client, error, "the daemon closed the connection before it answered");
-    }
-    int status = rpc_framer_push(client->framer, data, (size_t)got, error);
+    status = rpc_framer_push(client->framer, data, got, error);
     while (status == VIOS_OK) {
         struct rpc_message message;
         status = rpc_framer_pop(client->framer, &message, error);
@@ -249,7 +262,7 @@ static int exchange_read(struct exchange *exchange)
         status = exchange_message(exchange, &message);
         json_decref(message.json);
     }
-    if (status < 0 && client->fd >= 0) {
+    if (status < 0 && client->transport) {
         char why[sizeof error->message];
         snprintf(why, sizeof why, "the daemon's answer is malformed: %.300s", error->message);
         return client_broken(client, error, why);
@@ -309,28 +322,40 @@ static int exchange_deadline(struct exchange *exchange)
                          "the daemon does not answer, not even to the cancelling of the call");
 }
 
+/* What the connection is waited for; 0 milliseconds when it has something inside. */
+static struct pollfd client_poll(const struct rpc_client *client, int *timeout_ms)
+{
+    const struct transport *transport = client->transport;
+    bool output = client->unsent_size > 0 || (transport->operations->wants(transport) & EPOLLOUT);
+    if (transport->operations->pending(transport)) {
+        *timeout_ms = 0;
+    }
+    return (struct pollfd){.fd = transport->fd, .events = (short)(POLLIN | (output ? POLLOUT : 0))};
+}
+
 /* One wait, and what it brought. */
 static int exchange_step(struct exchange *exchange)
 {
     struct rpc_client *client = exchange->client;
     struct cancel *cancel = exchange->cancelled ? NULL : exchange->operation->cancel;
     bool input = exchange->input_fd >= 0 && exchange->input_credit > 0 && client->unsent_size == 0;
-    struct pollfd polls[3] = {
-        {.fd = client->fd, .events = (short)(POLLIN | (client->unsent_size > 0 ? POLLOUT : 0))},
-        {.fd = cancel_descriptor(cancel), .events = POLLIN},
-        {.fd = input ? exchange->input_fd : -1, .events = POLLIN}};
-    int ready = poll(polls, 3, exchange_timeout(exchange));
+    int timeout_ms = exchange_timeout(exchange);
+    struct pollfd polls[3] = {client_poll(client, &timeout_ms),
+                              {.fd = cancel_descriptor(cancel), .events = POLLIN},
+                              {.fd = input ? exchange->input_fd : -1, .events = POLLIN}};
+    int ready = poll(polls, 3, timeout_ms);
     if (ready < 0 && errno != EINTR) {
         return error_set_errno(&exchange->operation->error, client->address, "cannot wait");
     }
     int status = exchange_deadline(exchange);
-    if (ready <= 0) {
+    bool pending = status == VIOS_OK && client->transport->operations->pending(client->transport);
+    if (ready <= 0 && !pending) {
         return status;
     }
     if (status == VIOS_OK && (polls[0].revents & POLLOUT)) {
         status = client_flush(client, &exchange->operation->error);
     }
-    if (status == VIOS_OK && (polls[0].revents & ~POLLOUT)) {
+    if (status == VIOS_OK && (polls[0].revents || pending)) {
         status = exchange_read(exchange);
     }
     if (status == VIOS_OK && polls[2].revents && exchange->input_fd >= 0 && !exchange->answered) {
@@ -371,7 +396,7 @@ int rpc_client_call(struct rpc_client *client, const char *method, json_t *param
     if (result) {
         *result = NULL;
     }
-    if (client->fd < 0) {
+    if (!client->transport) {
         json_decref(parameters);
         return client_broken(client, &operation->error, "the connection was lost");
     }
@@ -393,24 +418,18 @@ int rpc_client_call(struct rpc_client *client, const char *method, json_t *param
     return status;
 }
 
-static int client_connect(struct rpc_client *client, const char *address,
+static int client_connect(struct transport **transport, const char *address,
                           struct operation *operation)
 {
-    snprintf(client->address, sizeof client->address, "%s%s", address[0] == '/' ? "unix:" : "",
-             address);
-    client->fd = transport_connect(client->address, operation);
-    if (client->fd >= 0) {
-        int flags = fcntl(client->fd, F_GETFL);
-        fcntl(client->fd, F_SETFL, flags | O_NONBLOCK);
-        return VIOS_OK;
+    int fd = transport_connect(address, operation);
+    if (fd >= 0) {
+        return transport_plain(transport, fd, &operation->error);
     }
-    int status = client->fd;
-    client->fd = -1;
-    if (status == VIOS_E_CANCELLED || status == VIOS_E_TIMEOUT || status == VIOS_E_DENIED ||
-        status == VIOS_E_USAGE) {
-        return status;
+    if (fd == VIOS_E_CANCELLED || fd == VIOS_E_TIMEOUT || fd == VIOS_E_DENIED ||
+        fd == VIOS_E_USAGE) {
+        return fd;
     }
-    return operation_fail(operation, VIOS_E_UNREACHABLE, client->address,
+    return operation_fail(operation, VIOS_E_UNREACHABLE, address,
                           "start one: \"vios lab up\" to try it out, \"vios daemon\" for real",
                           "no daemon answers");
 }
@@ -430,21 +449,21 @@ static int client_hello(struct rpc_client *client, struct operation *operation)
     return status;
 }
 
-int rpc_client_open(struct rpc_client **client, const char *address, struct operation *operation)
+int rpc_client_open_on(struct rpc_client **client, struct transport *transport, const char *address,
+                       struct operation *operation)
 {
     *client = NULL;
     struct rpc_client *made = calloc(1, sizeof *made);
-    if (!made) {
+    struct rpc_framer *framer = made ? rpc_framer_new() : NULL;
+    if (!framer) {
+        free(made);
+        transport->operations->close(transport);
         return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
     }
-    made->fd = -1;
-    made->framer = rpc_framer_new();
-    int status = made->framer
-                     ? client_connect(made, address, operation)
-                     : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
-    if (status == VIOS_OK) {
-        status = client_hello(made, operation);
-    }
+    made->framer = framer;
+    made->transport = transport;
+    snprintf(made->address, sizeof made->address, "%s", address);
+    int status = client_hello(made, operation);
     if (status != VIOS_OK) {
         rpc_client_close(made);
         return status;
@@ -453,14 +472,22 @@ int rpc_client_open(struct rpc_client **client, const char *address, struct oper
     return VIOS_OK;
 }
 
+int rpc_client_open(struct rpc_client **client, const char *address, struct operation *operation)
+{
+    char whole[sizeof((struct rpc_client *)0)->address];
+    struct transport *transport;
+    *client = NULL;
+    snprintf(whole, sizeof whole, "%s%s", address[0] == '/' ? "unix:" : "", address);
+    int status = client_connect(&transport, whole, operation);
+    return status == VIOS_OK ? rpc_client_open_on(client, transport, whole, operation) : status;
+}
+
 void rpc_client_close(struct rpc_client *client)
 {
     if (!client) {
         return;
     }
-    if (client->fd >= 0) {
-        close(client->fd);
-    }
+    client_drop(client);
     rpc_framer_free(client->framer);
     json_decref(client->hello);
     free(client->unsent);
@@ -472,12 +499,16 @@ const json_t *rpc_client_hello(const struct rpc_client *client)
     return client->hello;
 }
 
-bool rpc_client_alive(const struct rpc_client *client)
+bool rpc_client_alive(struct rpc_client *client)
 {
-    char byte;
-    if (client->fd < 0) {
-        return false;
+    char data[READ_SIZE];
+    size_t got = 1;
+    while (client->transport && got > 0) { /* what comes between calls is kept for the next */
+        if (client->transport->operations->read(client->transport, data, sizeof data, &got) !=
+                VIOS_OK ||
+            rpc_framer_push(client->framer, data, got, NULL) != VIOS_OK) {
+            client_drop(client);
+        }
     }
-    ssize_t got = recv(client->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT);
-    return got > 0 || (got < 0 && (errno == EAGAIN || errno == EINTR));
+    return client->transport != NULL;
 }
