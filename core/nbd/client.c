@@ -13,7 +13,7 @@
 
 #include "base/clock.h"
 #include "nbd/client_wire.h"
-#include "net/transport.h"
+#include "net/tls.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -44,7 +44,9 @@ struct nbd_client {
     int64_t late_ms, handshake_due_ms;
     struct nbd_client_callbacks callbacks;
     struct nbd_handshake handshake;
-    size_t output_sent; /* of the handshake's output */
+    size_t output_sent;      /* of the handshake's output */
+    struct tls_context *tls; /* NULL: plain */
+    char node[64];           /* expected; "": any */
 
     struct nbd_client_request *slots[SLOTS];
     uint8_t free_slots[SLOTS];
@@ -171,8 +173,10 @@ static void client_end(struct nbd_client *client, int number, const struct vios_
     enter(client);
     worker_unwatch(client->worker, &client->watch);
     worker_disarm(client->worker, &client->timer);
-    client->transport->operations->close(client->transport);
-    client->transport = NULL;
+    if (client->transport) {
+        client->transport->operations->close(client->transport);
+        client->transport = NULL;
+    }
     client->send_count = 0;
     fail_all(client, number);
     client->callbacks.closed(client->callbacks.context, why);
@@ -256,6 +260,32 @@ static bool nothing_to_send(const struct nbd_client *client)
            (client->state != CLIENT_READY || client->send_count == 0);
 }
 
+static void update_interest(struct nbd_client *client)
+{
+    const struct transport *transport = client->transport;
+    uint32_t wants = nothing_to_send(client) ? EPOLLIN : EPOLLIN | EPOLLOUT;
+    if (client->handshake.state == NBD_SECURING && nothing_to_send(client)) {
+        wants = transport->operations->wants(transport);
+    } else {
+        wants |= transport->operations->wants(transport);
+    }
+    if (transport->operations->pending(transport)) {
+        wants |= EPOLLOUT; /* the socket does not know of it, but it has room: a turn comes */
+    }
+    if (wants != client->watch.events) {
+        worker_rewatch(client->worker, &client->watch, wants);
+    }
+}
+
+/* The transport failed with `status`. */
+static void lost(const struct nbd_client *client, int status, struct vios_error *error)
+{
+    transport_why(client->transport, status, error);
+    if (!error->object[0]) {
+        snprintf(error->object, sizeof error->object, "nbd server");
+    }
+}
+
 static void client_send(struct nbd_client *client)
 {
     struct iovec parts[PARTS_MAX];
@@ -266,7 +296,7 @@ static void client_send(struct nbd_client *client)
         gather(client, parts, &count);
         int status = client->transport->operations->write(client->transport, parts, count, &done);
         if (status != VIOS_OK) {
-            error_set(&error, status, "nbd server", NULL, "the connection is lost");
+            lost(client, status, &error);
             client_end(client, ECONNRESET, &error);
             return;
         }
@@ -276,10 +306,7 @@ static void client_send(struct nbd_client *client)
         sent(client, done);
     }
     if (client->state != CLIENT_CLOSED) {
-        uint32_t wants = nothing_to_send(client) ? EPOLLIN : EPOLLIN | EPOLLOUT;
-        if (wants != client->watch.events) {
-            worker_rewatch(client->worker, &client->watch, wants);
-        }
+        update_interest(client);
     }
 }
 
@@ -396,12 +423,31 @@ static int took_data(struct nbd_client *client, size_t size, struct vios_error *
     return finish_chunk(client, request, client->reading_last, error);
 }
 
+/* TLS takes the place of the socket. What came behind the answer in the clear is no server's. */
+static int start_tls(struct nbd_client *client, struct vios_error *error)
+{
+    if (client->input_start != client->input_end) {
+        return wrong(error, "it says more in the clear than that TLS may begin");
+    }
+    worker_unwatch(client->worker, &client->watch);
+    int fd = transport_detach(client->transport);
+    client->transport = NULL;
+    int status = transport_tls_client(&client->transport, fd, client->tls, TLS_NBD,
+                                      client->node[0] ? client->node : NULL, error);
+    return status == VIOS_OK
+               ? worker_watch(client->worker, &client->watch, EPOLLIN | EPOLLOUT, error)
+               : status;
+}
+
 static int take_handshake(struct nbd_client *client, struct vios_error *error)
 {
     size_t used;
     int status = nbd_handshake_feed(&client->handshake, client->input + client->input_start,
                                     client->input_end - client->input_start, &used, error);
     client->input_start += used;
+    if (status == VIOS_OK && client->handshake.state == NBD_SECURING) {
+        return start_tls(client, error);
+    }
     if (status != VIOS_OK || client->handshake.state != NBD_READY) {
         return status;
     }
@@ -462,7 +508,8 @@ static int read_some(struct nbd_client *client, size_t *done, struct vios_error 
     assert(room > 0);
     int status = client->transport->operations->read(client->transport, into, room, done);
     if (status != VIOS_OK) {
-        return error_set(error, status, "nbd server", NULL, "the connection is lost");
+        lost(client, status, error);
+        return VIOS_E_UNREACHABLE;
     }
     if (*done == 0) {
         return VIOS_OK;
@@ -474,6 +521,22 @@ static int read_some(struct nbd_client *client, size_t *done, struct vios_error 
     return take_all(client, error);
 }
 
+/* A step of the handshake of TLS; *done 0 when it waits. */
+static int secure(struct nbd_client *client, size_t *done, struct vios_error *error)
+{
+    bool secured = false;
+    int status = transport_handshake(client->transport, &secured);
+    if (status != VIOS_OK) {
+        lost(client, status, error);
+        return VIOS_E_UNREACHABLE;
+    }
+    if (secured) {
+        nbd_handshake_secured(&client->handshake);
+    }
+    *done = secured;
+    return VIOS_OK;
+}
+
 static void client_receive(struct nbd_client *client)
 {
     struct vios_error error = {0};
@@ -481,7 +544,8 @@ static void client_receive(struct nbd_client *client)
     size_t done = 1;
     for (int i = 0; i < READS_MAX && done > 0 && client->state != CLIENT_CLOSED; i++) {
         done = 0;
-        status = read_some(client, &done, &error);
+        status = client->handshake.state == NBD_SECURING ? secure(client, &done, &error)
+                                                         : read_some(client, &done, &error);
         if (status != VIOS_OK) {
             client_end(client, status == VIOS_E_IO ? EPROTO : ECONNRESET, &error);
             return;
@@ -499,7 +563,8 @@ static void client_ready(struct watch *watch, uint32_t events)
 {
     struct nbd_client *client = (void *)((char *)watch - offsetof(struct nbd_client, watch));
     enter(client);
-    if (events & ~(uint32_t)EPOLLOUT) {
+    if ((events & ~(uint32_t)EPOLLOUT) || client->handshake.state == NBD_SECURING ||
+        client->transport->operations->pending(client->transport)) {
         client_receive(client);
     } else {
         client_send(client);
@@ -523,9 +588,10 @@ static int client_connect(struct nbd_client *client, const char *address, struct
     return worker_watch(client->worker, &client->watch, EPOLLIN, error);
 }
 
-int nbd_client_open(struct nbd_client **out, struct worker *worker, const char *address,
-                    const char *export_name, int64_t late_ms,
-                    const struct nbd_client_callbacks *callbacks, struct vios_error *error)
+static int client_open(struct nbd_client **out, struct worker *worker, const char *address,
+                       const char *export_name, int64_t late_ms,
+                       const struct nbd_client_callbacks *callbacks, struct tls_context *tls,
+                       const char *node, struct vios_error *error)
 {
     struct nbd_client *client = calloc(1, sizeof *client);
     if (!client) {
@@ -540,7 +606,10 @@ int nbd_client_open(struct nbd_client **out, struct worker *worker, const char *
     for (uint8_t i = 0; i < SLOTS; i++) {
         client->free_slots[client->free_count++] = i;
     }
+    client->tls = tls;
+    snprintf(client->node, sizeof client->node, "%s", node ? node : "");
     int status = nbd_handshake_start(&client->handshake, export_name, error);
+    client->handshake.tls = tls != NULL;
     if (status == VIOS_OK) {
         status = client_connect(client, address, error);
     }
@@ -551,6 +620,25 @@ int nbd_client_open(struct nbd_client **out, struct worker *worker, const char *
     worker_arm(worker, &client->timer, client->handshake_due_ms);
     *out = client;
     return VIOS_OK;
+}
+
+int nbd_client_open(struct nbd_client **client, struct worker *worker, const char *address,
+                    const char *export_name, int64_t late_ms,
+                    const struct nbd_client_callbacks *callbacks, struct vios_error *error)
+{
+    return client_open(client, worker, address, export_name, late_ms, callbacks, NULL, NULL, error);
+}
+
+int nbd_client_open_tls(struct nbd_client **client, struct worker *worker, const char *address,
+                        const char *export_name, int64_t late_ms,
+                        const struct nbd_client_callbacks *callbacks, struct tls_context *context,
+                        const char *node, struct vios_error *error)
+{
+    if (!tls_context_ready(context)) {
+        return error_set(error, VIOS_E_LOCKED, address, NULL, "this node has no certificate yet");
+    }
+    return client_open(client, worker, address, export_name, late_ms, callbacks, context, node,
+                       error);
 }
 
 void nbd_client_submit(struct nbd_client *client, struct nbd_client_request *request)

@@ -2,9 +2,9 @@
  * client.h - an asynchronous NBD client on a worker: one connection, one export, many requests
  * in flight, answered by callbacks in any order.
  *
- * It negotiates fixed newstyle, structured replies and NBD_OPT_GO; plain servers without
- * structured replies work too. What a burst of submits gathers leaves in one gathered write.
- * Everything here is called on the worker's own thread, and so are the callbacks.
+ * It negotiates fixed newstyle, structured replies and NBD_OPT_GO, after TLS where that is wanted;
+ * plain servers without structured replies work too. What a burst of submits gathers leaves in one
+ * gathered write. Everything here is called on the worker's own thread, and so are the callbacks.
  */
 #ifndef NBD_CLIENT_H
 #define NBD_CLIENT_H
@@ -66,6 +66,15 @@ struct nbd_client_callbacks {
 int nbd_client_open(struct nbd_client **client, struct worker *worker, const char *address,
                     const char *export_name, int64_t late_ms,
                     const struct nbd_client_callbacks *callbacks, struct vios_error *error);
+
+struct tls_context;
+
+/* The same over TLS (NBD_OPT_STARTTLS), to the server of `node` and no other (NULL: of any node).
+ * A server that begins no TLS is told nothing: `closed` with VIOS_E_DENIED. */
+int nbd_client_open_tls(struct nbd_client **client, struct worker *worker, const char *address,
+                        const char *export_name, int64_t late_ms,
+                        const struct nbd_client_callbacks *callbacks, struct tls_context *context,
+                        const char *node, struct vios_error *error);
 
 /* Sends the request, in order of submission. On a closed client `done` is called at once. */
 void nbd_client_submit(struct nbd_client *client, struct nbd_client_request *request);

@@ -50,16 +50,21 @@ int nbd_handshake_start(struct nbd_handshake *handshake, const char *export_name
 static void output_options(struct nbd_handshake *handshake)
 {
     uint8_t go[4 + NBD_CLIENT_NAME_MAX + 4];
-    uint32_t flags = htobe32(NBD_HANDSHAKE_FIXED_NEWSTYLE | NBD_HANDSHAKE_NO_ZEROES);
     uint32_t length = (uint32_t)strlen(handshake->name), wire_length = htobe32(length);
     uint16_t count = htobe16(1), info = htobe16(NBD_INFO_DESCRIPTION);
     memcpy(go, &wire_length, 4);
     memcpy(go + 4, handshake->name, length);
     memcpy(go + 4 + length, &count, 2);
     memcpy(go + 6 + length, &info, 2);
-    output(handshake, &flags, sizeof flags);
     output_option(handshake, NBD_OPT_STRUCTURED_REPLY, "", 0);
     output_option(handshake, NBD_OPT_GO, go, 8 + length);
+    handshake->state = NBD_STRUCTURING;
+}
+
+void nbd_handshake_secured(struct nbd_handshake *handshake)
+{
+    assert(handshake->state == NBD_SECURING);
+    output_options(handshake);
 }
 
 static int feed_greeting(struct nbd_handshake *handshake, const uint8_t *data, size_t size,
@@ -77,9 +82,39 @@ static int feed_greeting(struct nbd_handshake *handshake, const uint8_t *data, s
         return broken(error, "it does not greet in fixed newstyle");
     }
     *used = sizeof greeting;
-    output_options(handshake);
-    handshake->state = NBD_STRUCTURING;
+    uint32_t flags = htobe32(NBD_HANDSHAKE_FIXED_NEWSTYLE | NBD_HANDSHAKE_NO_ZEROES);
+    output(handshake, &flags, sizeof flags);
+    if (handshake->tls) {
+        output_option(handshake, NBD_OPT_STARTTLS, "", 0);
+        handshake->state = NBD_STARTING_TLS;
+    } else {
+        output_options(handshake);
+    }
     return VIOS_OK;
+}
+
+/* Without TLS nothing more is said, also when somebody on the way took it out of the answer. */
+static int take_tls(struct nbd_handshake *handshake, uint32_t type, const uint8_t *data,
+                    size_t size, struct vios_error *error)
+{
+    if (type == NBD_REP_ACK && size == 0) {
+        handshake->state = NBD_SECURING;
+        return VIOS_OK;
+    }
+    return error_set(error, VIOS_E_DENIED, "nbd server", NULL, "it does not begin TLS (%u): %.*s",
+                     type & ~NBD_REP_ERROR_BIT, size < 200 ? (int)size : 200, (const char *)data);
+}
+
+static uint32_t awaited_option(const struct nbd_handshake *handshake)
+{
+    switch (handshake->state) {
+    case NBD_STARTING_TLS:
+        return NBD_OPT_STARTTLS;
+    case NBD_STRUCTURING:
+        return NBD_OPT_STRUCTURED_REPLY;
+    default:
+        return NBD_OPT_GO;
+    }
 }
 
 static void take_info(struct nbd_handshake *handshake, const uint8_t *data, size_t size)
@@ -130,16 +165,18 @@ static int feed_option(struct nbd_handshake *handshake, const uint8_t *data, siz
     memcpy(&head, data, sizeof head);
     uint32_t option = be32toh(head.option), type = be32toh(head.type);
     uint32_t length = be32toh(head.length);
-    bool structuring = handshake->state == NBD_STRUCTURING;
     if (be64toh(head.magic) != NBD_OPTION_REPLY_MAGIC || length > NBD_CLIENT_OPTION_MAX ||
-        option != (structuring ? NBD_OPT_STRUCTURED_REPLY : NBD_OPT_GO)) {
+        option != awaited_option(handshake)) {
         return broken(error, "its reply to an option is malformed");
     }
     if (size - sizeof head < length) {
         return VIOS_OK;
     }
     *used = sizeof head + length;
-    if (structuring) {
+    if (handshake->state == NBD_STARTING_TLS) {
+        return take_tls(handshake, type, data + sizeof head, length, error);
+    }
+    if (handshake->state == NBD_STRUCTURING) {
         handshake->export.structured = type == NBD_REP_ACK;
         handshake->state = NBD_GOING;
         return VIOS_OK;
@@ -153,7 +190,8 @@ int nbd_handshake_feed(struct nbd_handshake *handshake, const uint8_t *data, siz
     int status = VIOS_OK;
     size_t step = 1;
     *used = 0;
-    while (status == VIOS_OK && step > 0 && handshake->state != NBD_READY) {
+    while (status == VIOS_OK && step > 0 && handshake->state != NBD_READY &&
+           handshake->state != NBD_SECURING) {
         step = 0;
         if (handshake->state == NBD_GREETING) {
             status = feed_greeting(handshake, data + *used, size - *used, &step, error);

@@ -17,10 +17,18 @@
 #define NBD_CLIENT_ERROR_MAX 4102u  /* bytes of an error chunk's payload */
 #define NBD_CLIENT_OUTPUT 512
 
-enum nbd_handshake_state { NBD_GREETING, NBD_STRUCTURING, NBD_GOING, NBD_READY };
+enum nbd_handshake_state {
+    NBD_GREETING,
+    NBD_STARTING_TLS, /* its answer to STARTTLS is awaited */
+    NBD_SECURING,     /* the caller is to do the handshake of TLS: nbd_handshake_secured() */
+    NBD_STRUCTURING,
+    NBD_GOING,
+    NBD_READY
+};
 
 struct nbd_handshake {
     enum nbd_handshake_state state;
+    bool tls;      /* nothing is asked without: set it after nbd_handshake_start() */
     bool exported; /* NBD_INFO_EXPORT came */
     struct nbd_client_export export;
     char name[NBD_CLIENT_NAME_MAX + 1];
@@ -33,10 +41,14 @@ int nbd_handshake_start(struct nbd_handshake *handshake, const char *export_name
                         struct vios_error *error);
 
 /* Takes whole messages of what came; the rest of the bytes must be given again with more behind
- * them. More than NBD_CLIENT_OPTION_MAX bytes of one reply are an error. After NBD_READY nothing is
- * taken. */
+ * them. More than NBD_CLIENT_OPTION_MAX bytes of one reply are an error. In NBD_SECURING and after
+ * NBD_READY nothing is taken. */
 int nbd_handshake_feed(struct nbd_handshake *handshake, const uint8_t *data, size_t size,
                        size_t *used, struct vios_error *error);
+
+/* TLS has begun: asks for the export. Bytes that came in the clear behind the answer to STARTTLS
+ * must not be given to nbd_handshake_feed; they are a reason to leave. */
+void nbd_handshake_secured(struct nbd_handshake *handshake);
 
 enum nbd_reply_kind {
     NBD_ANSWER, /* the request is done, with `error`; a simple one brings its READ's data */

@@ -18,19 +18,17 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-struct nbd_server {
-    const struct nbd_server_operations *operations;
-    void *context;
-    _Atomic unsigned connections;
-};
-
 static const struct state_row PHASES[] = {
     [PHASE_GREETING] = {"greeting", STATE_BIT(PHASE_OPTIONS) | STATE_BIT(PHASE_CLOSING)},
-    [PHASE_OPTIONS] = {"options", STATE_BIT(PHASE_MOVING) | STATE_BIT(PHASE_CLOSING)},
+    [PHASE_OPTIONS] = {"options", STATE_BIT(PHASE_SECURING) | STATE_BIT(PHASE_MOVING) |
+                                      STATE_BIT(PHASE_CLOSING)},
+    [PHASE_SECURING] = {"securing", STATE_BIT(PHASE_OPTIONS) | STATE_BIT(PHASE_CLOSING)},
     [PHASE_MOVING] = {"moving", STATE_BIT(PHASE_TRANSMISSION) | STATE_BIT(PHASE_CLOSING)},
     [PHASE_TRANSMISSION] = {"transmission", STATE_BIT(PHASE_CLOSING)},
     [PHASE_CLOSING] = {"closing", 0},
 };
+
+#define READS_MAX 16 /* of one connection before others get their turn */
 
 #define connection_of(pointer, member)                                                             \
     ((struct nbd_connection *)((char *)(pointer)-offsetof(struct nbd_connection, member)))
@@ -46,6 +44,7 @@ int nbd_server_new(struct nbd_server **out, const struct nbd_server_operations *
     }
     server->operations = operations;
     server->context = context;
+    pthread_mutex_init(&server->lock, NULL);
     *out = server;
     return VIOS_OK;
 }
@@ -54,8 +53,17 @@ void nbd_server_free(struct nbd_server *server)
 {
     if (server) {
         assert(nbd_server_connections(server) == 0);
+        pthread_mutex_destroy(&server->lock);
         free(server);
     }
+}
+
+void nbd_server_set_refused(struct nbd_server *server,
+                            void (*refused)(void *context, const struct vios_error *why),
+                            void *context)
+{
+    server->refused = refused;
+    server->refused_context = context;
 }
 
 unsigned nbd_server_connections(const struct nbd_server *server)
@@ -149,8 +157,11 @@ void connection_close(struct nbd_connection *connection)
     }
     worker_disarm(connection->worker, &connection->timer);
     worker_unwatch(connection->worker, &connection->watch);
-    connection->transport->operations->close(connection->transport);
-    connection->transport = NULL;
+    securing_end(connection);
+    if (connection->transport) {
+        connection->transport->operations->close(connection->transport);
+        connection->transport = NULL;
+    }
     state_machine_move(&connection->phase, PHASE_CLOSING, "closed");
     connection_defer(connection);
 }
@@ -167,6 +178,9 @@ static void consume(struct nbd_connection *connection)
             break;
         case PHASE_OPTIONS:
             more = negotiation_step(connection);
+            break;
+        case PHASE_SECURING:
+            more = securing_step(connection);
             break;
         case PHASE_TRANSMISSION:
             transmission_consume(connection);
@@ -218,7 +232,7 @@ static int read_some(struct nbd_connection *connection, size_t *done)
 
 static bool wants_input(const struct nbd_connection *connection)
 {
-    bool haggling = connection->phase.state <= PHASE_OPTIONS;
+    bool haggling = connection->phase.state <= PHASE_SECURING;
     if (haggling) {
         return connection->output_size == 0;
     }
@@ -227,28 +241,48 @@ static bool wants_input(const struct nbd_connection *connection)
 
 static void update_interest(struct nbd_connection *connection)
 {
+    struct transport *transport = connection->transport;
     bool unsent = connection->output_size > 0 || connection->sending.first;
     uint32_t events = wants_input(connection) ? EPOLLIN : 0;
     events |= unsent ? EPOLLOUT : 0;
-    events |= connection->transport->operations->wants(connection->transport);
+    if (connection->phase.state == PHASE_SECURING && !unsent) {
+        events = transport->operations->wants(transport);
+    } else {
+        events |= transport->operations->wants(transport);
+    }
+    if ((events & EPOLLIN) && transport->operations->pending(transport)) {
+        events |= EPOLLOUT; /* the socket does not know of it, but it has room: a turn comes */
+    }
     worker_rewatch(connection->worker, &connection->watch, events);
+}
+
+static void read_all(struct nbd_connection *connection)
+{
+    struct transport *transport = connection->transport;
+    size_t done = 1;
+    bool more = true;
+    for (int i = 0; i < READS_MAX && more; i++) {
+        if (read_some(connection, &done) != VIOS_OK) {
+            connection_close(connection);
+            return;
+        }
+        consume(connection);
+        more = connection->transport == transport && done > 0 && connection_is_open(connection) &&
+               connection->phase.state != PHASE_MOVING && wants_input(connection) &&
+               transport->operations->pending(transport);
+    }
 }
 
 static void ready(struct watch *watch, uint32_t events)
 {
     struct nbd_connection *connection = connection_of(watch, watch);
     struct transport *transport = connection->transport;
-    if ((events & (EPOLLIN | EPOLLHUP | EPOLLERR)) && wants_input(connection)) {
-        size_t done;
-        do {
-            if (read_some(connection, &done) != VIOS_OK) {
-                connection_close(connection);
-                return;
-            }
-            consume(connection);
-        } while (connection->transport == transport && done > 0 && connection_is_open(connection) &&
-                 connection->phase.state != PHASE_MOVING &&
-                 transport->operations->pending(transport));
+    bool input =
+        (events & (EPOLLIN | EPOLLHUP | EPOLLERR)) || transport->operations->pending(transport);
+    if (connection->phase.state == PHASE_SECURING && connection->output_size == 0) {
+        consume(connection); /* it may end it, and what came along is read in the next turn */
+    } else if (input && wants_input(connection)) {
+        read_all(connection);
     } else if (events & (EPOLLHUP | EPOLLERR)) {
         connection_close(connection);
         return;
@@ -371,8 +405,8 @@ static struct nbd_connection *new_connection(struct nbd_server *server, struct t
     return connection;
 }
 
-void nbd_server_serve(struct nbd_server *server, struct transport *transport, struct worker *worker,
-                      const char *identity)
+static void serve(struct nbd_server *server, struct transport *transport, struct worker *worker,
+                  const char *identity, struct tls_context *tls)
 {
     struct nbd_connection *connection = NULL;
     if (atomic_fetch_add(&server->connections, 1) < NBD_CONNECTIONS_MAX) {
@@ -383,7 +417,20 @@ void nbd_server_serve(struct nbd_server *server, struct transport *transport, st
         transport->operations->close(transport);
         return;
     }
+    connection->tls = tls;
     worker_post(worker, &connection->task);
+}
+
+void nbd_server_serve(struct nbd_server *server, struct transport *transport, struct worker *worker,
+                      const char *identity)
+{
+    serve(server, transport, worker, identity, NULL);
+}
+
+void nbd_server_serve_tls(struct nbd_server *server, struct transport *transport,
+                          struct worker *worker, struct tls_context *context)
+{
+    serve(server, transport, worker, "", context);
 }
 
 /* On the home worker. */

@@ -1,8 +1,8 @@
 /*
  * connection.h - inside the NBD server: one connection, its phases, its buffers.
  *
- * connection.c owns its life and its socket; negotiation.c and transmission.c consume what was
- * read; reply.c makes the replies and sends them. All on the connection's worker.
+ * connection.c owns its life and its socket; negotiation.c, securing.c and transmission.c consume
+ * what was read; reply.c makes the replies and sends them. All on the connection's worker.
  */
 #ifndef NBD_CONNECTION_H
 #define NBD_CONNECTION_H
@@ -10,6 +10,9 @@
 #include "base/state_machine.h"
 #include "nbd/protocol.h"
 #include "nbd/server.h"
+#include "net/tls.h"
+
+#include <pthread.h>
 
 #define CONNECTION_INPUT_SIZE (128u * 1024)
 #define CONNECTION_OUTPUT_MAX (4u << 20) /* negotiation: a list of all exports */
@@ -22,6 +25,7 @@
 enum connection_phase {
     PHASE_GREETING,     /* the client's flags are awaited */
     PHASE_OPTIONS,      /* haggling */
+    PHASE_SECURING,     /* STARTTLS was acknowledged: the handshake of TLS */
     PHASE_MOVING,       /* on its way to the export's home worker */
     PHASE_TRANSMISSION, /* requests and replies */
     PHASE_CLOSING       /* the socket is closed; requests are still with the back end */
@@ -56,9 +60,23 @@ struct slot_queue {
 #define BUFFER_CLASSES 11 /* 4 KiB, 8 KiB, ... 4 MiB */
 #define BUFFER_CACHE_MAX (1u << 20)
 
+struct nbd_server {
+    const struct nbd_server_operations *operations;
+    void *context;
+    void (*refused)(void *context, const struct vios_error *why);
+    void *refused_context;
+    _Atomic unsigned connections;
+    pthread_mutex_t lock; /* of the list of connections with TLS */
+    struct nbd_connection *secure;
+};
+
 struct nbd_connection {
     struct nbd_server *server;
     struct transport *transport; /* NULL once closed */
+    struct tls_context *tls;     /* it must begin TLS; NULL: it cannot */
+    bool secure;                 /* it has, and is in the server's list */
+    bool refused;                /* it was told that the peer did not get in */
+    struct nbd_connection *secure_next, *secure_previous;
     struct worker *worker;
     struct watch watch;
     struct timer timer; /* the handshake's limit */
@@ -113,6 +131,17 @@ void server_list(struct nbd_connection *connection,
 /* --- negotiation.c: consumes input; false when it can go no further --- */
 bool negotiation_greet(struct nbd_connection *connection);
 bool negotiation_step(struct nbd_connection *connection);
+
+/* --- securing.c --- */
+
+/* The STARTTLS option. */
+bool securing_start(struct nbd_connection *connection, uint32_t *refusal, const char **why);
+/* A step of the handshake of TLS; true when negotiation begins anew. */
+bool securing_step(struct nbd_connection *connection);
+/* Tells whoever wants to know that the peer did not get in. */
+void securing_refused(struct nbd_connection *connection, const struct vios_error *why);
+/* It is no longer in the server's list, and its socket may be closed. */
+void securing_end(struct nbd_connection *connection);
 
 /* --- transmission.c --- */
 bool transmission_start(struct nbd_connection *connection);

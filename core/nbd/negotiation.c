@@ -160,8 +160,28 @@ static bool list(struct nbd_connection *connection, const struct option *option)
 
 static bool start_tls(struct nbd_connection *connection, const struct option *option)
 {
-    return refuse(connection, option->number, NBD_REP_ERR_POLICY,
-                  "TLS is not offered on this listener");
+    uint32_t refusal = NBD_REP_ERR_INVALID;
+    const char *why = "STARTTLS takes no data";
+    if (option->size != 0 || !securing_start(connection, &refusal, &why)) {
+        return refuse(connection, option->number, refusal, why);
+    }
+    /* Bytes that came along were sent in the clear by whoever: none of them is looked at. */
+    return connection_available(connection) == 0 && acknowledge(connection, option->number);
+}
+
+/* All that may be said without TLS where TLS must be. */
+static bool tls_first(struct nbd_connection *connection, const struct option *option, bool *done)
+{
+    struct vios_error why;
+    *done = connection->tls && !connection->secure && option->number != NBD_OPT_STARTTLS &&
+            option->number != NBD_OPT_ABORT;
+    if (!*done) {
+        return true;
+    }
+    error_set(&why, VIOS_E_DENIED, "", NULL, "it does not begin TLS");
+    securing_refused(connection, &why);
+    return option->number != NBD_OPT_EXPORT_NAME && /* that one has no answer but an export */
+           refuse(connection, option->number, NBD_REP_ERR_TLS_REQD, "begin TLS first");
 }
 
 static bool structured_reply(struct nbd_connection *connection, const struct option *option)
@@ -330,6 +350,11 @@ static const struct {
 
 static bool handle(struct nbd_connection *connection, const struct option *option)
 {
+    bool done;
+    bool good = tls_first(connection, option, &done);
+    if (done) {
+        return good;
+    }
     for (size_t i = 0; i < sizeof OPTIONS / sizeof OPTIONS[0]; i++) {
         if (OPTIONS[i].number == option->number) {
             return OPTIONS[i].handle(connection, option);

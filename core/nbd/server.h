@@ -44,6 +44,7 @@ struct nbd_server_operations {
 };
 
 struct nbd_server;
+struct tls_context;
 
 int nbd_server_new(struct nbd_server **server, const struct nbd_server_operations *operations,
                    void *context, struct vios_error *error);
@@ -58,6 +59,23 @@ unsigned nbd_server_connections(const struct nbd_server *server);
  * thread. */
 void nbd_server_serve(struct nbd_server *server, struct transport *transport, struct worker *worker,
                       const char *identity);
+
+/*
+ * The same for a peer that must begin TLS (NBD_OPT_STARTTLS) before it may ask for anything; its
+ * identity is then `node:N`, N from its certificate. Whatever was said before is forgotten, and who
+ * says more before TLS than was asked for is disconnected.
+ */
+void nbd_server_serve_tls(struct nbd_server *server, struct transport *transport,
+                          struct worker *worker, struct tls_context *context);
+
+/* Ends the TLS connections whose certificates are no longer allowed. From any thread. */
+void nbd_server_recheck(struct nbd_server *server);
+
+/* `refused` is told why a peer did not get in by TLS, on a worker's thread; must not block. Before
+ * anything is served. */
+void nbd_server_set_refused(struct nbd_server *server,
+                            void (*refused)(void *context, const struct vios_error *why),
+                            void *context);
 
 /* --- an export's life, on its home worker only --- */
 

@@ -27,7 +27,16 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     }
     replies(data[0] & 1, data + 1, size - 1);
     assert(nbd_handshake_start(&handshake, "page/x/0.1/1", NULL) == VIOS_OK);
-    if (nbd_handshake_feed(&handshake, data, size, &used, NULL) == VIOS_OK) {
+    handshake.tls = size % 2;
+    int status = nbd_handshake_feed(&handshake, data, size, &used, NULL);
+    assert(!handshake.tls || handshake.state <= NBD_SECURING);
+    if (status == VIOS_OK && handshake.state == NBD_SECURING) {
+        size_t more = 0;
+        nbd_handshake_secured(&handshake);
+        status = nbd_handshake_feed(&handshake, data + used, size - used, &more, NULL);
+        used += more;
+    }
+    if (status == VIOS_OK) {
         assert(used <= size && handshake.output_size <= sizeof handshake.output);
         replies(handshake.export.structured, data + used, size - used);
     }

@@ -22,14 +22,14 @@ static struct nbd_server *server;
 static struct memory memory;
 static uint8_t memory_bytes[MEMORY_SIZE];
 
-static void fresh(void)
+__attribute__((unused)) static void fresh(void)
 {
     memset(memory_bytes, 0, sizeof memory_bytes);
     memory_open(&memory, worker, memory_bytes);
     nbd_server_new(&server, &MEMORY_SERVER, &memory, NULL);
 }
 
-static int connect_as(const char *identity)
+__attribute__((unused)) static int connect_as(const char *identity)
 {
     int pair[2];
     struct transport *transport = NULL;

@@ -4,6 +4,7 @@
 
 #include "net/authority.h"
 #include "net/crypto.h"
+#include "net/tls.h"
 #include "tests/tap.h"
 
 #define UUID_ONE "11111111-1111-4111-8111-111111111111"
@@ -12,6 +13,9 @@ struct test_node {
     char *key, *request, *certificate;
     char serial[CERTIFICATE_SERIAL_SIZE];
 };
+
+static struct authority *lab; /* a cluster of two, between make_lab() and free_lab() */
+static struct test_node n1, n2;
 
 __attribute__((unused)) static struct authority *make_authority(const char *cluster)
 {
@@ -45,6 +49,31 @@ __attribute__((unused)) static void free_node(struct test_node *node)
     crypto_forget(node->key);
     free(node->request);
     free(node->certificate);
+}
+
+__attribute__((unused)) static void make_lab(void)
+{
+    lab = make_authority("lab");
+    n1 = make_node(lab, "n1");
+    n2 = make_node(lab, "n2");
+}
+
+__attribute__((unused)) static void free_lab(void)
+{
+    free_node(&n1);
+    free_node(&n2);
+    authority_free(lab);
+}
+
+__attribute__((unused)) static struct tls_context *
+context_of(const struct authority *authority, const struct test_node *node, tls_allowed *allowed)
+{
+    struct tls_context *context = NULL;
+    struct vios_error error = {0};
+    struct tls_identity identity = {node->certificate, node->key, authority_certificate(authority)};
+    is_int(tls_context_new(&context, allowed, NULL, NULL), VIOS_OK);
+    ok(tls_context_set(context, &identity, &error) == VIOS_OK, "%s", error.message);
+    return context;
 }
 
 #endif

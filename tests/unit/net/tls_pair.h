@@ -2,7 +2,6 @@
 #ifndef TESTS_UNIT_NET_TLS_PAIR_H
 #define TESTS_UNIT_NET_TLS_PAIR_H
 
-#include "net/tls.h"
 #include "tests/unit/net/identity.h"
 
 #include <errno.h>
@@ -12,8 +11,6 @@
 
 #define TURNS_MAX 1000
 
-static struct authority *lab;
-static struct test_node n1, n2;
 static const char *const RPC_ONLY[] = {"event", "rpc", NULL};
 
 struct pair {
@@ -21,31 +18,6 @@ struct pair {
     struct transport *server, *client;
     int fds[2]; /* server, client: owned by the transports once these are there */
 };
-
-__attribute__((unused)) static void make_lab(void)
-{
-    lab = make_authority("lab");
-    n1 = make_node(lab, "n1");
-    n2 = make_node(lab, "n2");
-}
-
-__attribute__((unused)) static void free_lab(void)
-{
-    free_node(&n1);
-    free_node(&n2);
-    authority_free(lab);
-}
-
-__attribute__((unused)) static struct tls_context *
-context_of(const struct authority *authority, const struct test_node *node, tls_allowed *allowed)
-{
-    struct tls_context *context = NULL;
-    struct vios_error error = {0};
-    struct tls_identity identity = {node->certificate, node->key, authority_certificate(authority)};
-    is_int(tls_context_new(&context, allowed, NULL, NULL), VIOS_OK);
-    ok(tls_context_set(context, &identity, &error) == VIOS_OK, "%s", error.message);
-    return context;
-}
 
 __attribute__((unused)) static struct pair pair_sockets(void)
 {
