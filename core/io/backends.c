@@ -185,6 +185,7 @@ static int export_pager(struct io *io, const char *name, const char *lpar, const
         .generation = (uint64_t)generation,
         .size_bytes = (uint64_t)size_bytes,
         .disk = disk,
+        .tls = peers_tls(io->peers),
     };
     struct pager_hooks hooks = {replica_changed, io};
     int status = read_policy(policy, &pager.policy, error);

@@ -6,6 +6,7 @@
 #include "io/exports.h"
 #include "io/guests.h"
 #include "io/listeners.h"
+#include "io/peers.h"
 #include "paging/page_memory.h"
 #include "storage/file_backend.h"
 #include "storage/gate.h"
@@ -24,6 +25,7 @@ struct io {
     struct nbd_server *server;
     struct exports *exports;
     struct listeners *listeners;
+    struct peers *peers;
     struct guests *guests;
     struct events *events;
     struct gate *gate;

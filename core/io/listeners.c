@@ -19,6 +19,7 @@
 
 #define ACCEPTS_MAX 64     /* in one turn */
 #define ACCEPT_PAUSE_MS 50 /* when there is no descriptor left */
+#define PEER "peer"
 
 struct listener {
     char *path; /* absolute, or a tcp: address */
@@ -36,6 +37,7 @@ struct listeners {
     struct nbd_server *server;
     struct worker *const *workers;
     size_t worker_count, next_worker;
+    struct tls_context *tls; /* of peers */
     char *run_dir;
     pthread_mutex_t lock; /* of what follows */
     struct listener *first;
@@ -47,7 +49,8 @@ struct listeners {
     ((struct listener *)((char *)(pointer)-offsetof(struct listener, member)))
 
 int listeners_new(struct listeners **out, struct nbd_server *server, struct worker *const *workers,
-                  size_t worker_count, const char *run_dir, struct vios_error *error)
+                  size_t worker_count, struct tls_context *tls, const char *run_dir,
+                  struct vios_error *error)
 {
     struct listeners *listeners = calloc(1, sizeof *listeners);
     if (!listeners || !(listeners->run_dir = strdup(run_dir))) {
@@ -57,6 +60,7 @@ int listeners_new(struct listeners **out, struct nbd_server *server, struct work
     listeners->server = server;
     listeners->workers = workers;
     listeners->worker_count = worker_count;
+    listeners->tls = tls;
     pthread_mutex_init(&listeners->lock, NULL);
     *out = listeners;
     return VIOS_OK;
@@ -64,7 +68,7 @@ int listeners_new(struct listeners **out, struct nbd_server *server, struct work
 
 int listeners_check_identity(const char *identity, struct vios_error *error)
 {
-    if (strcmp(identity, "local") == 0) {
+    if (strcmp(identity, "local") == 0 || strcmp(identity, PEER) == 0) {
         return VIOS_OK;
     }
     if (strncmp(identity, "node:", 5) == 0) {
@@ -73,7 +77,7 @@ int listeners_check_identity(const char *identity, struct vios_error *error)
     if (strncmp(identity, "lpar:", 5) == 0) {
         return parse_uuid(identity + 5, error);
     }
-    return error_set(error, VIOS_E_USAGE, identity, "write local, node:NAME or lpar:UUID",
+    return error_set(error, VIOS_E_USAGE, identity, "write local, peer, node:NAME or lpar:UUID",
                      "no such identity");
 }
 
@@ -82,7 +86,13 @@ int listeners_check_identity(const char *identity, struct vios_error *error)
 static void serve(struct listener *listener, int fd)
 {
     struct transport *transport;
-    if (transport_plain(&transport, fd, NULL) == VIOS_OK) {
+    if (transport_plain(&transport, fd, NULL) != VIOS_OK) {
+        return;
+    }
+    if (strcmp(listener->identity, PEER) == 0) {
+        nbd_server_serve_tls(listener->all->server, transport, listener->worker,
+                             listener->all->tls);
+    } else {
         nbd_server_serve(listener->all->server, transport, listener->worker, listener->identity);
     }
 }

@@ -16,10 +16,10 @@
 struct listeners;
 
 int listeners_new(struct listeners **listeners, struct nbd_server *server,
-                  struct worker *const *workers, size_t worker_count, const char *run_dir,
-                  struct vios_error *error);
+                  struct worker *const *workers, size_t worker_count, struct tls_context *tls,
+                  const char *run_dir, struct vios_error *error);
 
-/* "local", "node:NAME", "lpar:UUID". */
+/* "local", "node:NAME", "lpar:UUID"; "peer": a node that says by its certificate which. */
 int listeners_check_identity(const char *identity, struct vios_error *error);
 
 /*

@@ -161,6 +161,13 @@ static void gate_changed(void *context, bool open)
                    json_pack("{s:s, s:s}", "event", "gate", "state", open ? "open" : "closed"));
 }
 
+static void peer_refused(void *context, const struct vios_error *why)
+{
+    struct io *io = context;
+    events_publish(io->events, json_pack("{s:s, s:s, s:s}", "event", "refused", "address",
+                                         why->object, "why", why->message));
+}
+
 static int start_workers(struct io *io, int64_t wanted, struct vios_error *error)
 {
     cpu_set_t set;
@@ -186,11 +193,15 @@ static int make_parts(struct io *io, const struct settings *settings, struct vio
     status = status ? status : exports_new(&io->exports, error);
     status = status ? status
                     : nbd_server_new(&io->server, &exports_server_operations, io->exports, error);
+    status = status ? status : events_new(&io->events, error);
+    status = status ? status : peers_new(&io->peers, peer_refused, io, error);
     status = status ? status
                     : listeners_new(&io->listeners, io->server, io->workers, io->worker_count,
-                                    io->run_dir, error);
+                                    peers_tls(io->peers), io->run_dir, error);
     status = status ? status : guests_new(&io->guests, error);
-    status = status ? status : events_new(&io->events, error);
+    if (status == VIOS_OK) {
+        nbd_server_set_refused(io->server, peers_refuse, io->peers);
+    }
     status = status ? status : gate_new(&io->gate, NULL, &hooks, error);
     return status ? status : file_pool_new(&io->pool, FILE_POOL_THREADS, error);
 }

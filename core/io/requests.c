@@ -191,6 +191,35 @@ static int do_unlisten(struct request *request)
     return status == VIOS_OK ? answer(request, json_object()) : status;
 }
 
+/* --- peers --- */
+
+static int do_identity(struct request *request)
+{
+    const char *word;
+    struct tls_identity identity;
+    int status =
+        unpack(request, "{s:s, s:s, s:s, s:s !}", "do", &word, "certificate", &identity.certificate,
+               "key", &identity.key, "authority", &identity.authority);
+    if (status == VIOS_OK) {
+        status = tls_context_set(peers_tls(request->io->peers), &identity, &request->error);
+    }
+    return status == VIOS_OK ? answer(request, json_object()) : status;
+}
+
+static int do_peers(struct request *request)
+{
+    const char *word;
+    json_t *allowed;
+    int status = unpack(request, "{s:s, s:o !}", "do", &word, "allowed", &allowed);
+    if (status == VIOS_OK) {
+        status = peers_allow(request->io->peers, allowed, &request->error);
+    }
+    if (status == VIOS_OK) {
+        nbd_server_recheck(request->io->server);
+    }
+    return status == VIOS_OK ? answer(request, json_object()) : status;
+}
+
 /* --- exports --- */
 
 static int do_export(struct request *request)
@@ -440,16 +469,17 @@ static const struct {
     const char *word;
     int (*handle)(struct request *request);
 } WORDS[] = {
-    {"hello", do_hello},     {"serve", do_serve},
-    {"listen", do_listen},   {"unlisten", do_unlisten},
-    {"export", do_export},   {"drop", do_drop},
-    {"standby", do_standby}, {"open", do_open},
-    {"drain", do_drain},     {"claim", do_claim},
-    {"grant", do_grant},     {"revoke", do_revoke},
-    {"regions", do_regions}, {"guest", do_guest},
-    {"forget", do_forget},   {"statistics", do_statistics},
-    {"watch", do_watch},     {"give", do_give},
-    {"take", do_take},       {"stop", do_stop},
+    {"hello", do_hello},       {"serve", do_serve},
+    {"listen", do_listen},     {"unlisten", do_unlisten},
+    {"export", do_export},     {"drop", do_drop},
+    {"standby", do_standby},   {"open", do_open},
+    {"drain", do_drain},       {"claim", do_claim},
+    {"grant", do_grant},       {"revoke", do_revoke},
+    {"regions", do_regions},   {"guest", do_guest},
+    {"forget", do_forget},     {"statistics", do_statistics},
+    {"watch", do_watch},       {"give", do_give},
+    {"take", do_take},         {"stop", do_stop},
+    {"identity", do_identity}, {"peers", do_peers},
 };
 
 static int dispatch(struct request *request)

@@ -370,6 +370,7 @@ static int pager_build(struct pager *pager, const struct pager_configuration *co
     }
     export_fill(pager, configuration);
     pager->policy = configuration->policy;
+    pager->tls = configuration->tls;
     pager->late_ms = configuration->late_ms ? configuration->late_ms : PAGER_LATE_MS;
     pager->stall_ms = configuration->stall_ms ? configuration->stall_ms : PAGER_STALL_MS;
     pager->tick.expired = pager_ticked;

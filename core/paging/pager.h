@@ -35,7 +35,7 @@ enum pager_policy { PAGER_MIRROR, PAGER_SINGLE, PAGER_DISK };
 
 struct pager_replica {
     char node[64];
-    char address[160]; /* transport.h: "unix:/…/peer/n1.sock" */
+    char address[160]; /* transport.h: "unix:/…/peer/n1.sock", plain; "tcp:…", by TLS */
 };
 
 struct pager_region {
@@ -54,6 +54,8 @@ struct pager_hooks {
     void *context;
 };
 
+struct tls_context;
+
 struct pager_configuration {
     const char *name; /* of the export, `paging/<lpar uuid>/<start>` */
     const char *lpar; /* uuid */
@@ -64,6 +66,7 @@ struct pager_configuration {
     const struct pager_region *regions;
     size_t region_count;
     int64_t late_ms, stall_ms; /* 0: PAGER_LATE_MS, PAGER_STALL_MS */
+    struct tls_context *tls;   /* for replicas by TLS; outlives the pager. NULL: there are none */
 };
 
 /*

@@ -132,6 +132,7 @@ struct pager {
     struct pager_hooks hooks;
     enum pager_policy policy;
     int64_t late_ms, stall_ms;
+    struct tls_context *tls;
     size_t part_count;
     struct pager_part *parts;
     uint64_t *locks; /* a bit a page */

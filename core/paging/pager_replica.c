@@ -157,18 +157,33 @@ static void node_closed(void *context, const struct vios_error *why)
     retry_later(node);
 }
 
-static void node_connect(struct pager_node *node)
+/* A socket of this machine is plain; another machine must be the replica's node by its certificate,
+ * and is told nothing before. */
+static int open_client(struct pager_node *node, const char *name, struct vios_error *error)
 {
     struct pager *pager = node->pager;
     struct nbd_client_callbacks callbacks = {node_ready, node_closed, node};
+    if (strncmp(node->address, "unix:", 5) == 0) {
+        return nbd_client_open(&node->client, pager->worker, node->address, name, pager->late_ms,
+                               &callbacks, error);
+    }
+    if (!pager->tls) {
+        return error_set(error, VIOS_E_INVALID, node->address, NULL, "there is no TLS for it");
+    }
+    return nbd_client_open_tls(&node->client, pager->worker, node->address, name, pager->late_ms,
+                               &callbacks, pager->tls, node->state->node, error);
+}
+
+static void node_connect(struct pager_node *node)
+{
+    struct pager *pager = node->pager;
     struct vios_error error;
     char name[160];
     snprintf(name, sizeof name, "page/%s/%" PRIu32 ".%" PRIu64 "/%" PRIu64, pager->export.lpar,
              node->part->index, (uint64_t)node->part->state->number,
              (uint64_t)*pager->state.generation);
     node->why[0] = 0;
-    if (nbd_client_open(&node->client, pager->worker, node->address, name, pager->late_ms,
-                        &callbacks, &error) != VIOS_OK) {
+    if (open_client(node, name, &error) != VIOS_OK) {
         node->client = NULL;
         snprintf(node->why, sizeof node->why, "%.150s", error.message);
         retry_later(node);
