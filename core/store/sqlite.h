@@ -19,6 +19,11 @@
 int sqlite_store_open(struct store **store, const char *path, bool create,
                       struct operation *operation);
 
+/* A new store file at `path`, which must not exist, with the values of `list` under their own
+ * revisions, at `revision`, without history: a backup of another back end. Whole or absent. */
+int sqlite_store_write(const char *path, const struct store_list *list, int64_t revision,
+                       struct operation *operation);
+
 /* What is found at `path`, without opening it: an open and close by anything but sqlite would
  * drop this process's locks. */
 enum sqlite_file { SQLITE_FILE_ABSENT, SQLITE_FILE_EMPTY, SQLITE_FILE_THERE };

@@ -184,11 +184,10 @@ static int publish(const char *partial, const char *path, struct operation *oper
     return sync_path(dirname(folder), O_RDONLY | O_DIRECTORY, operation);
 }
 
-int sqlite_backup(void *state, const char *path, struct operation *operation)
+/* Makes the file that is written first. */
+static int make_partial(const char *path, char partial[PATH_MAX], struct operation *operation)
 {
-    struct sqlite_connection *connection = state;
-    char partial[PATH_MAX];
-    if (snprintf(partial, sizeof partial, "%s.partial", path) >= (int)sizeof partial) {
+    if (snprintf(partial, PATH_MAX, "%s.partial", path) >= PATH_MAX) {
         return operation_fail(operation, VIOS_E_USAGE, path, NULL, "the path is too long");
     }
     if (access(path, F_OK) == 0) {
@@ -205,8 +204,13 @@ int sqlite_backup(void *state, const char *path, struct operation *operation)
         return error_set_errno(&operation->error, path, "make the file");
     }
     close(fd);
-    sqlite_enter(connection, operation);
-    int status = sqlite_leave(connection, write_copy(connection, partial));
+    return VIOS_OK;
+}
+
+/* Gives the finished copy its name, or removes what there is of it. */
+static int finish_partial(const char *partial, const char *path, int status,
+                          struct operation *operation)
+{
     if (status == VIOS_OK) {
         status = publish(partial, path, operation);
     }
@@ -214,4 +218,70 @@ int sqlite_backup(void *state, const char *path, struct operation *operation)
         unlink(partial);
     }
     return status;
+}
+
+int sqlite_backup(void *state, const char *path, struct operation *operation)
+{
+    struct sqlite_connection *connection = state;
+    char partial[PATH_MAX];
+    int status = make_partial(path, partial, operation);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    sqlite_enter(connection, operation);
+    status = sqlite_leave(connection, write_copy(connection, partial));
+    return finish_partial(partial, path, status, operation);
+}
+
+static int put_row(struct sqlite_connection *connection, const struct store_value *value)
+{
+    bool row;
+    sqlite3_stmt *statement = sqlite_statement(connection, SQL_RESTORE);
+    if (!statement) {
+        return connection->operation->error.code;
+    }
+    sqlite3_bind_text(statement, 1, value->key, -1, SQLITE_STATIC);
+    sqlite3_bind_text(statement, 2, value->json, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(statement, 3, value->revision);
+    sqlite3_bind_int64(statement, 4, value->created);
+    return sqlite_step(connection, statement, &row, "backing up");
+}
+
+static int write_rows(struct sqlite_connection *connection, const struct store_list *list,
+                      int64_t revision)
+{
+    int status = sqlite_run(connection, SQL_BEGIN_WRITE, "backing up");
+    for (size_t i = 0; i < list->count && status == VIOS_OK; i++) {
+        status = operation_check(connection->operation);
+        if (status == VIOS_OK) {
+            status = put_row(connection, &list->values[i]);
+        }
+    }
+    if (status == VIOS_OK) {
+        status = sqlite_set_meta(connection, "revision", revision);
+    }
+    if (status == VIOS_OK) { /* there is no history in it */
+        status = sqlite_set_meta(connection, "compacted", revision);
+    }
+    if (status == VIOS_OK) {
+        status = run_checks(connection);
+    }
+    return status == VIOS_OK ? sqlite_run(connection, SQL_COMMIT, "backing up") : status;
+}
+
+int sqlite_store_write(const char *path, const struct store_list *list, int64_t revision,
+                       struct operation *operation)
+{
+    char partial[PATH_MAX];
+    int status = make_partial(path, partial, operation);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    struct sqlite_connection copy = {.path = partial, .operation = operation};
+    status = sqlite_connection_make(&copy);
+    if (status == VIOS_OK) {
+        status = sqlite_leave(&copy, write_rows(&copy, list, revision));
+    }
+    sqlite_connection_end(&copy);
+    return finish_partial(partial, path, status, operation);
 }

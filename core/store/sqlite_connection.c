@@ -35,6 +35,7 @@ static const char *const SQL_TEXT[SQL_COUNT] = {
                  "ORDER BY key",
     [SQL_PUT] = "INSERT INTO kv (key, json, revision, created) VALUES (?1, ?2, ?3, ?3) "
                 "ON CONFLICT (key) DO UPDATE SET json = ?2, revision = ?3",
+    [SQL_RESTORE] = "INSERT INTO kv (key, json, revision, created) VALUES (?1, ?2, ?3, ?4)",
     [SQL_DELETE] = "DELETE FROM kv WHERE key = ?1",
     [SQL_LOG] = "INSERT INTO log (revision, position, key, json, created) "
                 "VALUES (?1, ?2, ?3, ?4, ?5)",
@@ -415,15 +416,29 @@ int sqlite_connection_open(struct sqlite_connection **connection, const char *pa
     return VIOS_OK;
 }
 
+int sqlite_connection_make(struct sqlite_connection *connection)
+{
+    int status = open_handle(connection, false);
+    if (status == VIOS_OK) {
+        status = execute(connection, SETTINGS);
+    }
+    return status == VIOS_OK ? make_schema(connection) : status;
+}
+
+void sqlite_connection_end(struct sqlite_connection *connection)
+{
+    for (size_t i = 0; i < SQL_COUNT; i++) {
+        sqlite3_finalize(connection->statements[i]);
+    }
+    sqlite3_close(connection->handle);
+}
+
 void sqlite_connection_close(struct sqlite_connection *connection)
 {
     if (!connection) {
         return;
     }
-    for (size_t i = 0; i < SQL_COUNT; i++) {
-        sqlite3_finalize(connection->statements[i]);
-    }
-    sqlite3_close(connection->handle);
+    sqlite_connection_end(connection);
     sqlite_poke_close(connection->poke);
     free(connection->path);
     free(connection);

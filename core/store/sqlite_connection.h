@@ -23,6 +23,7 @@ enum sqlite_sql {
     SQL_GET,
     SQL_LIST,
     SQL_PUT,
+    SQL_RESTORE, /* a row as it was elsewhere */
     SQL_DELETE,
     SQL_LOG,
     SQL_LOG_AFTER,
@@ -43,6 +44,11 @@ struct sqlite_connection {
 int sqlite_connection_open(struct sqlite_connection **connection, const char *path, bool create,
                            struct operation *operation);
 void sqlite_connection_close(struct sqlite_connection *connection);
+
+/* The caller's own connection to the empty file at its path, for nobody else: tables are made, one
+ * file is all there is of it. sqlite_connection_end() also after a failure. */
+int sqlite_connection_make(struct sqlite_connection *connection);
+void sqlite_connection_end(struct sqlite_connection *connection);
 
 void sqlite_enter(struct sqlite_connection *connection, struct operation *operation);
 
