@@ -42,10 +42,10 @@ ALL_CFLAGS = -std=c17 -fno-omit-frame-pointer -fstack-protector-strong -pthread 
 # What each program links; one place, so that the layers are visible.
 pkg = $(shell $(PKG_CONFIG) --libs $(1))
 SHELL_LIBS  = $(call pkg,lua5.4 libedit jansson)
-DAEMON_LIBS = $(call pkg,libuv sqlite3 jansson openssl)
+DAEMON_LIBS = $(call pkg,libuv sqlite3 libcurl jansson openssl)
 IO_LIBS     = $(call pkg,jansson openssl)
-TEST_LIBS   = $(call pkg,libuv sqlite3 jansson openssl)
-CPPFLAGS += $(shell $(PKG_CONFIG) --cflags lua5.4 libedit jansson libuv sqlite3 openssl)
+TEST_LIBS   = $(call pkg,libuv sqlite3 libcurl jansson openssl)
+CPPFLAGS += $(shell $(PKG_CONFIG) --cflags lua5.4 libedit jansson libuv sqlite3 libcurl openssl)
 
 ifndef V
 Q := @

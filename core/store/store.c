@@ -5,6 +5,7 @@
 #include "store/store.h"
 
 #include "store/backend.h"
+#include "store/etcd.h"
 #include "store/faulty.h"
 #include "store/sqlite.h"
 
@@ -46,13 +47,17 @@ static int open_address(struct store **store, const char *address, bool create,
     if (strncmp(address, "sqlite:", 7) == 0) {
         return sqlite_store_open(store, address + 7, create, operation);
     }
+    if (strncmp(address, "etcd:", 5) == 0) {
+        return etcd_store_open(store, address + 5, create, operation);
+    }
 #ifdef VIOS_TEST_HOOKS
     if (strncmp(address, "faulty:", 7) == 0) {
         return faulty_open(store, address + 7, create, operation);
     }
 #endif
-    return operation_fail(operation, VIOS_E_USAGE, "store", "use sqlite:/path/to/file",
-                          "\"%s\" is not the address of a store", address);
+    return operation_fail(operation, VIOS_E_USAGE, "store",
+                          "use sqlite:/path/to/file or etcd:http://HOST:PORT",
+                          "\"%.200s\" is not the address of a store", address);
 }
 
 int store_open(struct store **store, const char *address, bool create, struct operation *operation)

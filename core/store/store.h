@@ -58,9 +58,15 @@ struct store_change {
 };
 
 /*
- * Opens by address: "sqlite:/path/to/file" (made when absent, but only with `create`), later
- * "etcd:https://...". A file on a network file system is refused; a damaged one is an error
- * that names it and `db restore`, never replaced by a new one.
+ * Opens by address; what is absent is made, but only with `create`:
+ *
+ *     sqlite:/path/to/file
+ *     etcd:URL[,URL...][?prefix=/vios/NAME&user=U&password_file=/path&ca=/path&cert=...&key=...]
+ *
+ * A file on a network file system is refused; a damaged one is an error that names it and `db
+ * restore`, never replaced by a new one. An etcd that is another one than this process found at
+ * that address before is VIOS_E_CORRUPT, in each call: its revisions mean nothing. What the
+ * parameters of an etcd mean is told in vios.1; a store lies below its prefix (/vios).
  */
 int store_open(struct store **store, const char *address, bool create, struct operation *operation);
 void store_close(struct store *store);
@@ -98,7 +104,9 @@ int store_watch_open(struct store_watch **watch, struct store *store, const char
                      int64_t revision, struct operation *operation);
 
 /* Blocks for at least one change. VIOS_E_COMPACTED: list again and open a new watch from that
- * list's revision. Free with store_change_list_clear(). */
+ * list's revision. After any other failure it may be called again, and misses nothing;
+ * VIOS_E_UNREACHABLE says that the store has been away for long. `created` of a deleted value may
+ * be 0. Free with store_change_list_clear(). */
 int store_watch_next(struct store_watch *watch, struct store_change_list *changes,
                      struct operation *operation);
 void store_change_list_clear(struct store_change_list *changes);

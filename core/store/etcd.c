@@ -1,0 +1,263 @@
+/*
+ * etcd.c - the store's calls on an etcd of one or more members, over its JSON gateway.
+ *
+ * Below the address's prefix lie three spaces: `:data` with our keys behind it, `:mark/` with a
+ * key for each connection that commits (etcd_commit.c), and `:store`, which says that a store was
+ * made here. A prefix has no ':', so that one cluster's keys are never within another's spaces,
+ * also when one prefix begins like the other.
+ *
+ * Revisions are etcd's own and count for the whole etcd. Reads are linearizable: etcd asks its
+ * majority first. A list of several pages is read at the revision of its first page. No lease is
+ * used: a stuck leader of etcd 3.4 can revoke leases that were renewed at the next one.
+ *
+ *     etcd_address.c     the text of an address       etcd_request.c  bodies of requests
+ *     etcd_http.c        one request, one stream      etcd_json.c     answers, validated
+ *     etcd_connection.c  endpoints, tokens, whether it is still the same etcd
+ *     etcd_commit.c      commits                      etcd_watch.c    watches
+ *     etcd_care.c        compaction, backup, check
+ */
+#include "store/etcd.h"
+
+#include "store/etcd_connection.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define RANGE_PATH "/v3/kv/range"
+#define STORE_VALUE "{\"v\":1}"
+#define CREATE_HINT "make one: vios cluster create NAME"
+
+static void etcd_close(void *state)
+{
+    struct etcd_connection *connection = state;
+    etcd_commit_end(connection);
+    etcd_connection_close(connection);
+}
+
+static int etcd_get(void *state, const char *key, struct store_value *value,
+                    struct operation *operation)
+{
+    struct etcd_connection *connection = state;
+    struct store_gather gather = {0};
+    struct etcd_range range = {.space = connection->data_space, .key = key};
+    struct etcd_header header;
+    json_t *answer;
+    bool more = false;
+    int status = etcd_call(connection, RANGE_PATH, etcd_json_range(&range), &answer, &header, NULL,
+                           operation);
+    if (status == VIOS_OK) {
+        status = etcd_json_values(answer, connection->data_space, false, &gather, &more, operation);
+    }
+    if (status == VIOS_OK && gather.count == 0) {
+        status = operation_fail(operation, VIOS_E_NOT_FOUND, key, NULL, "no such key in the store");
+    } else if (status == VIOS_OK && (gather.count > 1 || strcmp(gather.values[0].key, key) != 0)) {
+        status =
+            operation_fail(operation, VIOS_E_CORRUPT, key, NULL, "etcd answered with another key");
+    }
+    if (status == VIOS_OK) {
+        *value = gather.values[0];
+        gather.count = 0;
+    }
+    json_decref(answer);
+    store_gather_clear(&gather);
+    return status;
+}
+
+/* Keys must grow, or a page would not follow the one before. */
+static int check_order(const struct store_gather *gather, size_t from, struct operation *operation)
+{
+    for (size_t i = from > 0 ? from : 1; i < gather->count; i++) {
+        if (strcmp(gather->values[i - 1].key, gather->values[i].key) >= 0) {
+            return operation_fail(operation, VIOS_E_CORRUPT, "etcd", NULL,
+                                  "a list whose keys are not in order");
+        }
+    }
+    return VIOS_OK;
+}
+
+/* Adds one page; `*revision` 0 is set to that of the first one. */
+static int list_page(struct etcd_connection *connection, const char *space, const char *prefix,
+                     struct store_gather *gather, int64_t *revision, bool *more,
+                     struct operation *operation)
+{
+    size_t before = gather->count;
+    struct etcd_header header;
+    json_t *answer;
+    struct etcd_range range = {.space = space,
+                               .key = prefix,
+                               .prefix = true,
+                               .after = before ? gather->values[before - 1].key : NULL,
+                               .revision = *revision,
+                               .limit = ETCD_PAGE_KEYS};
+    int status = etcd_call(connection, RANGE_PATH, etcd_json_range(&range), &answer, &header, NULL,
+                           operation);
+    if (status == VIOS_OK) {
+        status = etcd_json_values(answer, space, false, gather, more, operation);
+    }
+    json_decref(answer);
+    if (status == VIOS_OK && header.revision < 1) {
+        status = operation_fail(operation, VIOS_E_CORRUPT, "etcd", NULL, "a list of no revision");
+    }
+    if (status == VIOS_OK && *revision == 0) {
+        *revision = header.revision;
+    }
+    return status == VIOS_OK ? check_order(gather, before, operation) : status;
+}
+
+static int list_once(struct etcd_connection *connection, const char *space, const char *prefix,
+                     struct store_gather *gather, int64_t *revision, struct operation *operation)
+{
+    size_t bytes = 0;
+    bool more = true;
+    int status = VIOS_OK;
+    *revision = 0;
+    while (status == VIOS_OK && more) {
+        size_t before = gather->count;
+        status = list_page(connection, space, prefix, gather, revision, &more, operation);
+        for (size_t i = before; i < gather->count; i++) {
+            bytes += strlen(gather->values[i].key) + strlen(gather->values[i].json);
+        }
+        if (status == VIOS_OK && bytes > (size_t)ETCD_LIST_BYTES_MAX) {
+            status = operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL,
+                                    "a list has at most %ld bytes", ETCD_LIST_BYTES_MAX);
+        }
+    }
+    return status;
+}
+
+int etcd_list_space(struct etcd_connection *connection, const char *space, const char *prefix,
+                    struct store_gather *gather, int64_t *revision, struct operation *operation)
+{
+    int status = VIOS_E_COMPACTED;
+    for (int tries = 0; tries < ETCD_LIST_ANEW_MAX && status == VIOS_E_COMPACTED; tries++) {
+        store_gather_clear(gather);
+        status = list_once(connection, space, prefix, gather, revision, operation);
+    }
+    return status;
+}
+
+static int etcd_list(void *state, const char *prefix, struct store_list *list, int64_t *revision,
+                     struct operation *operation)
+{
+    struct etcd_connection *connection = state;
+    struct store_gather gather = {0};
+    int status =
+        etcd_list_space(connection, connection->data_space, prefix, &gather, revision, operation);
+    if (status == VIOS_OK) {
+        *list = (struct store_list){gather.values, gather.count};
+    } else {
+        store_gather_clear(&gather);
+    }
+    return status;
+}
+
+/* The key `:store`: `*made` is the revision that made it, 0: it is not there. */
+static int find_store(struct etcd_connection *connection, int64_t *made,
+                      struct operation *operation)
+{
+    char space[ETCD_SPACE_MAX];
+    struct etcd_header header;
+    struct store_gather gather = {0};
+    struct etcd_range range = {.space = connection->store_key, .key = ""};
+    json_t *answer;
+    bool more = false;
+    snprintf(space, sizeof space, "%.128s/:", connection->address.prefix);
+    int status = etcd_call(connection, RANGE_PATH, etcd_json_range(&range), &answer, &header, NULL,
+                           operation);
+    if (status == VIOS_OK) {
+        status = etcd_json_values(answer, space, false, &gather, &more, operation);
+    }
+    if (status == VIOS_OK && gather.count == 1 && strcmp(gather.values[0].json, STORE_VALUE) != 0) {
+        status =
+            operation_fail(operation, VIOS_E_INVALID, connection->store_key, "use a newer vios",
+                           "the store is of a kind that this vios does "
+                           "not know");
+    }
+    *made = status == VIOS_OK && gather.count == 1 ? gather.values[0].created : 0;
+    json_decref(answer);
+    store_gather_clear(&gather);
+    return status;
+}
+
+static int make_store(struct etcd_connection *connection, struct operation *operation)
+{
+    json_t *answer;
+    struct etcd_header header;
+    int status =
+        etcd_call(connection, "/v3/kv/txn", etcd_json_make(connection->store_key, STORE_VALUE),
+                  &answer, &header, NULL, operation);
+    json_decref(answer); /* whoever made it */
+    return status;
+}
+
+/* A store that this process has seen must still be there, and be the same one. */
+static int check_made(struct etcd_connection *connection, int64_t made, struct operation *operation)
+{
+    int64_t before = 0;
+    if (made == 0) {
+        before = atomic_load(&connection->known->made);
+    } else {
+        atomic_compare_exchange_strong(&connection->known->made, &before, made);
+    }
+    if (before != 0 && before != made) {
+        return operation_fail(operation, VIOS_E_CORRUPT, connection->store_key,
+                              "vios db restore FILE, or restart the daemon if that was meant",
+                              "the store is %s although it was in use",
+                              made ? "another one than before" : "gone");
+    }
+    return VIOS_OK;
+}
+
+static int prepare_store(struct etcd_connection *connection, bool create,
+                         struct operation *operation)
+{
+    int64_t made = 0;
+    int status = find_store(connection, &made, operation);
+    if (status == VIOS_OK) {
+        status = check_made(connection, made, operation);
+    }
+    if (status != VIOS_OK || made != 0) {
+        return status;
+    }
+    if (!create) {
+        return operation_fail(operation, VIOS_E_NOT_FOUND, connection->store_key, CREATE_HINT,
+                              "the store is not made yet");
+    }
+    status = make_store(connection, operation);
+    if (status == VIOS_OK) {
+        status = find_store(connection, &made, operation);
+    }
+    return status == VIOS_OK ? check_made(connection, made, operation) : status;
+}
+
+static const struct store_backend ETCD_BACKEND = {
+    .name = "etcd",
+    .close = etcd_close,
+    .get = etcd_get,
+    .list = etcd_list,
+    .commit = etcd_commit,
+    .watch_open = etcd_watch_open,
+    .watch_next = etcd_watch_next,
+    .watch_close = etcd_watch_close,
+    .compact = etcd_compact,
+    .backup = etcd_backup,
+    .check = etcd_check,
+};
+
+int etcd_store_open(struct store **store, const char *text, bool create,
+                    struct operation *operation)
+{
+    struct etcd_connection *connection;
+    int status = etcd_connection_open(&connection, text, operation);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    status = prepare_store(connection, create, operation);
+    if (status != VIOS_OK) {
+        etcd_connection_close(connection);
+        return status;
+    }
+    *store = store_wrap(&ETCD_BACKEND, connection);
+    return *store ? VIOS_OK
+                  : operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+}
