@@ -403,7 +403,8 @@ static void checks_clean(void)
     is_int(store_check(suite_store, &operation), VIOS_OK);
 }
 
-__attribute__((unused)) static void suite_run(struct store *(*open_one)(void))
+/* All but the check, which tells of members that are away. */
+__attribute__((unused)) static void suite_run_degraded(struct store *(*open_one)(void))
 {
     suite_open = open_one;
     suite_store = suite_open();
@@ -421,6 +422,13 @@ __attribute__((unused)) static void suite_run(struct store *(*open_one)(void))
     RUN(a_compacted_watch_says_so);
     RUN(a_triggered_cancel_sends_nothing);
     RUN(processes_count_together_exactly);
+    store_close(suite_store);
+}
+
+__attribute__((unused)) static void suite_run(struct store *(*open_one)(void))
+{
+    suite_run_degraded(open_one);
+    suite_store = suite_open();
     RUN(checks_clean);
     store_close(suite_store);
 }
