@@ -12,7 +12,7 @@
 #define ETCD_ROUNDS_DOUBLED 3     /* then the limit of an attempt stays */
 #define ETCD_PATIENCE_MS 10000    /* after this a call gives up, whatever its deadline */
 #define ETCD_ROUND_NAP_MS 100     /* between two rounds of the endpoints */
-#define ETCD_REFUSED_ROUNDS_MAX 3 /* rounds in which nobody could even be connected to */
+#define ETCD_REFUSED_ROUNDS_MAX 3 /* rounds in which nobody could be talked to at all */
 #define ETCD_PAGE_KEYS 512        /* of a list, asked for at once */
 #define ETCD_LIST_BYTES_MAX (1024L * 1024 * 1024)
 #define ETCD_LIST_ANEW_MAX 3 /* times that a list begins anew because of a compaction */

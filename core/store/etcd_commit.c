@@ -222,6 +222,7 @@ static int send_copy(struct commit *commit, struct operation *operation)
         commit->over = commit->sent == 0;
     } else {
         commit->sent += attempt.sent;
+        commit->turn.persist = commit->sent > 0;
     }
     if (outcome == ETCD_ANSWERED) {
         status = judge(commit, &attempt, operation);

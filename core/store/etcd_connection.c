@@ -173,8 +173,8 @@ int etcd_turn_next(struct etcd_connection *connection, struct etcd_turn *turn,
 {
     unsigned count = (unsigned)connection->address.endpoint_count;
     int status = operation_check(operation);
-    if (status == VIOS_OK &&
-        (clock_now_ms() >= turn->end_ms || turn->not_sent >= ETCD_REFUSED_ROUNDS_MAX * count)) {
+    bool nobody = turn->failed >= ETCD_REFUSED_ROUNDS_MAX * count && !turn->persist;
+    if (status == VIOS_OK && (nobody || clock_now_ms() >= turn->end_ms)) {
         return operation_fail(operation, VIOS_E_UNREACHABLE, "VIOS DB",
                               "see whether etcd runs there, and has a majority", "%s",
                               connection->why);
@@ -286,7 +286,7 @@ static enum etcd_outcome exchange(struct etcd_connection *connection, struct etc
                        body, connection->token, limit, &reply, operation);
     attempt->sent = reply.sent;
     turn->attempts++;
-    turn->not_sent = reply.sent == 0 ? turn->not_sent + 1 : 0;
+    turn->failed = status == VIOS_E_UNREACHABLE && !reply.late ? turn->failed + 1 : 0;
     if (status == VIOS_OK) {
         enum etcd_outcome outcome = take_reply(connection, turn, &reply, floor, attempt, operation);
         free(reply.body);

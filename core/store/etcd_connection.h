@@ -67,7 +67,8 @@ struct etcd_attempt {
 struct etcd_turn {
     int64_t end_ms;    /* ETCD_PATIENCE_MS from the start */
     unsigned attempts; /* since then */
-    unsigned not_sent; /* of these the last ones, that could not connect */
+    unsigned failed;   /* of these the last ones, that found nobody to talk to */
+    bool persist;      /* something was sent: goes on though nobody is there */
     unsigned tokens;   /* asked for */
     bool renew;        /* the last attempt was refused for its token */
 };

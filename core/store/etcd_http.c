@@ -272,6 +272,7 @@ static int await_request(struct etcd_http *http, int64_t limit_ms, struct etcd_r
         }
         int64_t left_ms = end_ms - clock_now_ms();
         if (left_ms <= 0) {
+            reply->late = true;
             snprintf(reply->why, sizeof reply->why, "no answer within %lld ms",
                      (long long)limit_ms);
             return VIOS_E_UNREACHABLE;

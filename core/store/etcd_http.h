@@ -21,6 +21,7 @@ struct etcd_reply {
     size_t size;
     unsigned sent;  /* how often the request was, or may have been, sent: libcurl repeats it when
                        a kept connection turns out to be dead */
+    bool late;      /* no answer came in time */
     bool too_large; /* the answer broke ETCD_ANSWER_MAX */
     char why[256];  /* no answer came */
 };

@@ -99,7 +99,9 @@ static int take_refusal(struct etcd_watch *watch, const struct etcd_watch_messag
     struct etcd_connection *connection = watch->connection;
     bool denied = message->refusal.grpc == ETCD_GRPC_DENIED ||
                   message->refusal.grpc == ETCD_GRPC_UNAUTHENTICATED ||
-                  strstr(message->refusal.message, "permission denied") != NULL;
+                  strstr(message->refusal.message, "permission denied") != NULL ||
+                  strstr(message->refusal.message, "auth token") != NULL ||
+                  strstr(message->refusal.message, "auth store is old") != NULL;
     if (message->compact_revision > 0) {
         return gone(watch, "it was compacted", operation);
     }
@@ -109,7 +111,7 @@ static int take_refusal(struct etcd_watch *watch, const struct etcd_watch_messag
                               "grant the etcd user its prefix (etcdctl role)",
                               "the watch is refused: %s", message->refusal.message);
     }
-    if (denied) { /* etcd says so of a token that has expired, too */
+    if (denied) { /* perhaps only because the token has expired */
         watch->denied = true;
         free(connection->token);
         connection->token = NULL;
