@@ -52,6 +52,10 @@ static void change(const char *key, const char *json)
         free(entry->json);
     }
     if (json && !found) {
+        if (records.count == ENTRIES_MAX) {
+            printf("# %s is one record too many\n", key);
+            abort();
+        }
         memmove(entry + 1, entry, behind * sizeof *entry);
         *entry = (struct store_value){.key = strdup(key), .created = records.revision};
         records.count++;

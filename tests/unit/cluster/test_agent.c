@@ -99,8 +99,12 @@ static void alone_it_needs_no_promise_while_the_store_is_away(void)
 static void another_daemon_under_the_name_is_told_and_nothing_renewed(void)
 {
     begin_running(1);
-    put("/alive/n1", "{\"v\":1,\"incarnation\":1,\"start\":3,\"n\":900,\"row\":[]}");
-    run_ms(2 * MARGIN_MS);
+    for (int n = 900; n < 910; n++) { /* it goes on: no late renewal of the daemon before */
+        char text[96];
+        snprintf(text, sizeof text, "{\"v\":1,\"incarnation\":1,\"start\":3,\"n\":%d}", n);
+        put("/alive/n1", text);
+        run_ms(MARGIN_MS + KEEPALIVE_MS);
+    }
     is_int((long long)notices(0, AGENT_FOREIGN, NULL, 0), 1);
     int64_t revision = revision_of("/alive/n1");
     run_ms(10000);
@@ -319,10 +323,11 @@ static void a_foreign_lock_is_waited_for_and_then_taken(void)
 }
 
 /* What becomes of the request for a lock or its commit, and the epoch in the end. */
-static void one_unknown(const char *name, int skip, bool done, int64_t want_epoch)
+static void one_unknown(const char *name, int skip, bool done)
 {
     int64_t epoch;
     begin(1);
+    put("/primary", "{\"v\":1,\"node\":\"\",\"epoch\":4,\"state\":\"resigned\",\"to\":\"\"}");
     start(0);
     while (skip > 0) { /* the lock is a change of /primary, and the commit the next one */
         int64_t before = revision_of("/primary");
@@ -334,7 +339,7 @@ static void one_unknown(const char *name, int skip, bool done, int64_t want_epoc
     lab.nodes[0].fault = (struct fault){"/primary", done, VIOS_E_UNKNOWN, 0, 1};
     is_int((long long)await_primary(3000), 0);
     agent_primary(agent_of(0), &epoch);
-    ok(epoch == want_epoch, "%s: epoch %lld", name, (long long)epoch);
+    ok(epoch == 5, "%s: epoch %lld", name, (long long)epoch);
     is_text(field("/primary", "state"), "committed");
     is_int(lab.nodes[0].fault.times, 0);
     end();
@@ -342,10 +347,10 @@ static void one_unknown(const char *name, int skip, bool done, int64_t want_epoc
 
 static void unknown_locks_and_commits_are_looked_up(void)
 {
-    one_unknown("lock done", 0, true, 1);
-    one_unknown("lock not done", 0, false, 1);
-    one_unknown("commit done", 1, true, 1);
-    one_unknown("commit not done", 1, false, 1);
+    one_unknown("lock done", 0, true);
+    one_unknown("lock not done", 0, false);
+    one_unknown("commit done", 1, true);
+    one_unknown("commit not done", 1, false);
 }
 
 static void a_lock_that_cannot_be_sent_is_tried_again_after_a_pause(void)
@@ -401,11 +406,58 @@ static void a_removed_node_is_no_member_any_more(void)
     json_t *shown = agent_explain_primary(agent_of(0), lab.now_ms);
     ok(json_is_false(json_object_get(shown, "able")), "it is able to be primary");
     json_decref(shown);
+    is_int((long long)notices(0, AGENT_REMOVED, NULL, 0), 1);
+    run_ms(TTL_MS);
+    ok(lab.nodes[0].until_stop_ms < lab.now_ms, "it serves");
+    kill_node(0);
     put("/node/n1", "{\"v\":1}"); /* and back */
+    start(0);
     run_ms(3000);
     is_text(state_of(next, "n1"), "up");
     is_int((long long)primary_now(), (long long)next);
     end();
+}
+
+/* The newest row of n1 on its way to n2 names `name`. */
+static bool n1_says(const char *name)
+{
+    bool says = false;
+    for (struct packet *packet = lab.packets; packet; packet = packet->next) {
+        struct keepalive message;
+        if (packet->from == 0 && packet->to == 1 &&
+            keepalive_read(&message, packet->data, packet->size)) {
+            says = false;
+            for (size_t i = 0; i < message.row_count; i++) {
+                says = says || strcmp(message.row[i], name) == 0;
+            }
+        }
+    }
+    return says;
+}
+
+static void contact_that_is_lost_is_told_at_once(void)
+{
+    for (int64_t phase_ms = 0; phase_ms < KEEPALIVE_MS; phase_ms += 30) { /* of their ticks */
+        begin(3);
+        start(0);
+        start(1);
+        run_ms(phase_ms);
+        start(2);
+        run_ms(6000);
+        kill_node(2);
+        while (matrix_hears(agent_matrix(agent_of(0)), 2, lab.now_ms)) {
+            run_ms(1);
+        }
+        int64_t lost_ms = lab.now_ms;
+        bool told = false;
+        while (!told) {
+            run_ms(1);
+            told = n1_says("n2") && !n1_says("n3");
+        }
+        ok(lab.now_ms - lost_ms <= KEEPALIVE_MS / 2, "after %lld ms",
+           (long long)(lab.now_ms - lost_ms));
+        end();
+    }
 }
 
 static void foreign_bytes_are_refused(void)
@@ -443,6 +495,7 @@ int main(void)
     RUN(a_resignation_of_unknown_outcome_is_looked_up);
     RUN(an_old_primary_whose_record_changed_finds_out);
     RUN(a_removed_node_is_no_member_any_more);
+    RUN(contact_that_is_lost_is_told_at_once);
     RUN(foreign_bytes_are_refused);
     return tap_done();
 }

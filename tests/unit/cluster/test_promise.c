@@ -61,21 +61,45 @@ static void with_all_promises_guests_go_on(void)
 
 static void with_one_member_missing_nobody_goes_on(void)
 {
-    begin_running(4);
-    int64_t revision = records.revision;
-    kill_node(3);
-    store_away(true);
-    run_ms(4 * TTL_MS);
-    for (size_t i = 0; i < 3; i++) {
-        ok(lab.nodes[i].until_stop_ms < lab.now_ms, "%s serves", lab.nodes[i].name);
-        is_int((long long)notices(i, AGENT_PROMISES, NULL, 0), 0);
+    for (size_t missing = 0; missing < 4; missing++) {
+        begin_running(4);
+        int64_t revision = records.revision;
+        kill_node(missing);
+        store_away(true);
+        run_ms(4 * TTL_MS);
+        for (size_t i = 0; i < 4; i++) {
+            ok(lab.nodes[i].until_stop_ms < lab.now_ms, "%s serves", lab.nodes[i].name);
+            is_int((long long)notices(i, AGENT_PROMISES, NULL, 0), 0);
+        }
+        is_int(records.revision, revision);
+        store_away(false);
+        run_ms(6 * TTL_MS); /* and then all is as ever */
+        for (size_t i = 0; i < 4; i++) {
+            char key[STORE_KEY_MAX];
+            snprintf(key, sizeof key, "/fence/%s/1", lab.nodes[i].name);
+            is_text(field(key, "state"), i == missing ? "free" : "(none)");
+            ok(lab.nodes[i].until_stop_ms > lab.now_ms || i == missing, "it does not serve");
+        }
+        end();
     }
-    is_int(records.revision, revision);
+}
+
+static void a_primary_fences_nobody_while_it_is_bound(void)
+{
+    begin_running(3);
+    kill_node(2);
+    run_ms(3000);
+    store_away(true);
+    run_ms(2000);
+    ok(lab.nodes[0].was_promised, "it promised nothing");
     store_away(false);
-    run_ms(4 * TTL_MS);
-    is_text(field("/fence/n4/1", "state"), "free"); /* and then all is as ever */
-    ok(!text_at("/fence/n2/1"), "another is fenced");
-    ok(lab.nodes[1].until_stop_ms > lab.now_ms, "n2 does not serve");
+    while (!agent_may_commit(agent_of(0), lab.now_ms)) {
+        ok(!text_at("/fence/n3/1"), "it fences");
+        run_ms(1);
+    }
+    ok(roster_age_ms(agent_roster(agent_of(0)), 2) >= TTL_MS, "it had no reason to");
+    run_ms(MARGIN_MS + KEEPALIVE_MS);
+    ok(text_at("/fence/n3/1") != NULL, "it does not fence after it");
     end();
 }
 
@@ -310,9 +334,10 @@ static void begin_asking(void)
     lab.nodes[0].store_away = true;
     lab.nodes[1].stopped = true;
     run_ms(2 * MARGIN_MS);
-    look_for_question();
-    while (!look_for_question()) { /* a new round */
+    sent = (struct keepalive){0};
+    for (int rounds = 0; rounds < 2;) { /* the beginning of one is seen */
         run_ms(1);
+        rounds += look_for_question();
     }
 }
 
@@ -375,6 +400,7 @@ int main(void)
 {
     RUN(with_all_promises_guests_go_on);
     RUN(with_one_member_missing_nobody_goes_on);
+    RUN(a_primary_fences_nobody_while_it_is_bound);
     RUN(those_who_have_the_store_promise_nothing);
     RUN(a_witness_is_asked_too);
     RUN(a_promise_binds_for_the_ttl);
