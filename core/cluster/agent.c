@@ -436,10 +436,23 @@ int64_t agent_due_ms(const struct agent *agent)
 
 /* --- looking --- */
 
+static void keep_printable(char *text)
+{
+    for (; *text; text++) {
+        *text = *text >= ' ' && *text <= '~' ? *text : '?';
+    }
+}
+
+/* They go into records and messages, which a character cut in two would make impossible. */
 void agent_set_facts(struct agent *agent, const struct agent_fact *facts, size_t count)
 {
     assert(count <= AGENT_FACTS_MAX);
-    memcpy(agent->facts, facts, count * sizeof *facts);
+    for (size_t i = 0; i < count; i++) {
+        agent->facts[i] = facts[i];
+        keep_printable(agent->facts[i].name);
+        keep_printable(agent->facts[i].value);
+        keep_printable(agent->facts[i].limit);
+    }
     agent->fact_count = count;
 }
 

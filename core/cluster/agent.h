@@ -132,7 +132,8 @@ bool agent_receive(struct agent *agent, const char *from, const uint8_t *data, s
 
 void agent_answered(struct agent *agent, const struct agent_answer *answer, int64_t now_ms);
 
-/* What the requirements are judged by from now on; at most AGENT_FACTS_MAX. */
+/* What the requirements are judged by from now on; at most AGENT_FACTS_MAX. What is not printable
+ * ASCII in a text becomes "?". */
 void agent_set_facts(struct agent *agent, const struct agent_fact *facts, size_t count);
 
 /* Hands the primary's role to `to`, or to whoever is elected when NULL. VIOS_OK: begun, see
