@@ -231,6 +231,10 @@ static int put_sides(const struct agent *agent, struct simulation *simulation, c
     }
     for (size_t side = 0; side < json_array_size(sides); side++) {
         const json_t *names_of = json_array_get(sides, side);
+        if (!json_is_array(names_of)) {
+            return error_set(error, VIOS_E_USAGE, NULL, "try: vios cluster simulate split n1,n2/n3",
+                             "a side is a list of names");
+        }
         for (size_t i = 0; i < json_array_size(names_of); i++) {
             int status = put_side(agent, simulation, json_array_get(names_of, i), side, error);
             if (status != VIOS_OK) {
