@@ -341,9 +341,10 @@ static void hear(struct agent *agent, uint16_t from, const struct keepalive *mes
     struct peer *peer = agent_peer(agent, from);
     struct roster_row row;
     read_row(agent, message, &row);
-    if (!row_names(&agent->row, from) && matrix_is_neighbour(agent->matrix, from)) {
+    if (!row_names(&agent->row, from) && matrix_is_neighbour(agent->matrix, from) &&
+        agent->row.count < ROSTER_ROW_MAX) {
         agent_note(agent, "contact with %s", roster_member(agent->roster, from)->name);
-        agent->row.count = 0; /* told anew with the next keep-alive */
+        agent->row.hears[agent->row.count++] = from; /* told with the next keep-alive */
     }
     matrix_heard(agent->matrix, from, &row, message->flags & KEEPALIVE_SLOW, now_ms);
     peer->heard_ms = now_ms;
