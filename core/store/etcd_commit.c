@@ -2,7 +2,7 @@
  * etcd_commit.c - commits whose outcome is known in the end.
  *
  * A request may be lost, or its answer, and a lost request may still land later. So each commit
- * carries a *mark*: a key of this connection alone, `<prefix>/:mark/<uuid>`, whose revision the
+ * carries a *mark*: a key of this connection alone, `<prefix>/:mark/<random>`, whose revision the
  * commit compares and which it writes, with its own number: "17 done". When no answer comes the
  * same commit is sent again, to the next endpoint. The copies exclude each other, since the first
  * one that lands moves the mark; a copy that finds the mark at "17 done" says that an earlier one
@@ -13,6 +13,9 @@
  * copy could land, its mark be cleaned away, and a second copy land too. A mark that is gone or
  * foreign says nothing, and the commit stays unknown. The marks of connections that were not
  * closed are removed by those that compact the history (etcd_care.c).
+ *
+ * The first copy does not say why it failed, which would be the larger part of the request; it is
+ * sent again with looks at what it compares only when it did. A conflict so costs two requests.
  *
  * The price is one small put in each commit and one more commit for each connection that writes.
  * Without the mark every caller would have to read again after each leader change, and could
@@ -190,6 +193,14 @@ static int judge(struct commit *commit, const struct etcd_attempt *attempt,
         attempt->header.revision < 1) {
         return leave_unknown(commit, "its answer is not valid", operation);
     }
+    if (!succeeded && !txn->look && !txn->mark_key && txn->change_count && commit->sent > 1) {
+        return leave_unknown(commit, "it was sent twice", operation);
+    }
+    if (!succeeded && !txn->look) {
+        txn->look = true;
+        commit->sent = commit->sent == 1 ? 0 : commit->sent; /* the only copy was not made */
+        return VIOS_OK;
+    }
     if (!succeeded) {
         return judge_failed(commit, &attempt->header, seen, operation);
     }
@@ -209,6 +220,7 @@ static int send_copy(struct commit *commit, struct operation *operation)
     struct etcd_attempt attempt;
     txn->mark_revision = connection->mark_revision;
     txn->mark_void = txn->mark_key && commit->sent > 0 ? commit->never : NULL;
+    txn->look = txn->look || commit->sent > 0;
     char *body = etcd_json_txn(txn);
     if (!body) {
         return operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");

@@ -49,12 +49,12 @@ static void name_keys(struct etcd_connection *connection)
 {
     char uuid[UUID_TEXT_SIZE];
     const char *prefix = connection->address.prefix;
-    uuid_make(uuid);
+    uuid_make(uuid); /* of which half will do: it goes over the wire three times a commit */
     snprintf(connection->data_space, sizeof connection->data_space, "%.128s/:data", prefix);
     snprintf(connection->mark_space, sizeof connection->mark_space, "%.128s/:mark/", prefix);
     snprintf(connection->store_key, sizeof connection->store_key, "%.128s/:store", prefix);
-    snprintf(connection->mark_key, sizeof connection->mark_key, "%.140s%s", connection->mark_space,
-             uuid);
+    snprintf(connection->mark_key, sizeof connection->mark_key, "%.140s%.18s",
+             connection->mark_space, uuid);
 }
 
 int etcd_connection_open(struct etcd_connection **connection, const char *text,

@@ -236,7 +236,7 @@ int etcd_json_txn_answer(const json_t *answer, const struct etcd_txn *txn, bool 
                          struct etcd_seen *seen, struct vios_error *error)
 {
     int status = etcd_json_succeeded(answer, succeeded, error);
-    if (status != VIOS_OK || *succeeded) {
+    if (status != VIOS_OK || *succeeded || !txn->look) {
         return status;
     }
     const json_t *responses = json_object_get(answer, "responses");

@@ -61,7 +61,8 @@ struct etcd_txn {
     const char *mark_key; /* whole; NULL: without a mark */
     int64_t mark_revision;
     const char *mark_done; /* its value when the changes are made */
-    const char *mark_void; /* when they are not; NULL: leave the mark alone then */
+    bool look;             /* a failure tells what was seen */
+    const char *mark_void; /* with `look`: when they are not; NULL: leave the mark alone then */
 };
 char *etcd_json_txn(const struct etcd_txn *txn);
 
@@ -94,7 +95,8 @@ struct etcd_seen {
     char value[ETCD_MARK_MAX + 1]; /* of the mark only */
 };
 
-/* `*succeeded`, else `seen`: of the mark, if there is one, and of each compare's key. */
+/* `*succeeded`, else, with `look`, `seen`: of the mark, if there is one, and of each compare's
+ * key. */
 int etcd_json_txn_answer(const json_t *answer, const struct etcd_txn *txn, bool *succeeded,
                          struct etcd_seen *seen, struct vios_error *error);
 

@@ -179,13 +179,14 @@ static void put_success(struct text *text, const struct etcd_txn *txn)
         }
         comma = ",";
     }
+    fputc(']', text->file);
 }
 
 /* The looks come before the mark is changed, so that they see it as it was. */
 static void put_failure(struct text *text, const struct etcd_txn *txn)
 {
     const char *comma = "";
-    fputs("],\"failure\":[", text->file);
+    fputs(",\"failure\":[", text->file);
     if (txn->mark_key) {
         put_look(text, txn->mark_key, "", false);
         comma = ",";
@@ -202,7 +203,7 @@ static void put_failure(struct text *text, const struct etcd_txn *txn)
         put_put(text, txn->mark_key, "", txn->mark_void);
         fputs("]}}", text->file);
     }
-    fputs("]}", text->file);
+    fputs("]", text->file);
 }
 
 char *etcd_json_txn(const struct etcd_txn *txn)
@@ -213,7 +214,10 @@ char *etcd_json_txn(const struct etcd_txn *txn)
     }
     put_compares(&text, txn);
     put_success(&text, txn);
-    put_failure(&text, txn);
+    if (txn->look) {
+        put_failure(&text, txn);
+    }
+    fputc('}', text.file);
     return text_close(&text);
 }
 
