@@ -58,6 +58,7 @@ static void try_commit(const json_t *answer, bool marked)
     struct etcd_txn txn = {.space = SPACE,
                            .compares = compares,
                            .compare_count = 2,
+                           .look = true,
                            .mark_key = marked ? "/vios/:mark/a" : NULL,
                            .mark_void = marked ? "1 void" : NULL};
     struct etcd_seen seen[3];
