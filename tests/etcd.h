@@ -133,10 +133,14 @@ __attribute__((unused)) static void etcd_start_member(struct etcd_servers *serve
     servers->members[index].pid = pid;
 }
 
+/* SIGSTOP or SIGCONT. All of its threads have stopped when this returns. */
 __attribute__((unused)) static void etcd_signal(struct etcd_servers *servers, size_t index,
                                                 int number)
 {
     kill(servers->members[index].pid, number);
+    if (number == SIGSTOP) {
+        waitpid(servers->members[index].pid, NULL, WUNTRACED);
+    }
 }
 
 __attribute__((unused)) static void etcd_kill(struct etcd_servers *servers, size_t index)
