@@ -33,6 +33,7 @@
 #define TXN_PATH "/v3/kv/txn"
 #define OPERATION_BYTES 64 /* at most, of etcd's own beside keys and values */
 #define FIRST_MARK "0 new"
+#define ATTEMPTS_MAX 64 /* of one commit: something else must be wrong then */
 
 /* One call of etcd_commit(). */
 struct commit {
@@ -157,6 +158,11 @@ static int judge_moved_mark(struct commit *commit, const struct etcd_seen *seen,
         return leave_unknown(commit, "its mark is gone", operation);
     }
     /* The only copy was answered and not made, or no copy can be: begin anew. */
+    if (commit->turn.attempts > ATTEMPTS_MAX) {
+        return operation_fail(operation, VIOS_E_UNREACHABLE, "VIOS DB",
+                              "see who else writes below the prefix of the store",
+                              "somebody keeps removing the mark of this connection");
+    }
     return seen[0].mod_revision ? VIOS_OK : find_mark(commit->connection, operation);
 }
 
