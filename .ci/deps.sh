@@ -11,8 +11,8 @@ build='build-essential gcc make pkg-config git ca-certificates cpio gzip
     libcurl4-openssl-dev libssl-dev libzstd-dev libxxhash-dev
     qemu-system-x86 qemu-utils busybox-static'
 check='clang clang-format clang-tidy libclang-rt-dev lua-check lua5.4 shellcheck mandoc expect jq
-    perl binutils strace valgrind gdb universal-ctags sqlite3 nbdkit nbd-server libnbd-bin fio
-    hyperfine etcd-server openssh-server openssh-client procps
+    perl binutils openssl strace valgrind gdb universal-ctags sqlite3 nbdkit nbd-server libnbd-bin
+    fio hyperfine etcd-server openssh-server openssh-client procps
     iproute2'
 
 case ${1-} in

@@ -225,48 +225,17 @@ int authority_encrypt(const struct authority *authority, const char *passphrase,
     return status;
 }
 
-static int give_passphrase(char *buffer, int size, int writing, void *context)
-{
-    const char *passphrase = context;
-    (void)writing;
-    size_t length = passphrase ? strlen(passphrase) : 0;
-    if (length == 0 || length > (size_t)size) {
-        return -1; /* never asks on a terminal */
-    }
-    memcpy(buffer, passphrase, length);
-    return (int)length;
-}
-
-static EVP_PKEY *read_key(const char *pem, const char *passphrase)
-{
-    size_t size = strnlen(pem, CERTIFICATE_PEM_MAX + 1);
-    BIO *bio = size <= CERTIFICATE_PEM_MAX ? BIO_new_mem_buf(pem, (int)size) : NULL;
-    EVP_PKEY *key =
-        bio ? PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, (void *)passphrase) : NULL;
-    BIO_free(bio);
-    return key;
-}
-
-static X509 *read_certificate(const char *pem)
-{
-    size_t size = strnlen(pem, CERTIFICATE_PEM_MAX + 1);
-    BIO *bio = size <= CERTIFICATE_PEM_MAX ? BIO_new_mem_buf(pem, (int)size) : NULL;
-    X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-    BIO_free(bio);
-    return certificate;
-}
-
 int authority_load(struct authority **authority, const char *certificate_pem, const char *key_pem,
                    const char *passphrase, struct vios_error *error)
 {
     *authority = NULL;
-    X509 *certificate = read_certificate(certificate_pem);
+    X509 *certificate = certificate_open(certificate_pem);
     if (!certificate || !X509_check_ca(certificate)) {
         X509_free(certificate);
         return crypto_fail(error, VIOS_E_INVALID, "certificate authority",
                            "its certificate is malformed, or not that of an authority");
     }
-    EVP_PKEY *key = read_key(key_pem, passphrase);
+    EVP_PKEY *key = certificate_open_key(key_pem, passphrase);
     if (!key || !X509_check_private_key(certificate, key)) {
         int code = key || !passphrase ? VIOS_E_INVALID : VIOS_E_DENIED;
         const char *why = key          ? "its key is not that of its certificate"

@@ -210,12 +210,44 @@ int certificate_read(const void *der, size_t size, struct certificate_facts *fac
     return status;
 }
 
-static X509 *parse(const char *pem, struct vios_error *error)
+static BIO *open_pem(const char *pem)
 {
     size_t size = strnlen(pem, CERTIFICATE_PEM_MAX + 1);
-    BIO *bio = size <= CERTIFICATE_PEM_MAX ? BIO_new_mem_buf(pem, (int)size) : NULL;
+    return size <= CERTIFICATE_PEM_MAX ? BIO_new_mem_buf(pem, (int)size) : NULL;
+}
+
+X509 *certificate_open(const char *pem)
+{
+    BIO *bio = open_pem(pem);
     X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
     BIO_free(bio);
+    return certificate;
+}
+
+static int give_passphrase(char *buffer, int size, int writing, void *context)
+{
+    const char *passphrase = context;
+    (void)writing;
+    size_t length = passphrase ? strlen(passphrase) : 0;
+    if (length == 0 || length > (size_t)size) {
+        return -1; /* never asks on a terminal */
+    }
+    memcpy(buffer, passphrase, length);
+    return (int)length;
+}
+
+EVP_PKEY *certificate_open_key(const char *pem, const char *passphrase)
+{
+    BIO *bio = open_pem(pem);
+    EVP_PKEY *key =
+        bio ? PEM_read_bio_PrivateKey(bio, NULL, give_passphrase, (void *)passphrase) : NULL;
+    BIO_free(bio);
+    return key;
+}
+
+static X509 *parse(const char *pem, struct vios_error *error)
+{
+    X509 *certificate = certificate_open(pem);
     if (!certificate) {
         crypto_fail(error, VIOS_E_INVALID, "certificate", "it is no certificate in PEM");
     }

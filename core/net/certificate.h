@@ -42,8 +42,12 @@ int certificate_read(const void *der, size_t size, struct certificate_facts *fac
                      struct vios_error *error);
 int certificate_parse(const char *pem, struct certificate_facts *facts, struct vios_error *error);
 
-/* The same of a parsed one: for core/net's own use. */
+/* For core/net's own use: PEM, parsed (X509_free, EVP_PKEY_free), and the same of a parsed one.
+ * NULL: it is none, or `passphrase` (may be NULL: not encrypted) is not the right one. */
 struct x509_st;
+struct evp_pkey_st;
+struct x509_st *certificate_open(const char *pem);
+struct evp_pkey_st *certificate_open_key(const char *pem, const char *passphrase);
 int certificate_inspect(struct x509_st *certificate, struct certificate_facts *facts,
                         struct vios_error *error);
 

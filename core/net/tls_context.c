@@ -7,7 +7,6 @@
 #include "net/certificate.h"
 #include "net/tls_internal.h"
 
-#include <openssl/pem.h>
 #include <openssl/x509v3.h>
 #include <pthread.h>
 #include <stdlib.h>
@@ -58,37 +57,6 @@ struct parts {
     X509 *certificate, *authority;
     EVP_PKEY *key;
 };
-
-static BIO *open_pem(const char *pem)
-{
-    size_t size = strnlen(pem, CERTIFICATE_PEM_MAX + 1);
-    return size <= CERTIFICATE_PEM_MAX ? BIO_new_mem_buf(pem, (int)size) : NULL;
-}
-
-static X509 *read_certificate(const char *pem)
-{
-    BIO *bio = open_pem(pem);
-    X509 *certificate = bio ? PEM_read_bio_X509(bio, NULL, NULL, NULL) : NULL;
-    BIO_free(bio);
-    return certificate;
-}
-
-static int no_passphrase(char *buffer, int size, int writing, void *context)
-{
-    (void)buffer;
-    (void)size;
-    (void)writing;
-    (void)context;
-    return -1; /* never asks on a terminal */
-}
-
-static EVP_PKEY *read_key(const char *pem)
-{
-    BIO *bio = open_pem(pem);
-    EVP_PKEY *key = bio ? PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, NULL) : NULL;
-    BIO_free(bio);
-    return key;
-}
 
 static int invalid(struct vios_error *error, const char *what)
 {
@@ -167,9 +135,9 @@ int tls_context_set(struct tls_context *context, const struct tls_identity *iden
     if (context->joining) {
         return error_set(error, VIOS_E_USAGE, "identity", NULL, "a node that joins has none");
     }
-    struct parts parts = {.certificate = read_certificate(identity->certificate),
-                          .authority = read_certificate(identity->authority),
-                          .key = read_key(identity->key)};
+    struct parts parts = {.certificate = certificate_open(identity->certificate),
+                          .authority = certificate_open(identity->authority),
+                          .key = certificate_open_key(identity->key, NULL)};
     struct vios_error here = {0};
     int status = check_parts(&parts, &here);
     SSL_CTX *made = status == VIOS_OK ? make_ssl_context(&parts, &here) : NULL;

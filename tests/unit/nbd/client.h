@@ -29,15 +29,25 @@ __attribute__((unused)) static void fresh(void)
     nbd_server_new(&server, &MEMORY_SERVER, &memory, NULL);
 }
 
-__attribute__((unused)) static int connect_as(const char *identity)
+/* With a TLS context the peer must begin TLS, and has no identity before. */
+static int connect_with(const char *identity, struct tls_context *tls)
 {
     int pair[2];
     struct transport *transport = NULL;
     ok(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "socketpair");
     fcntl(pair[1], F_SETFL, O_NONBLOCK);
     is_int(transport_plain(&transport, pair[0], NULL), VIOS_OK);
-    nbd_server_serve(server, transport, worker, identity);
+    if (tls) {
+        nbd_server_serve_tls(server, transport, worker, tls);
+    } else {
+        nbd_server_serve(server, transport, worker, identity);
+    }
     return pair[1];
+}
+
+__attribute__((unused)) static int connect_as(const char *identity)
+{
+    return connect_with(identity, NULL);
 }
 
 __attribute__((unused)) static void settle(void)

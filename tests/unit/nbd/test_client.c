@@ -7,7 +7,7 @@
 #include "nbd/client_wire.h"
 #include "nbd/protocol.h"
 #include "net/transport.h"
-#include "tests/tap.h"
+#include "tests/unit/nbd/await.h"
 
 #include <endian.h>
 #include <errno.h>
@@ -15,7 +15,6 @@
 #include <sys/socket.h>
 
 #define BLOCK 4096u
-#define WAIT_MS 20000
 #define LONG_MS 60000 /* late_ms of tests that are not about it */
 
 struct call {
@@ -63,16 +62,6 @@ static void submit(struct call *call, uint16_t command, uint64_t offset, uint32_
         .command = command, .offset = offset, .length = length, .data = call->data, .done = done};
     nbd_client_submit(client, &call->request);
 }
-
-/* Turns the worker until the condition holds, or long enough to say that it will not. */
-#define AWAIT(condition)                                                                           \
-    do {                                                                                           \
-        int64_t until_ms = clock_now_ms() + WAIT_MS;                                               \
-        while (!(condition) && clock_now_ms() < until_ms) {                                        \
-            worker_turn(worker, 1);                                                                \
-        }                                                                                          \
-        ok((condition), "%s", #condition);                                                         \
-    } while (0)
 
 static void put(const void *data, size_t size)
 {

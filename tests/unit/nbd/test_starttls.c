@@ -5,9 +5,9 @@
  */
 #include "tests/unit/nbd/client.h"
 
-#include "base/clock.h"
 #include "nbd/client.h"
 #include "nbd/client_wire.h"
+#include "tests/unit/nbd/await.h"
 #include "tests/unit/net/identity.h"
 
 #include <poll.h>
@@ -15,7 +15,6 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 
-#define WAIT_MS 20000
 #define BIG (256u * 1024)
 #define BIGS 24
 
@@ -68,20 +67,9 @@ static void fresh_server(void)
     refused_because[0] = removed[0] = 0;
 }
 
-static int connect_tls(struct tls_context *context)
-{
-    int pair[2];
-    struct transport *transport = NULL;
-    ok(socketpair(AF_UNIX, SOCK_STREAM, 0, pair) == 0, "socketpair");
-    fcntl(pair[1], F_SETFL, O_NONBLOCK);
-    is_int(transport_plain(&transport, pair[0], NULL), VIOS_OK);
-    nbd_server_serve_tls(server, transport, worker, context);
-    return pair[1];
-}
-
 static int greeted(struct tls_context *context)
 {
-    int fd = connect_tls(context);
+    int fd = connect_with(NULL, context);
     greet(fd, 3);
     return fd;
 }
@@ -192,15 +180,6 @@ static void end_closed(void *context, const struct vios_error *why)
     end->why = *why;
     nbd_client_free(end->client);
 }
-
-#define AWAIT(condition)                                                                           \
-    do {                                                                                           \
-        int64_t until_ms = clock_now_ms() + WAIT_MS;                                               \
-        while (!(condition) && clock_now_ms() < until_ms) {                                        \
-            worker_turn(worker, 1);                                                                \
-        }                                                                                          \
-        ok((condition), "%s", #condition);                                                         \
-    } while (0)
 
 static int listener;
 static char address[128];
