@@ -33,8 +33,8 @@ static int socket_write(BIO *bio, const char *data, int size)
     struct tls *tls = BIO_get_data(bio);
     BIO_clear_retry_flags(bio);
     ssize_t sent = send(tls->transport.fd, data, (size_t)size, MSG_NOSIGNAL);
-    if (sent < 0 && (errno == EAGAIN || errno == EINTR || errno == ENOTCONN)) {
-        BIO_set_retry_write(bio); /* ENOTCONN: connecting is under way */
+    if (sent < 0 && (errno == EAGAIN || errno == EINTR)) {
+        BIO_set_retry_write(bio); /* EAGAIN also while connecting is under way */
     }
     return (int)sent;
 }

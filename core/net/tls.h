@@ -12,7 +12,8 @@
  *
  * The one exception is "join", for a node that has no certificate yet. Its server asks for none,
  * and whoever comes is nobody (an empty peer.node); the joining side trusts the authority whose
- * fingerprint its token carries.
+ * fingerprint its token carries. It cannot know which serials are allowed: a node that was removed,
+ * and sits on the way, could pose as the server. So what is said there must be good only once.
  */
 #ifndef NET_TLS_H
 #define NET_TLS_H

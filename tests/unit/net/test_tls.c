@@ -469,6 +469,36 @@ static void connecting_ends_at_its_deadline(void)
     tls_context_free(context);
 }
 
+/* The first message may be asked for before the connection is there. */
+static void connecting_may_be_under_way(void)
+{
+    struct transport *transport;
+    char address[96];
+    bool done;
+    int listener = transport_listen("tcp:127.0.0.1:0", NULL);
+    struct tls_context *context = context_of(lab, &n2, NULL);
+    is_int(transport_address(listener, address, sizeof address, NULL), VIOS_OK);
+    int fd = transport_connect_start(address, NULL);
+    is_int(transport_tls_client(&transport, fd, context, "rpc", "n1", NULL), VIOS_OK);
+    is_int(transport_handshake(transport, &done), VIOS_OK);
+    struct pollfd waiting = {.fd = listener, .events = POLLIN};
+    is_int(poll(&waiting, 1, 10000), 1);
+    int accepted = accept(listener, NULL, NULL);
+    is_int(transport_handshake(transport, &done), VIOS_OK);
+    ok(!done, "nobody answers");
+    close(accepted);
+    waiting.fd = fd;
+    is_int(poll(&waiting, 1, 10000), 1);
+    int status = transport_handshake(transport, &done);
+    ok(status == VIOS_E_IO || status == VIOS_E_UNREACHABLE, "%d: %s", status, why(transport));
+    struct vios_error error;
+    transport_why(transport, status, &error);
+    is_text(error.object, address);
+    transport->operations->close(transport);
+    close(listener);
+    tls_context_free(context);
+}
+
 int main(void)
 {
     make_lab();
@@ -488,6 +518,7 @@ int main(void)
     RUN(a_new_identity_is_for_new_connections);
     RUN(who_joins_trusts_the_fingerprint);
     RUN(connecting_ends_at_its_deadline);
+    RUN(connecting_may_be_under_way);
     free_lab();
     return tap_done();
 }
