@@ -105,15 +105,19 @@ export_pager() { # NODE
 replica() {
     control n2 '{"do":"statistics"}' | jq -c '.exports[0].regions[0].replicas[0] | [.state,.why]'
 }
-introduce() {
-    control n2 "$(identity n2)"
-    control n2 "$(peers n1 n2)"
+introduce() { # NODE
+    control "$1" "$(identity "$1")"
+    control "$1" "$(peers n1 n2)"
+}
+end_io() { # NODE
+    kill -9 "${IO_PIDS[$1]}"
+    wait "${IO_PIDS[$1]}" 2>/dev/null
 }
 start_io n2
 control n2 '{"do":"listen","path":"nbd.sock","as":"local"}' >/dev/null
 is "a pager" "$(export_pager n1)" '{"ok":true}'
 ok "that has no certificate yet" await 'replica | grep -q "no certificate yet"' 20
-is "then has one" "$(introduce | sort -u)" '{"ok":true}'
+is "then has one" "$(introduce n2 | sort -u)" '{"ok":true}'
 ok "and connects" await 'replica | grep -q "\"current\""' 20
 PAGER="nbd+unix:///${PAGE/page/paging}?socket=$DIR/n2/nbd.sock"
 PAGER=${PAGER/0.1\//}
@@ -128,11 +132,30 @@ ok "and it stays out" await 'replica | grep -q "does not know, or no longer"' 20
 is "n2 is back" "$(control n1 "$(peers n1 n2)")" '{"ok":true}'
 ok "so are its pages" await 'replica | grep -q "\"current\""' 20
 
-# --- another start of io, which is told again ---
-kill -9 "${IO_PIDS[n2]}"
-wait "${IO_PIDS[n2]}" 2>/dev/null
+# --- other starts of io, which are told again: of the one that serves, then of the other ---
+coproc KEEPER { "$CONTROL"; } # holds what n1 gives, over its death
+PIDS+=("$KEEPER_PID")
+KEEPER_STDIN=${KEEPER[1]} KEEPER_STDOUT=${KEEPER[0]}
+keeper() { # JSON, or: take WHAT
+    echo "$DIR/n1/io.sock $*" >&"$KEEPER_STDIN"
+    read -r -t 60 ANSWER <&"$KEEPER_STDOUT"
+    [[ $ANSWER == *'"ok":true'* ]]
+}
+ok "n1 gives its memory" keeper '{"do":"give","what":"arena"}'
+ok "and its sockets" keeper '{"do":"give","what":"listeners"}'
+end_io n1
+start_io n1
+ok "a successor takes the memory" keeper take arena
+ok "and the sockets" keeper take listeners
+not_ok "nobody is served before it is told" quietly nbdinfo "$(uri n2 "$PAGE")"
+is "it is told" "$(introduce n1 | sort -u)" '{"ok":true}'
+ok "the pager comes back" await 'replica | grep -q "\"current\""' 20
+rm "$DIR/back"
+ok "to its pages" nbdcopy "$PAGER" "$DIR/back"
+ok "all of them" cmp "$DIR/pages" "$DIR/back"
+end_io n2
 start_io n2
 is "a successor" "$(export_pager n3)" '{"ok":true}'
-is "is told again" "$(introduce | sort -u)" '{"ok":true}'
+is "is told again" "$(introduce n2 | sort -u)" '{"ok":true}'
 ok "n1 is not taken for n3" await 'replica | grep -q "it is node n1, and not n3"' 20
 finish
