@@ -60,8 +60,9 @@ static void up_to_17_all_are_neighbours(void)
     for (size_t members = 1; members <= MATRIX_NEIGHBOURS + 1; members++) {
         begin(members, (uint16_t)(members - 1));
         is_int((long long)neighbour_count(), (long long)members - 1);
-        for (uint16_t i = 0; i < members; i++) {
-            ok(matrix_is_neighbour(matrix, i) == (i + 1u < members), "%u of %zu", i, members);
+        for (size_t i = 0; i < members; i++) {
+            ok(matrix_is_neighbour(matrix, (uint16_t)i) == (i + 1 < members), "%zu of %zu", i,
+               members);
         }
         end();
     }
@@ -87,10 +88,10 @@ static void neighbours_are_so_of_each_other(void)
 {
     enum { MEMBERS = 40 };
     static bool of[MEMBERS][MEMBERS];
-    for (uint16_t own = 0; own < MEMBERS; own++) {
-        begin(MEMBERS, own);
-        for (uint16_t i = 0; i < MEMBERS; i++) {
-            of[own][i] = matrix_is_neighbour(matrix, i);
+    for (size_t own = 0; own < MEMBERS; own++) {
+        begin(MEMBERS, (uint16_t)own);
+        for (size_t i = 0; i < MEMBERS; i++) {
+            of[own][i] = matrix_is_neighbour(matrix, (uint16_t)i);
         }
         end();
     }
