@@ -387,7 +387,7 @@ bool agent_receive(struct agent *agent, const char *from, const uint8_t *data, s
         return false;
     }
     uint16_t number = roster_find(agent->roster, from);
-    if (number == ROSTER_NOBODY || number == agent->own ||
+    if (number == ROSTER_NOBODY || number == agent->own || number >= agent->peer_count ||
         !roster_member(agent->roster, number)->present) {
         agent->list_soon = agent->list_soon || number == ROSTER_NOBODY; /* it may have joined */
         return true;

@@ -126,6 +126,7 @@ struct agent {
     /* partition.c */
     uint64_t partition; /* signature of the sides seen last; 0: whole */
     int64_t partition_since_ms;
+    bool primary_loses;  /* it is on the other side of a split that ours wins */
     int64_t loses_split; /* told */
 };
 

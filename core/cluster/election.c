@@ -135,6 +135,9 @@ static const char *holder_fails(struct agent *agent, const struct roster_primary
     if (matrix_lost(agent->matrix, primary->node, now_ms)) {
         return "is heard by nobody";
     }
+    if (agent->primary_loses) {
+        return "is on the losing side of a split";
+    }
     if (peer->store_bad_since_ms > 0 && alive_store_ok(agent, now_ms) &&
         now_ms - peer->store_bad_since_ms > STORE_BAD_KEEPALIVES * agent->keepalive_ms) {
         return "cannot reach the VIOS DB";

@@ -120,22 +120,6 @@ static void tell_loss(struct agent *agent)
                                                 .time_ms = split->allowed_ms});
 }
 
-void partition_listed(struct agent *agent, int64_t now_ms)
-{
-    struct partition *partition = partition_new(agent);
-    uint64_t seen = partition ? signature(agent, partition, now_ms) : 0;
-    if (seen != agent->partition) {
-        agent->partition = seen;
-        agent->partition_since_ms = now_ms;
-        if (seen != 0) {
-            agent_note(agent, "the cluster is in %zu parts: rule %s",
-                       partition->decision.side_count, split_rule_name(partition->decision.rule));
-        }
-    }
-    free(partition);
-    tell_loss(agent);
-}
-
 /* Each side has renewed since the sides were seen: all of them live. */
 static bool all_live(const struct agent *agent, const struct partition *partition)
 {
@@ -205,16 +189,52 @@ static bool wins(const struct agent *agent, const struct partition *partition)
     return false;
 }
 
+/* The sides are the same for long enough, all of them live, and ours wins. */
+static bool is_ours_to_decide(const struct agent *agent, const struct partition *partition,
+                              int64_t now_ms)
+{
+    return agent->partition != 0 && now_ms - agent->partition_since_ms >= SPLIT_STABLE_MS &&
+           signature(agent, partition, now_ms) == agent->partition && wins(agent, partition) &&
+           all_live(agent, partition);
+}
+
+static bool primary_loses(const struct partition *partition)
+{
+    for (size_t i = 0; i < partition->count; i++) {
+        if (partition->nodes[i].primary) {
+            return partition->decision.side[i] != partition->decision.winner;
+        }
+    }
+    return false;
+}
+
+void partition_listed(struct agent *agent, int64_t now_ms)
+{
+    struct partition *partition = partition_new(agent);
+    uint64_t seen = partition ? signature(agent, partition, now_ms) : 0;
+    if (seen != agent->partition) {
+        agent->partition = seen;
+        agent->partition_since_ms = now_ms;
+        if (seen != 0) {
+            agent_note(agent, "the cluster is in %zu parts: rule %s",
+                       partition->decision.side_count, split_rule_name(partition->decision.rule));
+        }
+    }
+    agent->primary_loses =
+        partition && is_ours_to_decide(agent, partition, now_ms) && primary_loses(partition);
+    free(partition);
+    tell_loss(agent);
+}
+
 bool partition_step(struct agent *agent, int64_t now_ms)
 {
     const struct roster_split *last = roster_split(agent->roster);
-    if (agent->partition == 0 || now_ms - agent->partition_since_ms < SPLIT_STABLE_MS ||
+    if (agent->partition == 0 ||
         (last->number > 0 && now_ms - last->first_seen_ms < SPLIT_PAUSE_MS)) {
         return false;
     }
     struct partition *partition = partition_new(agent);
-    bool sent = partition && signature(agent, partition, now_ms) == agent->partition &&
-                wins(agent, partition) && all_live(agent, partition) &&
+    bool sent = partition && is_ours_to_decide(agent, partition, now_ms) &&
                 commit_split(agent, partition, now_ms);
     free(partition);
     return sent;
