@@ -99,7 +99,8 @@ struct agent_settings {
     int64_t incarnation;             /* of this node */
     int64_t start;                   /* random, of this daemon */
     int64_t known_n, known_revision; /* of the own /alive record when this starts; 0: none */
-    int64_t rejoins; /* the fenced incarnation that ends with the first renewal; 0: none */
+    int64_t rejoins; /* an incarnation of before, whose guests are dead: the first renewal frees it,
+                      * fenced or not. Given until a renewal succeeded (`serve`); 0: none */
     int64_t level;   /* of this software */
     int64_t ttl_ms, keepalive_ms;
     bool promised; /* promises were out when the last daemon ended: wait for their end */

@@ -59,14 +59,13 @@ static char *alive_text(const struct agent *agent, int64_t n, int64_t now_ms)
     return agent_json_text(record);
 }
 
-/* The commit that rejoins also ends the fence of the incarnation before. */
+/* The commit that rejoins also says that the incarnation before is over, fenced or not: a fence that
+ * was never made, or is still closing, would keep what it owned from everybody for ever. */
 static void add_rejoin(struct agent *agent, struct agent_request *request)
 {
     free(agent->rejoin_text);
     agent->rejoin_text =
         agent_json_text(json_pack("{s:i, s:s, s:s}", "v", 1, "state", "free", "by", agent->name));
-    request->compares[request->compare_count++] =
-        (struct store_compare){.kind = STORE_EXISTS, .key = agent->rejoin_key};
     request->changes[request->change_count++] =
         (struct store_change){.key = agent->rejoin_key, .json = agent->rejoin_text};
 }
