@@ -73,6 +73,7 @@ struct agent {
     struct renewal renewal;
     int64_t rejoins;
     int64_t next_renewal_ms;
+    int predecessors;              /* readings of what an earlier daemon sent */
     bool renewing;                 /* a request is on the renewal lane */
     bool reading_own;              /* it is a READ */
     int64_t renewal_sent_ms;       /* of the request */

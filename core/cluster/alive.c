@@ -13,6 +13,7 @@
 
 #define ROUND_BITS 24
 #define EARLY_RENEWALS 5
+#define PREDECESSORS_MAX 3 /* renewals of earlier daemons that land late; more are another's */
 
 void alive_start(struct agent *agent, const struct agent_settings *settings, int64_t now_ms)
 {
@@ -59,8 +60,8 @@ static char *alive_text(const struct agent *agent, int64_t n, int64_t now_ms)
     return agent_json_text(record);
 }
 
-/* The commit that rejoins also says that the incarnation before is over, fenced or not: a fence that
- * was never made, or is still closing, would keep what it owned from everybody for ever. */
+/* The commit that rejoins also says that the incarnation before is over, fenced or not: a fence
+ * that was never made, or is still closing, would keep what it owned from everybody for ever. */
 static void add_rejoin(struct agent *agent, struct agent_request *request)
 {
     free(agent->rejoin_text);
@@ -201,7 +202,8 @@ static void read_again(struct agent *agent, const struct agent_answer *answer)
     json_decref(record);
     if (reading == RENEWAL_OURS && agent->renewal.renewed_ms > before_ms) {
         succeeded(agent);
-    } else if (reading == RENEWAL_FOREIGN) {
+    } else if (reading == RENEWAL_FOREIGN ||
+               (reading == RENEWAL_PREDECESSOR && ++agent->predecessors > PREDECESSORS_MAX)) {
         told_once(agent, &agent->foreign, AGENT_FOREIGN);
         note_store(agent, false, VIOS_E_CONFLICT);
     } else {

@@ -50,7 +50,11 @@ enum renewal_reading renewal_read(struct renewal *renewal, int64_t incarnation, 
     if (revision == renewal->revision) {
         return RENEWAL_BEFORE_US;
     }
-    return RENEWAL_FOREIGN;
+    if (ours || incarnation > renewal->incarnation) {
+        return RENEWAL_FOREIGN;
+    }
+    renewal->revision = revision;
+    return RENEWAL_PREDECESSOR;
 }
 
 void renewal_read_absent(struct renewal *renewal)
