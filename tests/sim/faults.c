@@ -95,14 +95,21 @@ static void begin(struct world *world, const struct fault *fault, struct node *n
     }
 }
 
+/* Nobody else does: not while it is frozen. */
+static void daemon_starts_io(void *context)
+{
+    io_start(context, MS);
+}
+
 static void revive(struct node *node)
 {
     node_power_on(node);
     if (!node->daemon.alive) {
         node_start_daemon(node, random_between(&node->world->node_random, 10, 300) * MS);
     }
-    if (!node->io_process.alive && !node->world->plain) {
-        io_start(node, random_between(&node->world->node_random, 1, 100) * MS);
+    if (!node->world->plain) {
+        process_post(&node->daemon, random_between(&node->world->node_random, 1, 100) * MS,
+                     daemon_starts_io, node);
     }
 }
 
@@ -162,8 +169,5 @@ void faults_end(struct world *world)
         node_thaw(&node->io_process);
         node_thaw(&node->daemon);
         revive(node);
-    }
-    if (!world->plain) {
-        keeper_want_all(world);
     }
 }

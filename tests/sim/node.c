@@ -39,7 +39,7 @@ int64_t node_now_ms(const struct node *node)
 int64_t node_until_us(const struct node *node, int64_t local_us)
 {
     int64_t left_us = local_us - node_local_us(node);
-    return left_us > 0 ? left_us - left_us * node->drift_ppm / 1000000 + 1 : 0;
+    return left_us > 0 ? left_us * 1000000 / (1000000 + node->drift_ppm) + 2 : 0;
 }
 
 static void set_clock(struct node *node, int64_t local_us)
@@ -270,6 +270,9 @@ static void daemon_begins(void *context)
     node->start = random_between(&node->world->node_random, 1, INT64_C(1) << 40);
     node->fenced = false;
     node->loses_until_ms = 0;
+    if (!node->world->plain) {
+        keeper_begin(node);
+    }
     daemon_reads(node);
 }
 
@@ -352,9 +355,6 @@ void node_power_on(struct node *node)
     node->until_stop_ms = node->until_kill_ms = 0;
     set_clock(node, BOOT_LOCAL_US + random_below(random, 1000 * SECOND));
     process_start(&node->kernel);
-    if (!node->world->plain) {
-        io_start(node, random_between(random, 10, 300) * MS);
-    }
     node_start_daemon(node, random_between(random, 10, 800) * MS);
 }
 
@@ -366,7 +366,6 @@ void node_crash(struct node *node)
     node->paused = false;
     node_kill_daemon(node);
     if (!node->world->plain) {
-        io_kill(node);
         keeper_crash(node);
     }
     process_end(&node->kernel);
@@ -422,11 +421,15 @@ void nodes_new(struct world *world)
     }
 }
 
-void nodes_free(struct world *world)
+void nodes_stop(struct world *world)
 {
     for (size_t i = 0; i < world->node_count; i++) {
         node_crash(&world->nodes[i]);
     }
+}
+
+void nodes_free(struct world *world)
+{
     free(world->nodes);
 }
 

@@ -52,6 +52,7 @@ struct node {
 };
 
 void nodes_new(struct world *world);
+void nodes_stop(struct world *world);
 void nodes_free(struct world *world);
 struct node *node_find(struct world *world, const char *name);
 

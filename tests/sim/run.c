@@ -4,6 +4,8 @@
 #include "tests/sim/database.h"
 #include "tests/sim/faults.h"
 #include "tests/sim/guest.h"
+#include "tests/sim/io.h"
+#include "tests/sim/keeper.h"
 #include "tests/sim/network.h"
 #include "tests/sim/node.h"
 
@@ -38,14 +40,19 @@ static struct world *make_world(uint64_t seed, const struct swarm_cut *cut)
     world->database = database_new(world);
     world->oracle = oracle_new(world);
     put_members(world);
+    ios_new(world);
     guests_new(world);
+    keepers_new(world);
     return world;
 }
 
 static void end_world(struct world *world)
 {
-    nodes_free(world);
+    nodes_stop(world);
+    keepers_free(world);
     guests_free(world);
+    ios_free(world);
+    nodes_free(world);
     oracle_free(world->oracle);
     database_free(world->database);
     network_free(world->network);
