@@ -19,7 +19,7 @@ $(RUNNER): $(patsubst %.c,$(B)/%.o,$(wildcard tests/runner/*.c)) $(B)/lib/base.a
 SIM          := $(B)/tests/sim/sim
 SIM_ARCHIVES := $(patsubst %,$(B)/lib/%.a,cluster store storage base)
 $(SIM): $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/*.c)) $(SIM_ARCHIVES)
-	$(link) $(call pkg,jansson sqlite3)
+	$(link) $(call pkg,jansson sqlite3 libcurl openssl)
 
 # Replayed with fixed inputs in each suite; VARIANT=fuzz links libFuzzer's own main instead.
 # FUZZ_OBJECTS_<name>: what a target needs beside the archives of core.

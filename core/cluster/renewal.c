@@ -50,7 +50,8 @@ enum renewal_reading renewal_read(struct renewal *renewal, int64_t incarnation, 
     if (revision == renewal->revision) {
         return RENEWAL_BEFORE_US;
     }
-    if (ours || incarnation > renewal->incarnation) {
+    /* Once one of ours succeeded, what was sent before it compares a revision that is gone. */
+    if (ours || incarnation > renewal->incarnation || renewal->renewed_ms > 0) {
         return RENEWAL_FOREIGN;
     }
     renewal->revision = revision;

@@ -82,6 +82,9 @@ static void what_an_earlier_daemon_sent_may_land_late(void)
     is_int(renewal_read(&renewal, 2, 55, 40, 103), RENEWAL_PREDECESSOR);
     is_int(renewal.revision, 103);
     is_int(renewal.renewed_ms, 0);
+    renewal_attempt(&renewal, 2000);
+    renewal_succeeded(&renewal, 104);
+    is_int(renewal_read(&renewal, 3, 99, 11, 105), RENEWAL_FOREIGN);
 }
 
 static void time_never_goes_back(void)
