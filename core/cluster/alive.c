@@ -44,12 +44,13 @@ static json_t *row_names(const struct agent *agent, int64_t now_ms)
     return names;
 }
 
-static char *alive_text(const struct agent *agent, int64_t n, int64_t now_ms)
+static char *alive_text(struct agent *agent, int64_t n, int64_t now_ms)
 {
     char why[AGENT_REASON_SIZE];
-    if (requirement_met(agent, now_ms, why)) {
-        why[0] = '\0';
+    if (!roster_listed(agent->roster) || requirement_met_on_record(agent, now_ms, why)) {
+        why[0] = '\0'; /* or nothing is known yet */
     }
+    agent->told_unfit = why[0] != '\0';
     json_t *record =
         json_pack("{s:i, s:I, s:I, s:I, s:o, s:s, s:s}", "v", 1, "incarnation",
                   (json_int_t)agent->renewal.incarnation, "start", (json_int_t)agent->renewal.start,
@@ -118,9 +119,11 @@ static void hasten(struct agent *agent, int64_t now_ms)
     int64_t earliest_ms =
         agent->renewal_sent_ms + agent->ttl_ms / AGENT_RENEWALS_PER_TTL / EARLY_RENEWALS;
     matrix_row(agent->matrix, &row, now_ms);
+    char why[AGENT_REASON_SIZE];
     bool changed =
         row.count != agent->renewal_row.count ||
-        memcmp(row.hears, agent->renewal_row.hears, row.count * sizeof row.hears[0]) != 0;
+        memcmp(row.hears, agent->renewal_row.hears, row.count * sizeof row.hears[0]) != 0 ||
+        (agent->told_unfit && requirement_met_on_record(agent, now_ms, why));
     if (changed && earliest_ms < agent->next_renewal_ms) {
         agent->next_renewal_ms = earliest_ms;
     }

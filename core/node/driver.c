@@ -504,7 +504,6 @@ struct agent *driver_lock(struct driver *driver, int64_t *now_ms)
 
 void driver_unlock(struct driver *driver)
 {
-    wake_agent(driver); /* what was asked of the agent is not to wait for its next tick */
     pthread_mutex_unlock(&driver->lock);
 }
 

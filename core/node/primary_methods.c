@@ -1,4 +1,5 @@
 /* primary_methods.c - primary.*, cluster.matrix and cluster.simulate: this node's agent, asked. */
+#include "base/clock.h"
 #include "node/driver.h"
 #include "node/job_methods.h"
 #include "node/method.h"
@@ -75,6 +76,7 @@ static int primary_resign(struct call *call, const json_t *parameters, json_t **
     int64_t now_ms;
     struct agent *agent = driver_lock(node->driver, &now_ms);
     int status = agent_resign(agent, to, &operation->error);
+    agent_tick(agent, now_ms, clock_wall_ms()); /* at once */
     driver_unlock(node->driver);
     if (status == VIOS_OK) {
         status = await_successor(node, operation);
