@@ -22,6 +22,8 @@
 #define STORE_BAD_KEEPALIVES 10     /* a primary that cannot renew for so long is not one */
 #define UNJUST_MS 10000 /* a primary given up as lost and heard again within it was there */
 
+static const char LOST[] = "is heard by nobody";
+
 static const struct state_row STATES[] = {
     [ELECTION_FOLLOWER] = {"FOLLOWER", STATE_BIT(ELECTION_REQUIRED)},
     [ELECTION_REQUIRED] = {"REQUIRED", STATE_BIT(ELECTION_FOLLOWER) | STATE_BIT(ELECTION_CHECKING) |
@@ -133,7 +135,13 @@ static const char *holder_fails(struct agent *agent, const struct roster_primary
         return "does not renew";
     }
     if (matrix_lost(agent->matrix, primary->node, now_ms)) {
-        return "is heard by nobody";
+        return LOST;
+    }
+    /* Who hears nobody has the word of the record alone. */
+    if (!matrix_hears(agent->matrix, primary->node, now_ms) &&
+        matrix_is_neighbour(agent->matrix, primary->node) &&
+        roster_age_ms(agent->roster, primary->node) >= agent->ttl_ms * 3 / 5) {
+        return LOST;
     }
     if (agent->primary_loses) {
         return "is on the losing side of a split";
@@ -179,7 +187,7 @@ static void require(struct agent *agent, const char *why, int64_t now_ms)
     agent->required_ms = now_ms;
     agent->fresh_after_ms = now_ms;
     agent->list_soon = true;
-    if (strcmp(why, "is heard by nobody") == 0) {
+    if (strcmp(why, LOST) == 0) {
         agent->deposed = primary->node;
         agent->deposed_start = primary->start;
         agent->deposed_ms = now_ms;

@@ -15,7 +15,7 @@
 
 #define SPLIT_STABLE_MS 2000
 #define SPLIT_PAUSE_MS 30000
-#define SPLIT_ALLOWED_MS 10000 /* for the losers to save their guests */
+#define SPLIT_ALLOWED_MS 10000 /* for the losers to save their guests; `split_time` of /cluster */
 
 /* Of the TTL: a record that stood still for longer is no fact any more. */
 static int64_t fresh_ms(const struct agent *agent)
@@ -137,6 +137,16 @@ static bool all_live(const struct agent *agent, const struct partition *partitio
     return true;
 }
 
+static int64_t allowed_ms(const struct agent *agent)
+{
+    const char *text = roster_cluster_json(agent->roster);
+    json_t *cluster = text ? json_loads(text, 0, NULL) : NULL;
+    const json_t *set = json_object_get(cluster, "split_time");
+    int64_t time_ms = json_is_integer(set) ? json_integer_value(set) : SPLIT_ALLOWED_MS;
+    json_decref(cluster);
+    return time_ms;
+}
+
 static char *split_text(const struct agent *agent, const struct partition *partition)
 {
     const struct split_decision *decision = &partition->decision;
@@ -153,10 +163,11 @@ static char *split_text(const struct agent *agent, const struct partition *parti
                                             (json_int_t)member->incarnation));
         }
     }
-    return agent_json_text(json_pack(
-        "{s:i, s:o, s:I, s:s, s:o, s:i, s:s, s:I}", "v", 1, "sides", sides, "winner",
-        (json_int_t)decision->winner, "rule", split_rule_name(decision->rule), "losers", losers,
-        "allowed_ms", SPLIT_ALLOWED_MS, "by", agent->name, "epoch", (json_int_t)agent->epoch));
+    return agent_json_text(json_pack("{s:i, s:o, s:I, s:s, s:o, s:I, s:s, s:I}", "v", 1, "sides",
+                                     sides, "winner", (json_int_t)decision->winner, "rule",
+                                     split_rule_name(decision->rule), "losers", losers,
+                                     "allowed_ms", (json_int_t)allowed_ms(agent), "by", agent->name,
+                                     "epoch", (json_int_t)agent->epoch));
 }
 
 static bool commit_split(struct agent *agent, const struct partition *partition, int64_t now_ms)

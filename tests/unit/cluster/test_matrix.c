@@ -168,21 +168,33 @@ static void one_way_loss_is_not_death(void)
 
 static void what_the_node_says_of_itself_does_not_count(void)
 {
-    begin(2, 0);
+    begin(3, 0);
     heard(1, 0, 1);
     now_ms += SUSPICION_MS + 1;
+    heard(2, 0, ROSTER_NOBODY);
     ok(matrix_lost(matrix, 1, now_ms), "it vouches for itself");
+    end();
+}
+
+static void who_hears_nobody_judges_nobody(void)
+{
+    begin(3, 0);
+    now_ms += SUSPICION_MS + 1;
+    ok(!matrix_lost(matrix, 1, now_ms), "it may be us who are cut off");
+    heard(2, 0, ROSTER_NOBODY);
+    ok(matrix_lost(matrix, 1, now_ms), "another one confirms it");
     end();
 }
 
 static void an_old_row_hears_nobody(void)
 {
-    begin(3, 0);
+    begin(4, 0);
     heard(2, 0, 1);
     ok(matrix_knows(matrix, 2, now_ms), "the row is not fresh");
     now_ms += SUSPICION_MS + 1;
     ok(!matrix_knows(matrix, 2, now_ms), "the row is fresh");
     ok(!matrix_says(matrix, 2, 1, now_ms), "an old row counts");
+    heard(3, 0, ROSTER_NOBODY);
     ok(matrix_lost(matrix, 1, now_ms), "an old row keeps a node alive");
     end();
 }
@@ -292,6 +304,7 @@ int main(void)
     RUN(lost_is_whom_nobody_hears);
     RUN(one_way_loss_is_not_death);
     RUN(what_the_node_says_of_itself_does_not_count);
+    RUN(who_hears_nobody_judges_nobody);
     RUN(an_old_row_hears_nobody);
     RUN(those_who_are_no_neighbours_are_not_judged);
     RUN(our_own_row_is_whom_we_hear);
