@@ -74,6 +74,17 @@ return {
       examples = { "cluster status", "cluster -status -fmt :" },
     },
     {
+      verb = "set",
+      summary = "change what holds for the whole cluster",
+      method = "cluster.set",
+      arguments = {
+        { name = "key", words = "split_time or level", complete = { "split_time", "level" } },
+        { name = "value", words = "its value" },
+      },
+      text = function(_, parameters) return parameters.key .. " = " .. parameters.value end,
+      examples = { "cluster set split_time 20s" },
+    },
+    {
       verb = "matrix",
       summary = "show who hears whom: a one-way loss, a slow node and a dead one differ",
       method = "cluster.matrix",

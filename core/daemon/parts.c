@@ -18,7 +18,8 @@ static const struct part *const PARTS[] = {
 
 /* Methods of no part: they need no state of their own. */
 static const struct method_group *const GROUPS[] = {
-    &daemon_methods, &node_methods, &job_methods, &db_methods, &primary_methods, &config_methods,
+    &daemon_methods,  &node_methods,   &job_methods,      &db_methods,
+    &primary_methods, &config_methods, &settings_methods,
 };
 #define GROUP_COUNT (sizeof GROUPS / sizeof GROUPS[0])
 
