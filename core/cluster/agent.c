@@ -283,6 +283,11 @@ static void act_as_primary(struct agent *agent, int64_t now_ms)
     }
 }
 
+void agent_list_soon(struct agent *agent)
+{
+    agent->list_soon = true;
+}
+
 void agent_answered(struct agent *agent, const struct agent_answer *answer, int64_t now_ms)
 {
     if (answer->lane == AGENT_RENEWAL) {

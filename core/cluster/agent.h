@@ -131,6 +131,9 @@ int64_t agent_due_ms(const struct agent *agent);
 bool agent_receive(struct agent *agent, const char *from, const uint8_t *data, size_t size,
                    int64_t now_ms);
 
+/* Something says that the listing is old: it is listed again as soon as the lane is free. */
+void agent_list_soon(struct agent *agent);
+
 void agent_answered(struct agent *agent, const struct agent_answer *answer, int64_t now_ms);
 
 /* What the requirements are judged by from now on; at most AGENT_FACTS_MAX. What is not printable

@@ -2,6 +2,7 @@
 #include "daemon/parts.h"
 
 #include "lpar/lpar.h"
+#include "node/identity.h"
 #include "node/job_methods.h"
 #include "paging/paging.h"
 
@@ -11,6 +12,7 @@
 #define JOB_KINDS_MAX 64
 
 static const struct part *const PARTS[] = {
+    &identity_part,
     &paging_part,
     &lpar_part,
 };
