@@ -35,6 +35,7 @@ struct identity {
     /* the thread's own: */
     json_t *told; /* the allow-list that io has; NULL: none */
     int64_t looked_ms;
+    int complained; /* of this failure last */
     json_int_t nbd_refused;
     json_int_t dropped[KINDS]; /* keep-alives, by the kinds that are told */
     bool strangers;            /* some were of unknown senders at the last look */
@@ -112,8 +113,10 @@ static int call_io(struct identity *identity, json_t *request, json_t **answer)
     struct operation operation;
     operation_start(&operation, CALL_MS, identity->cancel);
     int status = io_client_call(identity->node->io, request, NULL, 0, answer, &operation);
-    if (status != VIOS_OK && status != VIOS_E_CANCELLED) {
-        log_warning("identity", "io was not told: %s", operation.error.message);
+    if (status != VIOS_OK && status != VIOS_E_CANCELLED && status != identity->complained) {
+        log_warning("identity", "io was not told: %s: %s", operation.error.object,
+                    operation.error.message);
+        identity->complained = status; /* once: it is tried again all the time */
     }
     return status;
 }
@@ -262,6 +265,9 @@ static void look(struct identity *identity)
 {
     if (clock_now_ms() - identity->looked_ms >= REFUSED_MS) {
         identity->looked_ms = clock_now_ms();
+        if (!identity->nbd[0]) {
+            listen_for_peers(identity);
+        }
         look_at_nbd(identity);
         look_at_keepalives(identity);
     }
@@ -282,9 +288,6 @@ static void *run(void *argument)
             listen_for_peers(identity);
         }
         tell_peers(identity);
-        if (!identity->nbd[0]) {
-            listen_for_peers(identity);
-        }
         look(identity);
         operation_start(&waiting, OPERATION_NO_DEADLINE, identity->cancel);
     } while (driver_await_change(identity->node->driver, &seen, &waiting) == VIOS_OK);

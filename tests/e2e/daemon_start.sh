@@ -27,7 +27,8 @@ start_daemon() { # NODE [OPTION...]
     shift
     mkdir -p "$DIR/$node"
     "$DAEMON" --node "$node" --store "sqlite:$DIR/vios.db" --run-dir "$DIR/$node/run" \
-        --state-dir "$DIR/$node/state" --ttl 2s --port 0 "$@" 2>>"$DIR/$node.log" >/dev/null &
+        --state-dir "$DIR/$node/state" --ttl 2s --port 0 --nbd-port 0 "$@" \
+        2>>"$DIR/$node.log" >/dev/null &
     PID=$!
     PIDS+=("$PID")
     await "'$CALL' '$DIR/$node/run/vios.sock' rpc.hello" 20 || bail "$node does not answer"
