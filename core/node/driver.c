@@ -173,10 +173,14 @@ static void outlet_notice(void *context, const struct agent_notice *notice)
 static int list_all(struct store *store, struct roster_listing *listing,
                     struct operation *operation)
 {
-    int status = VIOS_OK;
-    for (size_t i = 0; i < ROSTER_PREFIXES && status == VIOS_OK; i++) {
-        status =
-            store_list(store, roster_prefix(i), roster_listing_part(listing, i), NULL, operation);
+    const char *prefixes[ROSTER_PREFIXES];
+    struct store_list lists[ROSTER_PREFIXES];
+    for (size_t i = 0; i < ROSTER_PREFIXES; i++) {
+        prefixes[i] = roster_prefix(i);
+    }
+    int status = store_list_many(store, prefixes, ROSTER_PREFIXES, lists, NULL, operation);
+    for (size_t i = 0; i < ROSTER_PREFIXES; i++) {
+        *roster_listing_part(listing, i) = lists[i];
     }
     return status;
 }

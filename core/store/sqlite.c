@@ -51,11 +51,12 @@ static int sqlite_get(void *state, const char *key, struct store_value *value,
     return sqlite_leave(connection, status);
 }
 
-static int gather_list(struct sqlite_connection *connection, const char *prefix,
-                       struct store_gather *gather)
+static int list_prefix(struct sqlite_connection *connection, const char *prefix,
+                       struct store_list *list)
 {
     char end[SQLITE_PREFIX_END_SIZE];
     bool row = false;
+    struct store_gather gather = {0};
     sqlite3_stmt *statement = sqlite_statement(connection, SQL_LIST);
     if (!statement) {
         return connection->operation->error.code;
@@ -66,31 +67,26 @@ static int gather_list(struct sqlite_connection *connection, const char *prefix,
     int status = sqlite_step(connection, statement, &row, "listing");
     while (status == VIOS_OK && row) {
         struct store_value value = sqlite_row(statement);
-        status = store_gather_add(gather, &value, connection->operation);
+        status = store_gather_add(&gather, &value, connection->operation);
         if (status == VIOS_OK) {
             status = sqlite_step(connection, statement, &row, "listing");
         }
     }
+    *list = (struct store_list){gather.values, gather.count};
     return status;
 }
 
-static int sqlite_list(void *state, const char *prefix, struct store_list *list, int64_t *revision,
-                       struct operation *operation)
+static int sqlite_list(void *state, const char *const *prefixes, size_t count,
+                       struct store_list *lists, int64_t *revision, struct operation *operation)
 {
     struct sqlite_connection *connection = state;
-    struct store_gather gather = {0};
     sqlite_enter(connection, operation);
     int status = sqlite_run(connection, SQL_BEGIN_READ, "listing");
     if (status == VIOS_OK) {
         status = sqlite_meta(connection, "revision", revision);
     }
-    if (status == VIOS_OK) {
-        status = gather_list(connection, prefix, &gather);
-    }
-    if (status == VIOS_OK) {
-        *list = (struct store_list){gather.values, gather.count};
-    } else {
-        store_gather_clear(&gather);
+    for (size_t i = 0; i < count && status == VIOS_OK; i++) {
+        status = list_prefix(connection, prefixes[i], &lists[i]);
     }
     return sqlite_leave(connection, status);
 }
