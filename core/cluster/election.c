@@ -178,15 +178,17 @@ static const char *why_required(struct agent *agent, int64_t now_ms)
     return primary->node == ROSTER_NOBODY ? "is no member" : holder_fails(agent, primary, now_ms);
 }
 
-/* A fresh listing must show that one is required still. */
+/* A fresh listing must show that one is required still. When the record itself says so, the one at
+ * hand will do: who has written it since makes our lock fail. */
 static void require(struct agent *agent, const char *why, int64_t now_ms)
 {
     const struct roster_primary *primary = roster_primary(agent->roster);
+    bool vacant = primary->state == PRIMARY_NONE || primary->state == PRIMARY_RESIGNED;
     snprintf(agent->reason, sizeof agent->reason, "%.63s %.90s",
              primary->name[0] ? primary->name : "a primary", why);
     agent->required_ms = now_ms;
-    agent->fresh_after_ms = now_ms;
-    agent->list_soon = true;
+    agent->fresh_after_ms = vacant ? roster_asked_ms(agent->roster) : now_ms;
+    agent->list_soon = agent->list_soon || !vacant;
     if (strcmp(why, LOST) == 0) {
         agent->deposed = primary->node;
         agent->deposed_start = primary->start;
@@ -427,6 +429,7 @@ void election_step(struct agent *agent, int64_t now_ms)
         why = why_required(agent, now_ms);
         if (why && agent->own != ROSTER_NOBODY && agent->renewal.renewed_ms > 0 && !agent->fenced) {
             require(agent, why, now_ms);
+            step_required(agent, now_ms);
         }
         break;
     case ELECTION_REQUIRED:
