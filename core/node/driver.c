@@ -40,6 +40,7 @@ struct store_lane {
     pthread_cond_t wanted;
     bool busy;
     struct agent_request request;
+    bool failing;        /* said so */
     struct store *store; /* of its thread */
     struct ring ring;    /* as listed last; count 0: not */
 };
@@ -232,6 +233,28 @@ static void update_members(struct driver *driver, const struct roster_listing *l
     }
 }
 
+/* Says so once, and when it is over: without a listing the view of the cluster stands still. */
+static void tell_failing(struct store_lane *lane, const struct vios_error *error, int status)
+{
+    static const char *const names[AGENT_LANES] = {
+        [AGENT_RENEWAL] = "the renewal", [AGENT_CONTROL] = "the look at the cluster"};
+    const char *name = names[lane->lane];
+    struct recorder *recorder = lane->driver->node->recorder;
+    bool absent = status == VIOS_E_NOT_FOUND && lane->request.kind == AGENT_READ;
+    bool fails = status != VIOS_OK && status != VIOS_E_CONFLICT && !absent;
+    if (fails == lane->failing || status == VIOS_E_CANCELLED) {
+        return;
+    }
+    lane->failing = fails;
+    if (fails) {
+        log_error("cluster", "%s fails: %s", name, error->message);
+        recorder_note(recorder, "cluster", "%s fails: %s", name, error->message);
+    } else {
+        log_notice("cluster", "%s succeeds again", name);
+        recorder_note(recorder, "cluster", "%s succeeds again", name);
+    }
+}
+
 /* Whoever waits for the start learns of the first success, or of why it does not come. */
 static void note_first(struct driver *driver, const struct store_lane *lane,
                        const struct vios_error *error, int status)
@@ -276,6 +299,7 @@ static void serve_request(struct store_lane *lane)
     operation_start(&operation, lane->timeout_ms, driver->cancel);
     pthread_mutex_unlock(&driver->lock);
     answer.status = execute(lane, &answer, &operation);
+    tell_failing(lane, &operation.error, answer.status);
     pthread_mutex_lock(&driver->lock);
     give_answer(lane, &answer, &operation.error);
     roster_listing_clear(&listing);
