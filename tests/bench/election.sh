@@ -34,7 +34,7 @@ socket() { echo "$DIR/$1/run/vios.sock"; } # NODE
 
 node_start() { # NODE
     mkdir -p "$DIR/$1"
-    "$BUILD/libexec/vios/daemon" --node "$1" --port 0 --store "$STORE" --run-dir "$DIR/$1/run" \
+    "$BUILD/libexec/vios/daemon" --node "$1" --port 0 --nbd-port 0 --store "$STORE" --run-dir "$DIR/$1/run" \
         --state-dir "$DIR/$1/state" >>"$DIR/$1.log" 2>&1 &
     PID_OF[$1]=$!
     disown
@@ -76,7 +76,7 @@ cluster_up() { # STORE
     done
     vios n1 cluster create bench >/dev/null
     for node in n2 n3 n4 n5; do
-        vios "$node" node join >/dev/null
+        vios "$node" node join "$(vios n1 node token --fmt : --field token)" >/dev/null
     done
     await_whole
 }

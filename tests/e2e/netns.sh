@@ -153,7 +153,8 @@ cluster_up() { # STORE COUNT [OPTION...]
     done
     on n1 cluster create lab >/dev/null || bail "no cluster is made"
     for ((i = 2; i <= count; i++)); do
-        on "n$i" node join >/dev/null || bail "n$i does not join"
+        on "n$i" node join "$(on n1 node token --fmt : --field token)" >/dev/null ||
+            bail "n$i does not join"
     done
     await "whole n1 $count" 30 || bail "the cluster does not become whole"
 }
