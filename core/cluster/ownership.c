@@ -540,8 +540,13 @@ static enum ownership_next again(struct ownership *ownership, bool edited, enum 
     return OWNERSHIP_COMMIT;
 }
 
+/* Only what was sent and is unsure can have. What looks the same after a conflict alone was done by
+ * somebody before, and the guest may have run since. */
 static bool has_landed(const struct ownership *ownership, const struct known *before)
 {
+    if (!ownership->unsure) {
+        return false;
+    }
     if (ownership->kind == OWNERSHIP_RELEASE) {
         return !ownership->owner[0] && ownership->generation == before->generation;
     }

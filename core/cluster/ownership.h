@@ -61,7 +61,8 @@ enum ownership_next {
     OWNERSHIP_END
 };
 
-/* What was read before; all of it is copied. */
+/* What was read before, and after whatever was done to this guest before had ended, so that nothing
+ * of that is taken for the outcome of this. All of it is copied. */
 struct ownership_facts {
     const char *node; /* who does it */
     int64_t incarnation;
