@@ -17,9 +17,24 @@ $(RUNNER): $(patsubst %.c,$(B)/%.o,$(wildcard tests/runner/*.c)) $(B)/lib/base.a
 
 # The simulator brings its own workers, so net is not linked: time is not real in it.
 SIM          := $(B)/tests/sim/sim
-SIM_ARCHIVES := $(patsubst %,$(B)/lib/%.a,cluster store storage base)
-$(SIM): $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/*.c)) $(SIM_ARCHIVES)
-	$(link) $(call pkg,jansson sqlite3 libcurl openssl)
+SIM_ARCHIVES := $(patsubst %,$(B)/lib/%.a,cluster store storage paging base)
+SIM_LIBS      = $(call pkg,jansson sqlite3 libcurl openssl)
+SIM_OBJECTS  := $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/*.c))
+$(SIM): $(SIM_OBJECTS) $(SIM_ARCHIVES)
+	$(link) $(SIM_LIBS)
+
+# A simulator for each mutation: the one file that its patch changes takes the place of the right
+# one, which the linker then leaves in its archive.
+MUTANTS := $(patsubst tests/sim/mutations/%.patch,$(B)/tests/sim/mutants/%,\
+                      $(wildcard tests/sim/mutations/*.patch))
+$(MUTANTS): $(B)/tests/sim/mutants/%: tests/sim/mutations/%.patch $(SIM)
+	$(call say,MUTATE,$*)rm -rf $@.of; mkdir -p $@.of; \
+	file=$$(sed -n 's,^+++ b/\([a-z_/.]*\).*,\1,p' $<); \
+	cp $$file $@.of/mutant.c && patch -s $@.of/mutant.c $< && \
+	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@.of/mutant.o $@.of/mutant.c && \
+	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $@.of/mutant.o $(SIM_OBJECTS) \
+	    -Wl,--start-group $(SIM_ARCHIVES) -Wl,--end-group $(SIM_LIBS)
+mutants: $(MUTANTS)
 
 # Replayed with fixed inputs in each suite; VARIANT=fuzz links libFuzzer's own main instead.
 # FUZZ_OBJECTS_<name>: what a target needs beside the archives of core.

@@ -4,6 +4,7 @@
 #include "tests/sim/database.h"
 #include "tests/sim/io.h"
 #include "tests/sim/node.h"
+#include "tests/sim/pages.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -127,6 +128,8 @@ static void think(void *context)
     if (slot < COPY_REQUESTS && block < DISK_BLOCKS) {
         copy->requests[slot] = (struct request){true, block, ++copy->lpar->disk.last_write};
         io_submit(copy, slot);
+    } else {
+        pages_write(copy);
     }
     copy_kick(copy);
 }

@@ -9,7 +9,6 @@
 #include "store/store.h"
 #include "tests/sim/disk.h"
 #include "tests/sim/oracle.h"
-#include "tests/sim/pages.h"
 #include "tests/sim/world.h"
 
 #define COPY_REQUESTS 2 /* at once */
@@ -27,7 +26,6 @@ struct lpar {
     char key[24], hibernation_key[24], lu_key[24], job_key[24];
     bool clone;
     struct disk disk;
-    struct pages pages;
     struct copy *copies; /* the newest first; also those that are dead */
     struct memory *memories;
 };

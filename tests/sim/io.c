@@ -24,7 +24,7 @@ struct write {
     struct thread *thread;
     struct copy *copy;
     size_t slot, block;
-    int64_t number, generation;
+    int64_t number;
     int64_t entered_ms; /* when it went in, by the node's clock */
     bool inside;        /* between gate_enter and gate_leave */
     bool may_stall;     /* in gate_enter */
@@ -42,9 +42,10 @@ struct landing { /* what the kernel was given */
     struct write *write;
     uint64_t life;
     struct io *io;
+    struct copy *copy;
     struct inode *inode;
     size_t block;
-    int64_t number, generation, entered_ms;
+    int64_t number, entered_ms;
 };
 
 static struct write *inside; /* whose thread runs now */
@@ -220,7 +221,7 @@ static void land(void *context)
     struct process *process = &io->node->io_process;
     bool excused = !landing->inode->lpar->clone && io->node->last_pause_ms >= landing->entered_ms;
     io->in_kernel[landing->inode->lpar->number]--;
-    disk_land(landing->inode, landing->generation, landing->block, landing->number, excused);
+    disk_land(landing->inode, landing->copy->generation, landing->block, landing->number, excused);
     if (process->alive && process->life == landing->life) {
         process_post(process, 1, resume, landing->write);
     }
@@ -234,10 +235,10 @@ static void submit(struct write *write)
     *landing = (struct landing){.write = write,
                                 .life = io->node->io_process.life,
                                 .io = io,
+                                .copy = write->copy,
                                 .inode = write->copy->inode,
                                 .block = write->block,
                                 .number = write->number,
-                                .generation = write->generation,
                                 .entered_ms = write->entered_ms};
     io->in_kernel[write->copy->lpar->number]++;
     process_post_owned(&io->node->kernel,
@@ -252,7 +253,8 @@ static bool was_taken_over(const struct write *write)
     const struct lpar *lpar = write->copy->lpar;
     const struct store_value *value = database_look(lpar->world->database, lpar->key);
     json_t *record = json_loads(value->json, 0, NULL);
-    bool taken = json_integer_value(json_object_get(record, "generation")) > write->generation;
+    bool taken =
+        json_integer_value(json_object_get(record, "generation")) > write->copy->generation;
     json_decref(record);
     return taken;
 }
@@ -346,8 +348,7 @@ static void arrive(void *context)
                             .copy = copy,
                             .slot = arrival->slot,
                             .block = copy->requests[arrival->slot].block,
-                            .number = copy->requests[arrival->slot].number,
-                            .generation = copy->generation};
+                            .number = copy->requests[arrival->slot].number};
     write->waiter.task.run = waiter_runs;
     write->waiter.worker = sim_worker(&copy->node->io_process);
     io->writes = write;

@@ -11,6 +11,7 @@
 #include "tests/sim/guest.h"
 #include "tests/sim/io.h"
 #include "tests/sim/node.h"
+#include "tests/sim/pages.h"
 
 #include <assert.h>
 #include <stdio.h>
@@ -32,6 +33,7 @@ struct slot {
     struct store_value fence;                            /* of its owner's incarnation */
     json_t *record;
 
+    bool listed; /* since the last thing that was done */
     bool busy;
     enum ownership_kind kind;
     struct ownership *ownership; /* NULL while it saves or loads */
@@ -99,6 +101,7 @@ static void end(struct slot *slot)
     slot->ownership = NULL;
     slot->busy = false;
     slot->copy = NULL;
+    slot->listed = false;
     slot->ended_us = slot->lpar->world->now_us;
 }
 
@@ -109,6 +112,9 @@ static void start_from(void *context, const struct database_answer *answer)
 {
     struct slot *slot = context;
     struct node *node = slot->keeper->node;
+    if (!slot->busy) {
+        return; /* the node was fenced meanwhile */
+    }
     if (answer->status != VIOS_OK || !serves(node) || io_is_busy(node, slot->lpar)) {
         post(slot, PAUSE_US, step);
         return;
@@ -119,7 +125,7 @@ static void start_from(void *context, const struct database_answer *answer)
     assert(inode);
     int64_t generation = ownership_generation(slot->ownership);
     struct copy *copy = copy_new(slot->lpar, node, generation, COPY_PAUSED, inode);
-    pages_claim(&slot->lpar->pages, node, generation);
+    pages_claim(node, slot->lpar, generation);
     copy_run(copy, generation);
     end(slot);
 }
@@ -139,7 +145,7 @@ static void run_it(struct slot *slot)
         end(slot); /* its QEMU died meanwhile: it starts from its disk */
         return;
     }
-    pages_claim(&slot->lpar->pages, node, ownership_generation(slot->ownership));
+    pages_claim(node, slot->lpar, ownership_generation(slot->ownership));
     copy_run(slot->copy, ownership_generation(slot->ownership));
     end(slot);
 }
@@ -159,6 +165,9 @@ static void clone(void *context, const struct database_answer *answer)
     struct slot *slot = context;
     struct lpar *lpar = slot->lpar;
     char name[OWNERSHIP_FILE_SIZE];
+    if (!slot->busy) {
+        return; /* the node was fenced meanwhile */
+    }
     if (answer->status != VIOS_OK) {
         post(slot, PAUSE_US, step);
         return;
@@ -179,6 +188,9 @@ static void clone(void *context, const struct database_answer *answer)
 static void grace_is_over(void *context)
 {
     struct slot *slot = context;
+    if (!slot->busy) {
+        return; /* the node was fenced meanwhile */
+    }
     int status = ownership_disks_fenced(slot->ownership, NULL, 0, NULL);
     assert(status == VIOS_OK);
     (void)status;
@@ -204,6 +216,9 @@ static void fence_disks(struct slot *slot)
 static void committed(void *context, const struct database_answer *answer)
 {
     struct slot *slot = context;
+    if (!slot->busy) {
+        return; /* the node was fenced meanwhile */
+    }
     ownership_committed(slot->ownership, answer->status, answer->revision);
     post(slot,
          answer->status == VIOS_OK ? 0 : random_below(&slot->lpar->world->guest_random, PAUSE_US),
@@ -232,6 +247,9 @@ static void commit(struct slot *slot)
 static void was_read(void *context, const struct database_answer *answer)
 {
     struct slot *slot = context;
+    if (!slot->busy) {
+        return; /* the node was fenced meanwhile */
+    }
     ownership_read(slot->ownership, answer->status, &answer->value);
     post(slot, ownership_next(slot->ownership) == OWNERSHIP_READ ? PAUSE_US : MS, step);
 }
@@ -240,6 +258,9 @@ static void step(void *context)
 {
     struct slot *slot = context;
     struct node *node = slot->keeper->node;
+    if (!slot->busy) {
+        return; /* the node was fenced meanwhile */
+    }
     switch (ownership_next(slot->ownership)) {
     case OWNERSHIP_COMMIT:
         commit(slot);
@@ -273,6 +294,28 @@ static void step(void *context)
 
 /* --- beginnings --- */
 
+static void take(struct slot *slot, enum ownership_kind kind, struct copy *copy,
+                 const char *wanted);
+static void begin(struct slot *slot);
+
+/* The records do not allow it. A memory that is too old is no use to anybody: from the disk then.
+ */
+static void refused(struct slot *slot, int status, const struct vios_error *error)
+{
+    struct node *node = slot->keeper->node;
+    world_note(node->world, "%s: %s: %s", node->name, error->object, error->message);
+    if (slot->kind == OWNERSHIP_HIBERNATE && slot->copy->alive && serves(node)) {
+        copy_run(slot->copy, slot->copy->generation);
+    } else if (slot->kind == OWNERSHIP_RESTORE) {
+        copy_kill(slot->copy);
+    }
+    end(slot);
+    if (status == VIOS_E_STALE) {
+        take(slot, OWNERSHIP_START, NULL, "running");
+        begin(slot);
+    }
+}
+
 static void begin(struct slot *slot)
 {
     struct vios_error error = {0};
@@ -285,19 +328,12 @@ static void begin(struct slot *slot)
         .fence = slot->fence.key ? &slot->fence : NULL,
         .wanted = slot->wanted,
     };
-    if (!slot->lpar_value.key ||
-        ownership_begin(&slot->ownership, slot->kind, &facts, &error) != VIOS_OK) {
-        world_note(node->world, "%s: %s: %s: %s", node->name, slot->lpar->name, error.object,
-                   error.message);
-        if (slot->kind == OWNERSHIP_HIBERNATE && slot->copy->alive && serves(node)) {
-            copy_run(slot->copy, slot->copy->generation);
-        } else if (slot->kind == OWNERSHIP_RESTORE) {
-            copy_kill(slot->copy);
-        }
-        end(slot);
-        return;
+    int status = ownership_begin(&slot->ownership, slot->kind, &facts, &error);
+    if (status == VIOS_OK) {
+        step(slot);
+    } else {
+        refused(slot, status, &error);
     }
-    step(slot);
 }
 
 static void take(struct slot *slot, enum ownership_kind kind, struct copy *copy, const char *wanted)
@@ -317,6 +353,9 @@ static void saving(void *context)
 {
     struct slot *slot = context;
     struct lpar *lpar = slot->lpar;
+    if (!slot->busy) {
+        return; /* the node was fenced meanwhile */
+    }
     if (!slot->copy->alive) {
         end(slot);
         return;
@@ -346,6 +385,9 @@ static void hibernate(struct slot *slot, struct copy *copy, const char *wanted)
 static void releasing(void *context)
 {
     struct slot *slot = context;
+    if (!slot->busy) {
+        return; /* the node was fenced meanwhile */
+    }
     if (io_is_busy(slot->keeper->node, slot->lpar)) {
         post(slot, DRAIN_LOOK_US, releasing);
         return;
@@ -362,13 +404,19 @@ static void release(struct slot *slot, const char *wanted)
 
 static void loaded(void *context)
 {
-    begin(context);
+    struct slot *slot = context;
+    if (slot->busy) {
+        begin(slot);
+    }
 }
 
 static void load_from(void *context, const struct database_answer *answer)
 {
     struct slot *slot = context;
     struct world *world = slot->lpar->world;
+    if (!slot->busy) {
+        return; /* the node was fenced meanwhile */
+    }
     const struct memory *memory = slot->lpar->memories;
     json_t *saved = json_loads(slot->hibernation.json, 0, NULL);
     int64_t generation = json_integer_value(json_object_get(saved, "generation"));
@@ -540,7 +588,7 @@ static void intend(struct slot *slot)
 {
     struct node *node = slot->keeper->node;
     const json_t *owner = json_object_get(slot->record, "owner");
-    bool left = !json_is_object(owner) || (slot->fence.key && strstr(slot->fence.json, "\"free\""));
+    bool left = !json_is_object(owner) || slot->fence.key; /* it waits until it is free */
     json_t *job = slot->job.key ? json_loads(slot->job.json, 0, NULL) : NULL;
     bool asked = number_of(job, "revision") == slot->lpar_value.revision;
     json_decref(job);
@@ -575,6 +623,7 @@ static struct store_value find(const struct store_list *list, const char *key)
 static void learn(struct slot *slot, const struct database_answer *answer)
 {
     char key[64];
+    slot->listed = true;
     slot->lpar_value = find(&answer->lists[PART_LPARS], slot->lpar->key);
     slot->hibernation = find(&answer->lists[PART_HIBERNATIONS], slot->lpar->hibernation_key);
     slot->job = find(&answer->lists[PART_JOBS], slot->lpar->job_key);
@@ -728,7 +777,7 @@ static struct slot *slot_of_owner(struct world *world, const struct lpar *lpar)
         struct node *node = &world->nodes[i];
         struct copy *copy = copy_find(lpar, node);
         if (copy && copy->state == COPY_RUNNING && process_runs(&node->daemon) && serves(node) &&
-            !node->keeper->slots[lpar->number].busy) {
+            !node->keeper->slots[lpar->number].busy && node->keeper->slots[lpar->number].listed) {
             return &node->keeper->slots[lpar->number];
         }
     }
@@ -739,7 +788,7 @@ static struct slot *slot_of_owner(struct world *world, const struct lpar *lpar)
 static void start_here(struct node *node, const struct lpar *lpar)
 {
     struct slot *slot = &node->keeper->slots[lpar->number];
-    if (!process_runs(&node->daemon) || !may_commit(node) || slot->busy || !slot->lpar_value.key ||
+    if (!process_runs(&node->daemon) || !may_commit(node) || slot->busy || !slot->listed ||
         json_is_object(json_object_get(slot->record, "owner")) || copy_find(lpar, node)) {
         return;
     }

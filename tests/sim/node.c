@@ -94,7 +94,8 @@ static void send_datagram(void *context, const char *to, const uint8_t *data, si
     network_send(node->world->network, node, to, data, size);
 }
 
-static void answered(struct node *node, enum agent_lane lane, const struct database_answer *from)
+static void answered(struct node *node, enum agent_lane lane, bool lists,
+                     const struct database_answer *from)
 {
     struct store_value value = from->value;
     struct roster_listing listing = {0};
@@ -109,7 +110,7 @@ static void answered(struct node *node, enum agent_lane lane, const struct datab
     if (!node->agent) {
         return;
     }
-    if (lane == AGENT_CONTROL && from->status == VIOS_OK) {
+    if (lists && from->status == VIOS_OK) {
         oracle_listed(node, &listing);
     }
     agent_answered(node->agent, &answer, node_now_ms(node));
@@ -118,12 +119,17 @@ static void answered(struct node *node, enum agent_lane lane, const struct datab
 
 static void answered_renewal(void *context, const struct database_answer *answer)
 {
-    answered(context, AGENT_RENEWAL, answer);
+    answered(context, AGENT_RENEWAL, false, answer);
 }
 
 static void answered_control(void *context, const struct database_answer *answer)
 {
-    answered(context, AGENT_CONTROL, answer);
+    answered(context, AGENT_CONTROL, false, answer);
+}
+
+static void answered_list(void *context, const struct database_answer *answer)
+{
+    answered(context, AGENT_CONTROL, true, answer);
 }
 
 static void ask_store(void *context, const struct agent_request *from)
@@ -138,7 +144,9 @@ static void ask_store(void *context, const struct agent_request *from)
         .compare_count = from->compare_count,
         .changes = from->changes,
         .change_count = from->change_count,
-        .answered = from->lane == AGENT_RENEWAL ? answered_renewal : answered_control,
+        .answered = from->kind == AGENT_LIST      ? answered_list
+                    : from->lane == AGENT_RENEWAL ? answered_renewal
+                                                  : answered_control,
         .context = node,
     };
     if (from->kind == AGENT_LIST) {
@@ -260,9 +268,8 @@ static void begin_incarnation(struct node *node)
     node->until_stop_ms = node->until_kill_ms = 0;
 }
 
-static void daemon_begins(void *context)
+static void daemon_begins(struct node *node)
 {
-    struct node *node = context;
     if (node->state.boot != node->boot) {
         node->state.boot = node->boot;
         begin_incarnation(node);
@@ -276,11 +283,19 @@ static void daemon_begins(void *context)
     daemon_reads(node);
 }
 
+static void daemon_starts(void *context)
+{
+    struct node *node = context;
+    if (!node->daemon.alive) {
+        process_start(&node->daemon);
+        node->tick_ms = INT64_MAX;
+        daemon_begins(node);
+    }
+}
+
 void node_start_daemon(struct node *node, int64_t delay_us)
 {
-    process_start(&node->daemon);
-    node->tick_ms = INT64_MAX;
-    process_post(&node->daemon, delay_us, daemon_begins, node);
+    process_post(&node->kernel, delay_us, daemon_starts, node);
 }
 
 void node_kill_daemon(struct node *node)

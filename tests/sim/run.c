@@ -8,6 +8,7 @@
 #include "tests/sim/keeper.h"
 #include "tests/sim/network.h"
 #include "tests/sim/node.h"
+#include "tests/sim/pages.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -41,6 +42,7 @@ static struct world *make_world(uint64_t seed, const struct swarm_cut *cut)
     world->oracle = oracle_new(world);
     put_members(world);
     ios_new(world);
+    world->pages = pages_new(world);
     guests_new(world);
     keepers_new(world);
     return world;
@@ -51,6 +53,7 @@ static void end_world(struct world *world)
     nodes_stop(world);
     keepers_free(world);
     guests_free(world);
+    pages_free(world->pages);
     ios_free(world);
     nodes_free(world);
     oracle_free(world->oracle);

@@ -44,25 +44,37 @@ void worker_post(struct worker *worker, struct task *task)
 struct expiry {
     struct timer *timer;
     struct process *process;
+    int64_t due_ms;
 };
 
-/* One that was moved is expired by a later event. */
+static void post_expiry(struct process *process, struct timer *timer);
+
+/* One that was moved meanwhile is expired by a later event; one whose clock stood still waits. */
 static void expire(void *context)
 {
     const struct expiry *expiry = context;
     struct timer *timer = expiry->timer;
-    if (timer->armed && node_now_ms(expiry->process->node) >= timer->due_ms) {
-        timer->armed = false;
-        timer->expired(timer);
+    if (!timer->armed || timer->due_ms != expiry->due_ms) {
+        return;
     }
+    if (node_now_ms(expiry->process->node) < timer->due_ms) {
+        post_expiry(expiry->process, timer);
+        return;
+    }
+    timer->armed = false;
+    timer->expired(timer);
+}
+
+static void post_expiry(struct process *process, struct timer *timer)
+{
+    struct expiry *expiry = sim_alloc(sizeof *expiry);
+    *expiry = (struct expiry){timer, process, timer->due_ms};
+    process_post_owned(process, node_until_us(process->node, timer->due_ms * MS), expire, expiry);
 }
 
 void worker_arm(struct worker *worker, struct timer *timer, int64_t due_ms)
 {
-    struct process *process = (struct process *)worker;
-    struct expiry *expiry = sim_alloc(sizeof *expiry);
-    *expiry = (struct expiry){timer, process};
     timer->due_ms = due_ms;
     timer->armed = true;
-    process_post_owned(process, node_until_us(process->node, due_ms * MS), expire, expiry);
+    post_expiry((struct process *)worker, timer);
 }

@@ -24,6 +24,7 @@ struct database;
 struct network;
 struct oracle;
 struct lpar;
+struct pages;
 
 struct event {
     int64_t at_us;
@@ -62,6 +63,7 @@ struct world {
     struct network *network;
     struct database *database;
     struct oracle *oracle;
+    struct pages *pages;
     bool calm;  /* the faults are over */
     bool plain; /* agents only: no guests (the runs of 500) */
 
