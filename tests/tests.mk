@@ -34,7 +34,6 @@ $(MUTANTS): $(B)/tests/sim/mutants/%: tests/sim/mutations/%.patch $(SIM)
 	$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -c -o $@.of/mutant.o $@.of/mutant.c && \
 	$(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ $@.of/mutant.o $(SIM_OBJECTS) \
 	    -Wl,--start-group $(SIM_ARCHIVES) -Wl,--end-group $(SIM_LIBS)
-mutants: $(MUTANTS)
 
 # Replayed with fixed inputs in each suite; VARIANT=fuzz links libFuzzer's own main instead.
 # FUZZ_OBJECTS_<name>: what a target needs beside the archives of core.
@@ -47,12 +46,12 @@ $(FUZZ_PROGRAMS): $(B)/%: $(B)/%.o $(if $(filter fuzz,$(VARIANT)),,$(B)/tests/fu
 SUITE := $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) $(wildcard tests/lua/test_*.lua) \
          $(filter-out %/lib.sh %/etcd.sh %/netns.sh,$(wildcard tests/e2e/*.sh)) \
          $(wildcard tests/e2e/*.exp) \
-         $(filter-out %/lib.sh,$(wildcard tests/rules/*.sh))
+         $(filter-out %/lib.sh,$(wildcard tests/rules/*.sh)) $(SIM) tests/sim/mutations.sh
 JOBS  ?= $(shell nproc)
 SLOW  := $(if $(filter asan,$(VARIANT)),4,1)
 
 .PHONY: test-programs tools suite unit
-test-programs: all tools $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) $(RUNNER)
+test-programs: all tools $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) $(RUNNER) $(SIM) $(MUTANTS)
 tools: $(TOOL_PROGRAMS)
 
 suite: test-programs guest # every test of this VARIANT, or TESTS='...'
@@ -67,7 +66,7 @@ unit: $(UNIT_PROGRAMS) $(RUNNER) ## build and run the unit tests only
 # Parallel also when the person did not say -j.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: deps deps-check check check-asan check-long fuzz bench demo
+.PHONY: deps deps-check check check-asan check-long fuzz sim bench demo
 deps: ## install what building and the demo need (Debian)
 	@.ci/deps.sh build
 
@@ -87,11 +86,23 @@ check-asan: deps deps-check ## every test under AddressSanitizer and UBSan
 
 ROUNDS       ?= 5
 FUZZ_SECONDS ?= 60
-check-long: deps deps-check ## the suite ROUNDS=5 times, ASan, fuzzing (about an hour)
+check-long: deps deps-check ## the suite ROUNDS=5 times, ASan, sim, fuzzing (over an hour)
 	@for round in $$(seq $(ROUNDS)); do \
 	    echo "round $$round of $(ROUNDS)"; $(SUBMAKE) VARIANT=test suite || exit 1; done
 	@$(SUBMAKE) VARIANT=asan suite
+	@$(SUBMAKE) sim
+	@$(SUBMAKE) VARIANT=test test-programs
+	@MUTATIONS=all BUILD=build/test bash tests/sim/mutations.sh
 	@$(SUBMAKE) fuzz
+
+SEEDS ?= 10000
+sim: ## simulate SEEDS=10000 clusters, each with faults of its own
+	@$(SUBMAKE) VARIANT=test sim-run
+
+.PHONY: sim-run
+SHARE = $(shell expr \( $(SEEDS) + $(JOBS) - 1 \) / $(JOBS))
+sim-run: $(SIM)
+	@seq 1 $(SHARE) $(SEEDS) | xargs -P $(JOBS) -I{} $(SIM) --seeds {} $(SHARE)
 
 fuzz: ## search for new inputs with libFuzzer, FUZZ_SECONDS=60 for each target
 	@$(SUBMAKE) VARIANT=fuzz CC=clang fuzz-run

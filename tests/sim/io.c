@@ -16,6 +16,7 @@
 #define SOCKET_US 50 /* between processes of one machine */
 #define BUSY_LOOK_US (20 * MS)
 #define KILL_LATENCY_US 200 /* of the kernel's timer */
+#define KILL_SLACK_MS 2
 
 struct write {
     struct write *next;
@@ -28,6 +29,7 @@ struct write {
     int64_t entered_ms; /* when it went in, by the node's clock */
     bool inside;        /* between gate_enter and gate_leave */
     bool may_stall;     /* in gate_enter */
+    bool of_zombie;     /* see node.h */
 };
 
 struct io { /* of a node, for all its processes */
@@ -46,6 +48,7 @@ struct landing { /* what the kernel was given */
     struct inode *inode;
     size_t block;
     int64_t number, entered_ms;
+    bool of_zombie;
 };
 
 static struct write *inside; /* whose thread runs now */
@@ -219,11 +222,25 @@ static void land(void *context)
     const struct landing *landing = context;
     struct io *io = landing->io;
     struct process *process = &io->node->io_process;
-    bool excused = !landing->inode->lpar->clone && io->node->last_pause_ms >= landing->entered_ms;
+    bool excused = !landing->inode->lpar->clone &&
+                   (landing->of_zombie || io->node->last_pause_ms >= landing->entered_ms);
     io->in_kernel[landing->inode->lpar->number]--;
     disk_land(landing->inode, landing->copy->generation, landing->block, landing->number, excused);
     if (process->alive && process->life == landing->life) {
         process_post(process, 1, resume, landing->write);
+    }
+}
+
+/* A process that still does this is dead by then. */
+static void judge_submit(const struct write *write)
+{
+    struct node *node = write->io->node;
+    struct gate_state state;
+    gate_state(write->io->gate, &state);
+    if (node_now_ms(node) > state.until_kill_ms + KILL_SLACK_MS) {
+        world_fail(node->world, 5, "%s submits write %lld of %s %lld ms after its time to kill",
+                   node->name, (long long)write->number, write->copy->lpar->name,
+                   (long long)(node_now_ms(node) - state.until_kill_ms));
     }
 }
 
@@ -232,6 +249,7 @@ static void submit(struct write *write)
     struct io *io = write->io;
     struct world *world = io->node->world;
     struct landing *landing = sim_alloc(sizeof *landing);
+    judge_submit(write);
     *landing = (struct landing){.write = write,
                                 .life = io->node->io_process.life,
                                 .io = io,
@@ -239,7 +257,8 @@ static void submit(struct write *write)
                                 .inode = write->copy->inode,
                                 .block = write->block,
                                 .number = write->number,
-                                .entered_ms = write->entered_ms};
+                                .entered_ms = write->entered_ms,
+                                .of_zombie = write->of_zombie};
     io->in_kernel[write->copy->lpar->number]++;
     process_post_owned(&io->node->kernel,
                        random_magnitude(&world->io_random, 100, world->swarm.disk_us), land,
@@ -304,6 +323,7 @@ static void answer(struct write *write)
 static bool enter(struct write *write)
 {
     write->entered_ms = node_now_ms(write->io->node);
+    write->of_zombie = node_is_zombie(write->io->node);
     write->may_stall = true;
     write->inside = gate_enter(write->io->gate);
     write->may_stall = false;

@@ -792,7 +792,7 @@ static void start_here(struct node *node, const struct lpar *lpar)
         json_is_object(json_object_get(slot->record, "owner")) || copy_find(lpar, node)) {
         return;
     }
-    if (slot->hibernation.key && random_chance(&node->world->guest_random, 700000)) {
+    if (slot->hibernation.key && random_chance(&node->world->guest_random, 500000)) {
         restore(slot);
     } else {
         take(slot, OWNERSHIP_START, NULL, "running");
@@ -808,7 +808,7 @@ void keeper_administer(struct world *world, const struct fault *fault)
     if (fault->kind == FAULT_START_GUEST) {
         start_here(&world->nodes[fault->node], lpar);
     } else if (slot && fault->kind == FAULT_STOP_GUEST) {
-        release(slot, "stopped");
+        release(slot, random_chance(&world->guest_random, 500000) ? "stopped" : NULL);
     } else if (slot && fault->kind == FAULT_HIBERNATE_GUEST) {
         hibernate(slot, copy, random_chance(&world->guest_random, 500000) ? "hibernated" : NULL);
     } else if (slot) {

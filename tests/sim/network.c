@@ -10,7 +10,9 @@
 struct network {
     struct world *world;
     int64_t *cut_until_us; /* [from][to] */
-    uint64_t bytes;
+    void (*seen)(void *context, const struct node *from, const char *to, const uint8_t *data,
+                 size_t size);
+    void *seen_context;
 };
 
 struct datagram {
@@ -67,7 +69,9 @@ void network_send(struct network *network, struct node *from, const char *to, co
 {
     struct world *world = network->world;
     struct node *receiver = node_find(world, to);
-    network->bytes += size;
+    if (network->seen) {
+        network->seen(network->seen_context, from, to, data, size);
+    }
     if (!receiver || *cut_of(network, from->number, receiver->number) > world->now_us) {
         return;
     }
@@ -103,7 +107,11 @@ void network_heal(struct network *network)
     memset(network->cut_until_us, 0, count * count * sizeof(int64_t));
 }
 
-uint64_t network_bytes(const struct network *network)
+void network_watch(struct network *network,
+                   void (*seen)(void *context, const struct node *from, const char *to,
+                                const uint8_t *data, size_t size),
+                   void *context)
 {
-    return network->bytes;
+    network->seen = seen;
+    network->seen_context = context;
 }

@@ -17,7 +17,10 @@ void network_cut(struct network *network, size_t from, size_t to, int64_t until_
 void network_part(struct network *network, size_t side, int64_t until_us);
 void network_heal(struct network *network);
 
-/* Bytes that nodes sent, all together. */
-uint64_t network_bytes(const struct network *network);
+/* Looks at each datagram as it is sent; NULL: nobody does. */
+void network_watch(struct network *network,
+                   void (*seen)(void *context, const struct node *from, const char *to,
+                                const uint8_t *data, size_t size),
+                   void *context);
 
 #endif

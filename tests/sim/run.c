@@ -31,30 +31,33 @@ static void put_members(struct world *world)
     }
 }
 
-static struct world *make_world(uint64_t seed, const struct swarm_cut *cut)
+struct world *run_make_world(uint64_t seed, const struct swarm *swarm, bool plain)
 {
-    struct swarm swarm;
-    swarm_draw(&swarm, seed, cut);
-    struct world *world = world_new(seed, &swarm);
+    struct world *world = world_new(seed, swarm);
+    world->plain = plain;
     nodes_new(world);
     world->network = network_new(world);
     world->database = database_new(world);
     world->oracle = oracle_new(world);
     put_members(world);
-    ios_new(world);
-    world->pages = pages_new(world);
-    guests_new(world);
-    keepers_new(world);
+    if (!plain) {
+        ios_new(world);
+        world->pages = pages_new(world);
+        guests_new(world);
+        keepers_new(world);
+    }
     return world;
 }
 
-static void end_world(struct world *world)
+void run_end_world(struct world *world)
 {
     nodes_stop(world);
-    keepers_free(world);
-    guests_free(world);
-    pages_free(world->pages);
-    ios_free(world);
+    if (!world->plain) {
+        keepers_free(world);
+        guests_free(world);
+        pages_free(world->pages);
+        ios_free(world);
+    }
     nodes_free(world);
     oracle_free(world->oracle);
     database_free(world->database);
@@ -79,7 +82,9 @@ static void await_all_well(struct world *world)
 
 void run_seed(uint64_t seed, const struct swarm_cut *cut, int trace, struct run_result *result)
 {
-    struct world *world = make_world(seed, cut);
+    struct swarm swarm;
+    swarm_draw(&swarm, seed, cut);
+    struct world *world = run_make_world(seed, &swarm, false);
     world->tracing = trace > 0;
     world->tracing_all = trace > 1;
     for (size_t i = 0; i < world->node_count; i++) {
@@ -96,7 +101,7 @@ void run_seed(uint64_t seed, const struct swarm_cut *cut, int trace, struct run_
     if (trace == 1 && world->failed) {
         world_print_trace(world);
     }
-    end_world(world);
+    run_end_world(world);
 }
 
 /* The number of the invariant: what fails must stay the same. */

@@ -4,6 +4,11 @@
 
 #include "tests/sim/oracle.h"
 #include "tests/sim/swarm.h"
+#include "tests/sim/world.h"
+
+/* All machines are off. `plain`: agents only. */
+struct world *run_make_world(uint64_t seed, const struct swarm *swarm, bool plain);
+void run_end_world(struct world *world);
 
 struct run_result {
     bool failed;

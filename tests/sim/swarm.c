@@ -3,6 +3,7 @@
 
 #include <string.h>
 
+#define MS INT64_C(1000)
 #define SECOND INT64_C(1000000)
 
 static const char *const FEATURE_NAMES[FEATURES] = {
@@ -136,6 +137,22 @@ static void draw_fault(struct swarm *swarm, struct random *random, int64_t weigh
     }
 }
 
+/* The store is away from one node for long enough that it is fenced, and then from all: only what
+ * the others know of the fence keeps it from serving again by their promises. */
+static void draw_outage(struct swarm *swarm, struct random *random)
+{
+    struct fault *first = &swarm->faults[swarm->fault_count - 1];
+    if (first->kind != FAULT_STORE_AWAY_NODE || !random_chance(random, 500000)) {
+        return;
+    }
+    first->for_us = random_between(random, 12, 30) * SECOND;
+    struct fault *second = &swarm->faults[swarm->fault_count++];
+    *second = *first;
+    second->kind = FAULT_STORE_AWAY;
+    second->at_us = first->at_us + random_between(random, 5500, 9000) * MS;
+    second->for_us = random_between(random, 2, 12) * SECOND;
+}
+
 static void draw_faults(struct swarm *swarm, struct random *random)
 {
     int64_t weights[FAULT_KINDS], all = 0;
@@ -147,6 +164,7 @@ static void draw_faults(struct swarm *swarm, struct random *random)
     int64_t count = random_magnitude(random, 4, 40);
     for (int64_t i = 0; all > 0 && i < count; i++) {
         draw_fault(swarm, random, all, weights);
+        draw_outage(swarm, random);
     }
 }
 

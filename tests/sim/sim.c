@@ -1,12 +1,16 @@
 /*
- * main.c - the simulator's command line:
+ * sim.c - the simulator's command line:
  *
  *     sim --seeds FIRST COUNT    runs so many seeds; stops at the first violation, and shrinks it
+ *                                unless --no-shrink
  *     sim --seed S [--trace] [--off FEATURE]... [--drop FAULT]...    runs one again
  *     sim --scale                bytes and CPU of a node, by size of cluster; a line of JSON each
  *     sim                        as a test: TAP, SIM_SEEDS (200) seeds and the cluster of 500
  *
- * Exit status 1 when an invariant was broken.
+ * Exit status 1 when an invariant (oracle.h) was broken.
+ *
+ * needs: heavy
+ * limit: 120
  */
 #include "tests/sim/run.h"
 #include "tests/sim/scale.h"
@@ -141,7 +145,7 @@ int main(int count, char **arguments)
 {
     static struct options options;
     if (!parse(&options, count, arguments)) {
-        fprintf(stderr, "sim: see the head of tests/sim/main.c\n");
+        fprintf(stderr, "sim: see the head of tests/sim/sim.c\n");
         return 2;
     }
     if (options.test) {

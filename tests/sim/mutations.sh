@@ -1,0 +1,35 @@
+#!/bin/bash
+# Proves: the simulator finds each of the rules' mutations (mutations/*.patch) by a violation. Those
+# that are rare are searched for only by MUTATIONS=all, as make check-long does.
+# needs: heavy
+# limit: 300
+. "$(dirname "$0")/../e2e/lib.sh"
+cd "$ROOT" || exit 1
+
+SEEDS=${SEEDS:-10000}
+RARE='no_epoch_compare hibernation_generation' # thousands of seeds
+
+# One line: NAME, and the seed at which it was found or "not found".
+search() { # NAME
+    local found
+    found=$("$BUILD/tests/sim/mutants/$1" --seeds 1 "$SEEDS" --no-shrink |
+        sed -n 's/^# \(seed [0-9]*: invariant [0-9]*\).*/\1/p' | head -n 1)
+    printf '%s %s\n' "$1" "${found:-not found}"
+}
+
+wanted=()
+for patch in tests/sim/mutations/*.patch; do
+    name=$(basename "$patch" .patch)
+    if [ "${MUTATIONS:-}" = all ] || [[ " $RARE " != *" $name "* ]]; then
+        wanted+=("$name")
+    fi
+done
+
+export -f search
+export BUILD SEEDS
+results=$(printf '%s\n' "${wanted[@]}" | xargs -P 2 -I{} bash -c 'search {}')
+while read -r name found; do
+    [ "$found" != "not found" ]
+    tap_line $? "$name: $found"
+done < <(sort <<<"$results")
+finish
