@@ -1,16 +1,15 @@
 /*
- * sim.c - the simulator's command line:
+ * sim.c - the simulator's command line; as a test it runs 200 seeds and the cluster of 500.
+ * needs: heavy
+ * limit: 120
  *
+ *     sim                        as a test: TAP; SIM_SEEDS=n for more seeds
  *     sim --seeds FIRST COUNT    runs so many seeds; stops at the first violation, and shrinks it
  *                                unless --no-shrink
  *     sim --seed S [--trace] [--off FEATURE]... [--drop FAULT]...    runs one again
  *     sim --scale                bytes and CPU of a node, by size of cluster; a line of JSON each
- *     sim                        as a test: TAP, SIM_SEEDS (200) seeds and the cluster of 500
  *
  * Exit status 1 when an invariant (oracle.h) was broken.
- *
- * needs: heavy
- * limit: 120
  */
 #include "tests/sim/run.h"
 #include "tests/sim/scale.h"

@@ -80,9 +80,9 @@ static void draw_rates(struct swarm *swarm, struct random *random)
     swarm->store_latency_us = random_magnitude(random, 200, 4000);
     swarm->store_deadline_us = DEADLINES_MS[random_below(random, 4)] * 1000;
     swarm->slow_us = random_magnitude(random, 20000, 3 * SECOND);
-    swarm->lost_request_ppm = random_magnitude(random, 1000, 200000);
-    swarm->lost_answer_ppm = random_magnitude(random, 1000, 200000);
-    swarm->late_ppm = random_magnitude(random, 1000, 200000);
+    swarm->lost_request_ppm = random_magnitude(random, 10000, 300000);
+    swarm->lost_answer_ppm = random_magnitude(random, 10000, 300000);
+    swarm->late_ppm = random_magnitude(random, 10000, 300000);
     swarm->late_us = random_magnitude(random, SECOND / 2, 20 * SECOND);
     swarm->drift_ppm = DRIFTS[random_below(random, 4)];
     swarm->stall_ppm = random_magnitude(random, 500, 30000);
@@ -134,6 +134,7 @@ static void draw_fault(struct swarm *swarm, struct random *random, int64_t weigh
     };
     if (fault->kind == FAULT_PARTITION) {
         fault->other = (size_t)random_between(random, 1, (INT64_C(1) << swarm->nodes) - 2);
+        fault->for_us = random_between(random, 3, 25) * SECOND; /* shorter ones decide nothing */
     }
 }
 
