@@ -44,7 +44,7 @@ dropped() { # KIND NODE INCARNATION START KEY-ID KEY
 WATCHED=$DIR/suspects
 (
     while sleep 0.1; do
-        "$VIOS" node list --json | jq -r '.[] | select(.state == "suspect" or .state == "down").name'
+        "$VIOS" node list --json | jq -r '.[] | select(.state != "up").name'
     done
 ) >"$WATCHED" 2>/dev/null &
 PIDS+=($!)

@@ -1,7 +1,8 @@
 #!/bin/bash
 # Proves: at the TCP ports plain connections, certificates of another cluster, none at all, and
-# those of a removed node are refused and audited, also where the connection was there before; OpenSSL's
-# own client gets in with a member's certificate; who comes to join can call nothing but node.admit.
+# those of a removed node are refused and audited, also where the connection was there before;
+# OpenSSL's own client gets in with a member's certificate; who comes to join can call nothing but
+# node.admit.
 # limit: 90
 . "$(dirname "$0")/lib.sh"
 
@@ -54,11 +55,11 @@ like "a member gets in" "$(tls rpc "$HELLO" $(as "$VIOS_LAB_DIR/n2/state"))" \
 like "who joins is nobody" "$(tls join "$HELLO")" '"role":"nobody"'
 like "and may do nothing" "$(tls join "$HELLO
 {\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"node.list\"}")" '"denied".*needs the role viewer'
-ADMIT="{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"node.admit\",
-\"params\":{\"id\":\"0011223344556677\",\"secret\":\"$(printf '%064d' 0)\",\"request\":\"x\",\"node\":\"n7\",\"address\":\"127.0.0.1\",
-\"run_dir\":\"unix:/x\",\"level\":1}}"
+ADMIT=$(jq -nc '{jsonrpc: "2.0", id: 1, method: "node.admit", params: {id: "0011223344556677",
+    secret: ("0" * 64), request: "x", node: "n7", address: "127.0.0.1", run_dir: "unix:/x",
+    level: 1}}')
 like "nor be admitted without a token" "$(tls join "$HELLO
-$(tr -d '\n' <<<"$ADMIT")")" 'used already, or it has expired, or it never was'
+$ADMIT")" 'used already, or it has expired, or it never was'
 audited "a token that is none" RPC "it never was"
 
 # --- NBD ---
