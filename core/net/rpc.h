@@ -5,6 +5,10 @@
  * A line is one JSON object, at most RPC_LINE_MAX bytes. A "bytes" notification is followed
  * by `count` raw bytes. Credit flows both ways: who sends items or "bytes" may send
  * RPC_CREDIT_START of them (together), and as many more as rpc.more says.
+ *
+ * A daemon that calls another one for its own caller adds "actor": {"name", "role"} to the call,
+ * beside "method". Only a connection with a member's certificate may; the call then runs with the
+ * lower of the two roles, and is audited as NAME@NODE.
  */
 #ifndef NET_RPC_H
 #define NET_RPC_H
