@@ -62,6 +62,9 @@ struct nbd_backend_operations {
     void (*submit)(struct nbd_export *export, struct nbd_request *request);
     /* Called once after a burst of submits, for sending what they gathered; may be NULL. */
     void (*flush_batch)(struct nbd_export *export);
+    /* The export was dropped and its connections are closed: nobody waits for an answer any more,
+     * and what is held back ends now, with nothing done. May be NULL. */
+    void (*dropped)(struct nbd_export *export);
     /* The last connection is gone and the export was dropped: free everything, later if need
      * be, then call `closed`. */
     void (*close)(struct nbd_export *export, void (*closed)(struct nbd_export *export));

@@ -454,4 +454,7 @@ void nbd_export_drop(struct nbd_export *export)
     while (export->first_connection) {
         connection_close(export->first_connection);
     }
+    if (export->operations->dropped) {
+        export->operations->dropped(export);
+    }
 }

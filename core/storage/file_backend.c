@@ -3,7 +3,9 @@
  *
  * A request of a gated file is parked on its home worker while the gate is closed, before it is
  * submitted and again before its answer. The write itself enters the gate on the pool's thread,
- * right before pwrite; found closed there, it comes back and is parked like the others.
+ * right before pwrite; found closed there, it comes back and is parked like the others. Once the
+ * export is dropped nothing is parked any more, and what was ends: a node that was fenced drops its
+ * exports before its gate opens again, and nothing of before may be written then.
  */
 #include "storage/file_backend.h"
 
@@ -51,6 +53,8 @@ struct file_backend {
     struct job_queue unsent; /* parked before they were submitted */
     struct job_queue unsaid; /* parked before their answer */
     struct file_job *free_jobs;
+    bool closing; /* `closed` is called when the gate has let go of the waiter */
+    void (*closed)(struct nbd_export *export);
 };
 
 static void queue_append(struct job_queue *queue, struct file_job *job)
@@ -80,19 +84,38 @@ static void finish(struct file_job *job)
     nbd_request_done(request, error);
 }
 
+static bool is_dropped(const struct file_backend *file)
+{
+    return file->export.state == EXPORT_DROPPED;
+}
+
+static void abandon(struct file_job *job)
+{
+    job->error = ESHUTDOWN;
+    finish(job);
+}
+
 static void park(struct job_queue *queue, struct file_job *job)
 {
     queue_append(queue, job);
     gate_wait(job->file->gate, &job->file->waiter);
 }
 
+static bool changes(const struct nbd_request *request)
+{
+    return request->command == NBD_WRITE || request->command == NBD_TRIM ||
+           request->command == NBD_WRITE_ZEROES;
+}
+
 /* On the home worker, after the pool. */
 static void came_back(struct task *task)
 {
     struct file_job *job = (struct file_job *)((char *)task - offsetof(struct file_job, done));
-    if (job->refused) {
+    if (job->refused && is_dropped(job->file)) {
+        abandon(job);
+    } else if (job->refused) {
         park(&job->file->unsent, job);
-    } else if (job->file->gate && !gate_may_answer(job->file->gate)) {
+    } else if (!is_dropped(job->file) && job->file->gate && !gate_may_answer(job->file->gate)) {
         park(&job->file->unsaid, job);
     } else {
         finish(job);
@@ -100,12 +123,6 @@ static void came_back(struct task *task)
 }
 
 /* --- the work, on a thread of the pool --- */
-
-static bool changes(const struct nbd_request *request)
-{
-    return request->command == NBD_WRITE || request->command == NBD_TRIM ||
-           request->command == NBD_WRITE_ZEROES;
-}
 
 static void work(struct pool_job *pool_job)
 {
@@ -126,7 +143,9 @@ static void work(struct pool_job *pool_job)
 
 static void send_job(struct file_job *job)
 {
-    if (job->file->gate && !gate_is_open(job->file->gate)) {
+    if (is_dropped(job->file)) {
+        abandon(job);
+    } else if (job->file->gate && !gate_is_open(job->file->gate)) {
         park(&job->file->unsent, job);
     } else {
         file_pool_add(job->file->pool, &job->pool);
@@ -154,12 +173,9 @@ static void file_submit(struct nbd_export *export, struct nbd_request *request)
     send_job(job);
 }
 
-/* The gate has opened (it may have closed again). */
-static void gate_opened(struct task *task)
+/* Those that are parked; each finds anew what may be done with it. */
+static void let_on(struct file_backend *file)
 {
-    struct file_backend *file =
-        (struct file_backend *)((char *)task - offsetof(struct file_backend, waiter.task));
-    gate_waiter_called(file->gate, &file->waiter);
     struct file_job *unsaid = queue_take_all(&file->unsaid);
     struct file_job *unsent = queue_take_all(&file->unsent);
     while (unsaid) {
@@ -172,6 +188,11 @@ static void gate_opened(struct task *task)
         send_job(unsent);
         unsent = next;
     }
+}
+
+static void file_dropped(struct nbd_export *export)
+{
+    let_on(export->backend);
 }
 
 /* --- the end --- */
@@ -189,13 +210,35 @@ static void destroy(struct file_backend *file)
     free(file);
 }
 
+static void end(struct file_backend *file)
+{
+    if (file->closed) {
+        file->closed(&file->export);
+    }
+    destroy(file);
+}
+
 static void file_close(struct nbd_export *export, void (*closed)(struct nbd_export *))
 {
     struct file_backend *file = export->backend;
-    if (closed) {
-        closed(export);
+    file->closing = true;
+    file->closed = closed;
+    if (!file->gate || gate_unwait(file->gate, &file->waiter)) {
+        end(file);
     }
-    destroy(file);
+}
+
+/* The gate has opened (it may have closed again). */
+static void gate_opened(struct task *task)
+{
+    struct file_backend *file =
+        (struct file_backend *)((char *)task - offsetof(struct file_backend, waiter.task));
+    gate_waiter_called(file->gate, &file->waiter);
+    if (file->closing) {
+        end(file);
+    } else {
+        let_on(file);
+    }
 }
 
 static void file_statistics(struct nbd_export *export, void *json_object)
@@ -212,6 +255,7 @@ static void file_statistics(struct nbd_export *export, void *json_object)
 
 static const struct nbd_backend_operations FILE_OPERATIONS = {
     .submit = file_submit,
+    .dropped = file_dropped,
     .close = file_close,
     .statistics = file_statistics,
 };

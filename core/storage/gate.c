@@ -249,6 +249,22 @@ void gate_wait(struct gate *gate, struct gate_waiter *waiter)
     pthread_mutex_unlock(&gate->lock);
 }
 
+bool gate_unwait(struct gate *gate, struct gate_waiter *waiter)
+{
+    pthread_mutex_lock(&gate->lock);
+    struct gate_waiter **link = &gate->waiters;
+    while (*link && *link != waiter) {
+        link = &(*link)->next;
+    }
+    if (*link) {
+        *link = waiter->next;
+        waiter->waiting = false;
+    }
+    bool off = !waiter->waiting;
+    pthread_mutex_unlock(&gate->lock);
+    return off;
+}
+
 void gate_waiter_called(struct gate *gate, struct gate_waiter *waiter)
 {
     pthread_mutex_lock(&gate->lock);

@@ -63,6 +63,9 @@ bool gate_may_answer(const struct gate *gate);
 /* Posts the waiter's task when the gate is open, perhaps at once. Any thread. */
 void gate_wait(struct gate *gate, struct gate_waiter *waiter);
 
+/* Takes the waiter off the list. False: its task is on its way, and must run first. Any thread. */
+bool gate_unwait(struct gate *gate, struct gate_waiter *waiter);
+
 /* The first thing that its task does, before it looks at what waits. */
 void gate_waiter_called(struct gate *gate, struct gate_waiter *waiter);
 

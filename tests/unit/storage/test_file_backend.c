@@ -1,6 +1,6 @@
 /* test_file_backend.c - files as back ends: data, holes, locks, and what the gate holds back. */
 #include "base/clock.h"
-#include "nbd/backend.h"
+#include "nbd/server.h"
 #include "storage/file_backend.h"
 #include "tests/tap.h"
 
@@ -198,9 +198,17 @@ static uint8_t byte_in_file(off_t offset)
     return byte;
 }
 
+static void wait_until_written(off_t offset, uint8_t byte)
+{
+    for (int i = 0; i < 10000 && byte_in_file(offset) != byte; i++) {
+        usleep(1000);
+    }
+}
+
+static const struct gate_operations FAKE = {now, arm, disarm, NULL};
+
 static void a_gated_file_waits_for_the_gate(void)
 {
-    static const struct gate_operations FAKE = {now, arm, disarm, NULL};
     struct gate *gate;
     make_file(FILE_SIZE);
     atomic_store(&time_ms, 100);
@@ -215,9 +223,7 @@ static void a_gated_file_waits_for_the_gate(void)
     is_int(byte_in_file(0), 7);
     memset(buffer, 8, 4096);
     submit(export, NBD_WRITE, 0, 4096, 4096);
-    for (int i = 0; i < 10000 && byte_in_file(4096) != 8; i++) {
-        usleep(1000); /* written, and its answer not yet looked at */
-    }
+    wait_until_written(4096, 8); /* and its answer is not yet looked at */
     atomic_store(&time_ms, 200);
     is_int(await(100), -1); /* closed meanwhile: no answer leaves */
     is_int(gate_serve(gate, 1000, 1000, NULL), VIOS_OK);
@@ -226,6 +232,57 @@ static void a_gated_file_waits_for_the_gate(void)
     gate_state(gate, &state);
     is_int(state.in_flight, 0);
     end(export);
+    gate_free(gate);
+}
+
+static void what_a_dropped_export_held_back_is_never_done(void)
+{
+    struct gate *gate;
+    make_file(FILE_SIZE);
+    atomic_store(&time_ms, 100);
+    is_int(gate_new(&gate, &FAKE, NULL, NULL), VIOS_OK);
+    struct nbd_export *export = open_as(gate, false, false);
+    memset(buffer, 7, 4096);
+    submit(export, NBD_WRITE, 0, 0, 4096);
+    is_int(await(50), -1);
+    nbd_export_drop(export);
+    is_int(await(PATIENCE_MS), ESHUTDOWN);
+    is_int(gate_serve(gate, 200, 300, NULL), VIOS_OK); /* the next incarnation's */
+    is_int(await(50), ESHUTDOWN);
+    is_int(byte_in_file(0), 0);
+    end(export);
+    gate_free(gate);
+}
+
+static int closed_count;
+
+static void count_closed(struct nbd_export *export)
+{
+    (void)export;
+    closed_count++;
+}
+
+static void a_dropped_export_ends_while_the_gate_is_closed(void)
+{
+    struct gate *gate;
+    make_file(FILE_SIZE);
+    atomic_store(&time_ms, 100);
+    is_int(gate_new(&gate, &FAKE, NULL, NULL), VIOS_OK);
+    is_int(gate_serve(gate, 200, 300, NULL), VIOS_OK);
+    struct nbd_export *export = open_as(gate, false, false);
+    memset(buffer, 8, 4096);
+    submit(export, NBD_WRITE, 0, 0, 4096);
+    wait_until_written(0, 8);
+    atomic_store(&time_ms, 200);
+    is_int(await(50), -1); /* it was done, and nobody may hear of it */
+    nbd_export_drop(export);
+    is_int(await(PATIENCE_MS), 0); /* nobody does: its connections are closed */
+    closed_count = 0;
+    export->operations->close(export, count_closed);
+    for (int i = 0; i < 1000 && closed_count == 0; i++) {
+        worker_turn(home, 10);
+    }
+    is_int(closed_count, 1);
     gate_free(gate);
 }
 
@@ -242,6 +299,8 @@ int main(void)
     RUN(what_cannot_be_opened);
     RUN(a_locked_file_is_refused_after_a_while);
     RUN(a_gated_file_waits_for_the_gate);
+    RUN(what_a_dropped_export_held_back_is_never_done);
+    RUN(a_dropped_export_ends_while_the_gate_is_closed);
     file_pool_free(pool);
     worker_abandon(home);
     free(buffer);

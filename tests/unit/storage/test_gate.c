@@ -156,6 +156,24 @@ static void waiters_are_called_when_it_opens(void)
     worker_stop(worker);
 }
 
+static void a_waiter_may_be_taken_off(void)
+{
+    struct gate *gate = waited_for = fresh();
+    struct worker *worker;
+    is_int(worker_start(&worker, "waiter", NULL), VIOS_OK);
+    struct gate_waiter first = {.task.run = call, .worker = worker};
+    struct gate_waiter second = {.task.run = call, .worker = worker};
+    ok(gate_unwait(gate, &first), "one that never waited is off");
+    gate_wait(gate, &first);
+    gate_wait(gate, &second);
+    ok(gate_unwait(gate, &first), "one that is listed too");
+    is_int(gate_serve(gate, 2000, 2500, NULL), VIOS_OK);
+    await(&called, 1); /* the second */
+    ok(!first.waiting, "the first waits");
+    gate_free(gate);
+    worker_stop(worker);
+}
+
 static void hooks_hear_of_t(void)
 {
     struct gate *gate;
@@ -222,6 +240,7 @@ int main(void)
     RUN(the_check_comes_after_the_arming);
     RUN(times_out_of_order_are_refused);
     RUN(waiters_are_called_when_it_opens);
+    RUN(a_waiter_may_be_taken_off);
     RUN(hooks_hear_of_t);
     RUN(a_stopped_process_with_a_write_in_flight_is_killed);
     RUN(without_a_write_it_lives_on);
