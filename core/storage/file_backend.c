@@ -296,6 +296,9 @@ static int use_descriptor(struct file_backend *file, const struct file_configura
     return VIOS_OK;
 }
 
+/* A gated file is shared, and some file systems share locks: one that a frozen node still has is no
+ * reason to stay out, for the gate keeps that node away. It is waited for all the same, as a
+ * process of this node that is just ending may have it. */
 static int lock_file(const struct file_backend *file,
                      const struct file_configuration *configuration, struct vios_error *error)
 {
@@ -304,6 +307,9 @@ static int lock_file(const struct file_backend *file,
     while (flock(file->fd, kind | LOCK_NB) != 0) {
         if (errno != EWOULDBLOCK && errno != EINTR) {
             return error_set_errno(error, configuration->path, "cannot lock");
+        }
+        if (clock_now_ms() > deadline_ms && configuration->gated) {
+            return VIOS_OK;
         }
         if (clock_now_ms() > deadline_ms) {
             return error_set(error, VIOS_E_LOCKED, configuration->path,

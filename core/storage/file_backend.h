@@ -31,7 +31,7 @@ struct file_configuration {
 
 /*
  * Opens the file and locks it (flock; shared when read-only): VIOS_E_LOCKED when another has it
- * longer than FILE_LOCK_WAIT_MS. `gate` may be NULL when not
+ * longer than FILE_LOCK_WAIT_MS; a gated one is then used without. `gate` may be NULL when not
  * gated. The export ends by its `close` operation.
  */
 int file_backend_open(struct nbd_export **export, const struct file_configuration *configuration,

@@ -170,6 +170,21 @@ static void a_locked_file_is_refused_after_a_while(void)
 
 /* --- the gate --- */
 
+static const struct gate_operations FAKE; /* a clock of our own */
+
+static void a_gated_file_is_used_without_its_lock(void)
+{
+    struct gate *gate;
+    make_file(FILE_SIZE);
+    is_int(gate_new(&gate, &FAKE, NULL, NULL), VIOS_OK);
+    int fd = open(path, O_RDWR);
+    is_int(flock(fd, LOCK_EX), 0); /* of a node that is frozen */
+    struct nbd_export *export = open_as(gate, false, false);
+    end(export);
+    close(fd);
+    gate_free(gate);
+}
+
 static _Atomic int64_t time_ms;
 
 static int64_t now(void *context)
@@ -298,6 +313,7 @@ int main(void)
     RUN(a_file_that_was_cut_gives_errors);
     RUN(what_cannot_be_opened);
     RUN(a_locked_file_is_refused_after_a_while);
+    RUN(a_gated_file_is_used_without_its_lock);
     RUN(a_gated_file_waits_for_the_gate);
     RUN(what_a_dropped_export_held_back_is_never_done);
     RUN(a_dropped_export_ends_while_the_gate_is_closed);
