@@ -12,6 +12,7 @@
 #include "base/clock.h"
 #include "storage/file_io.h"
 #include "storage/file_pool.h"
+#include "storage/freeze.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -111,6 +112,9 @@ static bool changes(const struct nbd_request *request)
 static void came_back(struct task *task)
 {
     struct file_job *job = (struct file_job *)((char *)task - offsetof(struct file_job, done));
+    if (!job->refused) {
+        freeze_point("answering", job->file->gate && changes(job->request) ? job->request : NULL);
+    }
     if (job->refused && is_dropped(job->file)) {
         abandon(job);
     } else if (job->refused) {
@@ -131,7 +135,9 @@ static void work(struct pool_job *pool_job)
     bool entered = file->gate && changes(job->request);
     job->refused = entered && !gate_enter(file->gate);
     if (!job->refused) {
+        freeze_point("entered", entered ? job->request : NULL);
         job->error = file_io_run(file->fd, job->request);
+        freeze_point("written", entered ? job->request : NULL);
         if (entered) {
             gate_leave(file->gate);
         }
