@@ -157,7 +157,14 @@ static int end_folder(struct node *node, const char *uuid)
 
 int lpar_end_guests(struct node *node, struct operation *operation)
 {
-    return for_each_folder(node, end_folder, operation);
+    int status = for_each_folder(node, end_folder, operation);
+    if (status == VIOS_OK && guest_exports_drop_shared(node, operation) < 0) {
+        status =
+            operation_fail(operation, operation->error.code, "io", "see what it says, or end it",
+                           "what the guests had written does "
+                           "not come to an end");
+    }
+    return status;
 }
 
 int lpar_settle(struct node *node, struct store *store, const char *name,

@@ -11,8 +11,8 @@
  */
 int lpar_adopt_guests(struct node *node, struct operation *operation);
 
-/* Ends every QEMU of this node's, whatever it runs: their incarnation is fenced. VIOS_OK when none
- * is left. */
+/* Ends every QEMU of this node's, whatever it runs, and io's work for their disks on shared pools:
+ * their incarnation is fenced. VIOS_OK when none is left. */
 int lpar_end_guests(struct node *node, struct operation *operation);
 
 /* Each record owned by this node without a guest and without a job is settled; `names`, a new

@@ -2,6 +2,7 @@
 #include "lpar/guest_exports.h"
 
 #include "lpar/qemu.h"
+#include "storage/lu.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,16 +15,37 @@ static void socket_path(const struct node *node, const char *uuid, char *path, s
     snprintf(path, size, "%s/lpar/%s/disk.sock", node->run_dir, uuid);
 }
 
-/* Disks are plain files of this node: no other node may take this guest over, so neither the
- * gate nor the stop at T is for them (DESIGN "The gate"). */
+/* The file as the record has it now. A guest that was taken over meanwhile would get its new
+ * owner's; but then this node is fenced, its gate is closed, and it drops this before it opens. */
+static int find_lu(struct node *node, const char *udid, char path[PATH_MAX],
+                   struct operation *operation)
+{
+    struct lu lu;
+    struct store *store = NULL;
+    int status = node_store(node, &store, operation);
+    if (status == VIOS_OK) {
+        status = lu_load(store, udid, &lu, NULL, operation);
+        node_store_return(node, store);
+    }
+    return status == VIOS_OK ? lu_path(node, &lu, path, &operation->error) : status;
+}
+
+/* A plain file is of this node alone: neither the gate nor the stop at T is for it (DESIGN "The
+ * gate"). */
 static int export_disk(struct node *node, const struct lpar *lpar, const struct lpar_disk *disk,
                        int64_t start, struct operation *operation)
 {
-    char name[160];
+    char name[160], path[PATH_MAX];
+    bool shared = disk->lu[0];
+    int status = shared ? find_lu(node, disk->lu, path, operation) : VIOS_OK;
+    if (status < 0) {
+        return status;
+    }
     qemu_export_name(lpar, disk, start, name, sizeof name);
-    json_t *request = json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:b, s:b, s:b}}", "do", "export",
-                                "name", name, "lpar", lpar->uuid, "backend", "kind", "file", "path",
-                                disk->file, "direct", 0, "gated", 0, "read_only", disk->read_only);
+    json_t *request =
+        json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:b, s:b, s:b}}", "do", "export", "name", name,
+                  "lpar", lpar->uuid, "backend", "kind", "file", "path", shared ? path : disk->file,
+                  "direct", shared, "gated", shared, "read_only", disk->read_only);
     return io_client_call(node->io, request, NULL, 0, NULL, operation);
 }
 
@@ -57,9 +79,10 @@ int guest_exports_make(struct node *node, const struct lpar *lpar, const struct 
 int guest_exports_watch(struct node *node, const struct lpar *lpar, int process_fd,
                         struct operation *operation)
 {
-    return io_client_call(
-        node->io, json_pack("{s:s, s:s, s:b}", "do", "guest", "lpar", lpar->uuid, "takeable", 0),
-        &process_fd, 1, NULL, operation);
+    return io_client_call(node->io,
+                          json_pack("{s:s, s:s, s:b}", "do", "guest", "lpar", lpar->uuid,
+                                    "takeable", lpar_is_shared(lpar)),
+                          &process_fd, 1, NULL, operation);
 }
 
 /* Absent is as good as gone; the first other failure is kept. */
@@ -74,41 +97,37 @@ static void undo(struct node *node, json_t *request, int *status, struct operati
     }
 }
 
-/* The names of io's exports of this LPAR's disks; the caller's, also on failure. */
-static int find_disks(struct node *node, const char *uuid, json_t **names,
-                      struct operation *operation)
+/* Drops io's files that are of this LPAR, or all that are gated when `uuid` is NULL. */
+static int drop_disks(struct node *node, const char *uuid, struct operation *operation)
 {
-    char prefix[64];
     size_t i;
-    json_t *answer = NULL, *name;
-    snprintf(prefix, sizeof prefix, "lu/%s-", uuid);
-    *names = json_array();
-    int status =
-        io_client_call(node->io, json_pack("{s:s, s:i}", "do", "hello", "level", IO_CLIENT_LEVEL),
-                       NULL, 0, &answer, operation);
-    json_array_foreach(json_object_get(answer, "exports"), i, name)
+    json_t *answer = NULL, *export;
+    int status = io_client_call(node->io, json_pack("{s:s}", "do", "statistics"), NULL, 0, &answer,
+                                operation);
+    json_array_foreach(json_object_get(answer, "exports"), i, export)
     {
-        const char *text = json_string_value(name);
-        if (text && strncmp(text, prefix, strlen(prefix)) == 0) {
-            json_array_append(*names, name);
+        const char *kind = json_string_value(json_object_get(export, "kind"));
+        const char *lpar = json_string_value(json_object_get(export, "lpar"));
+        bool gated = json_is_true(json_object_get(export, "gated"));
+        if (kind && strcmp(kind, "file") == 0 && (uuid ? lpar && strcmp(lpar, uuid) == 0 : gated)) {
+            json_t *name = json_object_get(export, "name");
+            undo(node, json_pack("{s:s, s:O}", "do", "drop", "name", name), &status, operation);
         }
     }
     json_decref(answer);
     return status;
 }
 
+int guest_exports_drop_shared(struct node *node, struct operation *operation)
+{
+    return drop_disks(node, NULL, operation);
+}
+
 int guest_exports_drop(struct node *node, const char *uuid, struct operation *operation)
 {
     char path[4200];
-    size_t i;
-    json_t *names, *name;
-    int status = find_disks(node, uuid, &names, operation);
+    int status = drop_disks(node, uuid, operation);
     undo(node, json_pack("{s:s, s:s}", "do", "forget", "lpar", uuid), &status, operation);
-    json_array_foreach(names, i, name)
-    {
-        undo(node, json_pack("{s:s, s:O}", "do", "drop", "name", name), &status, operation);
-    }
-    json_decref(names);
     socket_path(node, uuid, path, sizeof path);
     undo(node, json_pack("{s:s, s:s}", "do", "unlisten", "path", path), &status, operation);
     return status;

@@ -23,4 +23,8 @@ int guest_exports_watch(struct node *node, const struct lpar *lpar, int process_
  * fine. */
 int guest_exports_drop(struct node *node, const char *uuid, struct operation *operation);
 
+/* All disks on shared pools, whose guests are dead: after VIOS_OK nothing of them is in flight, nor
+ * held back until the gate opens again. */
+int guest_exports_drop_shared(struct node *node, struct operation *operation);
+
 #endif

@@ -84,6 +84,10 @@ int lpar_check_lock(struct store *store, const struct lpar *lpar, const char *id
     char object[96], hint[128];
     struct operation asking;
     operation_start(&asking, 5000, operation->cancel);
+    if (lpar->taken) {
+        return operation_fail(operation, VIOS_E_LOCKED, lpar_object(lpar->name, object),
+                              "the takeover goes on by itself", "its takeover is not finished");
+    }
     if (!lpar->job[0] || (id && strcmp(lpar->job, id) == 0) ||
         job_is_over(store, lpar->job, &asking)) {
         return VIOS_OK;

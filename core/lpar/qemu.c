@@ -38,7 +38,11 @@ __attribute__((format(printf, 3, 4))) static void add_option(struct list *list, 
 void qemu_export_name(const struct lpar *lpar, const struct lpar_disk *disk, int64_t start,
                       char *name, size_t size)
 {
-    snprintf(name, size, "lu/%s-%s/%lld", lpar->uuid, disk->id, (long long)start);
+    if (disk->lu[0]) {
+        snprintf(name, size, "lu/%s/%lld", disk->lu, (long long)start);
+    } else {
+        snprintf(name, size, "lu/%s-%s/%lld", lpar->uuid, disk->id, (long long)start);
+    }
 }
 
 json_t *qemu_block_node(const char *node_name, const char *export_name, bool read_only)

@@ -24,7 +24,8 @@ enum qemu_descriptor {
     QEMU_FD_END = QEMU_FD_TAP + LPAR_NICS_MAX
 };
 
-/* The export that a QEMU started at `start` connects to for a disk: lu/<uuid>-<disk id>/<start>. */
+/* The export that a QEMU started at `start` connects to for a disk: lu/<udid>/<start>, and
+ * lu/<uuid>-<disk id>/<start> for a file of the node's own. */
 void qemu_export_name(const struct lpar *lpar, const struct lpar_disk *disk, int64_t start,
                       char *name, size_t size);
 

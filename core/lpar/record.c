@@ -107,13 +107,18 @@ static void check_word(struct reader *reader, const char *text, const char *key)
 static void get_disk(struct reader *reader, const json_t *object, struct lpar_disk *disk)
 {
     get_text(reader, object, "id", disk->id, sizeof disk->id, true);
-    get_text(reader, object, "file", disk->file, sizeof disk->file, true);
+    bool shared = json_object_get(object, "lu") != NULL;
+    get_text(reader, object, "lu", disk->lu, sizeof disk->lu, shared);
+    get_text(reader, object, "file", disk->file, sizeof disk->file, !shared);
     get_text(reader, object, "serial", disk->serial, sizeof disk->serial, true);
     disk->slot = (int)get_integer(reader, object, "slot", 3, 31);
     disk->read_only = get_boolean(reader, object, "read_only");
     check_word(reader, disk->id, "id");
     check_word(reader, disk->serial, "serial");
-    if (disk->file[0] != '/') {
+    if (shared && parse_uuid(disk->lu, NULL) < 0) {
+        reader->bad = reader->bad ? reader->bad : "lu";
+    }
+    if (shared ? disk->file[0] : disk->file[0] != '/') {
         reader->bad = reader->bad ? reader->bad : "file";
     }
 }
@@ -189,6 +194,7 @@ static void get_head(struct reader *reader, const json_t *json, struct lpar *lpa
     } else if (!json_is_null(owner)) {
         reader->bad = reader->bad ? reader->bad : "owner";
     }
+    lpar->taken = json_object_get(json, "taken") != NULL;
     int found = -1;
     for (int i = 0; i < 3; i++) {
         found = strcmp(wanted, wanted_names[i]) == 0 ? i : found;
@@ -233,7 +239,8 @@ static json_t *disks_json(const struct lpar *lpar)
     for (size_t i = 0; i < lpar->disk_count; i++) {
         const struct lpar_disk *disk = &lpar->disks[i];
         json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:s, s:b}", "id", disk->id, "slot",
-                                              disk->slot, "file", disk->file, "serial",
+                                              disk->slot, disk->lu[0] ? "lu" : "file",
+                                              disk->lu[0] ? disk->lu : disk->file, "serial",
                                               disk->serial, "read_only", disk->read_only));
     }
     return list;
@@ -262,6 +269,15 @@ static json_t *boot_json(const struct lpar *lpar)
         json_object_set_new(boot, "initrd", json_string(lpar->initrd));
     }
     return boot;
+}
+
+bool lpar_is_shared(const struct lpar *lpar)
+{
+    size_t shared = 0;
+    for (size_t i = 0; i < lpar->disk_count; i++) {
+        shared += lpar->disks[i].lu[0] != 0;
+    }
+    return shared > 0 && shared == lpar->disk_count;
 }
 
 json_t *lpar_spec_json(const struct lpar *lpar)

@@ -37,10 +37,11 @@ enum lpar_wanted { LPAR_STOPPED, LPAR_RUNNING, LPAR_HIBERNATED };
 enum lpar_backend { NIC_USER, NIC_BRIDGE, NIC_NONE };
 
 struct lpar_disk {
-    char id[16];         /* "disk0" */
-    int slot;            /* PCI address */
-    char file[PATH_MAX]; /* absolute path of a raw image or block device */
-    char serial[21];     /* what the guest reads */
+    char id[16];             /* "disk0" */
+    int slot;                /* PCI address */
+    char file[PATH_MAX];     /* absolute path of a raw image or block device of the node's own */
+    char lu[UUID_TEXT_SIZE]; /* or the UDID of an LU on a shared pool; the other one is "" */
+    char serial[21];         /* what the guest reads */
     bool read_only;
 };
 
@@ -59,6 +60,7 @@ struct lpar {
     char owner[NAME_MAX_LENGTH + 1]; /* the node that runs it or did last; "" none */
     int64_t owner_incarnation;
     enum lpar_wanted wanted;
+    bool taken; /* taken over, and its disks may still be the old owner's: nobody starts it */
     char job[JOB_ID_SIZE]; /* the job that may change it; "" none */
     /* the spec */
     char machine[32], accel[8], cpu[64];
@@ -84,6 +86,9 @@ int lpar_parse(const char *json, struct lpar *lpar, struct vios_error *error);
 
 /* Compact JSON for the store; free() it. */
 char *lpar_format(const struct lpar *lpar);
+
+/* It has disks, all on shared pools: another node may take it over. */
+bool lpar_is_shared(const struct lpar *lpar);
 
 /* The spec alone, as in the record; the caller's. */
 json_t *lpar_spec_json(const struct lpar *lpar);

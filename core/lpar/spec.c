@@ -208,7 +208,9 @@ int spec_check_files(const struct lpar *lpar, struct vios_error *error)
     }
     for (size_t i = 0; status == VIOS_OK && i < lpar->disk_count; i++) {
         const struct lpar_disk *disk = &lpar->disks[i];
-        status = check_file("disk", disk->file, !disk->read_only, true, error);
+        if (!disk->lu[0]) { /* io finds out whether an LU's file is there */
+            status = check_file("disk", disk->file, !disk->read_only, true, error);
+        }
     }
     return status;
 }

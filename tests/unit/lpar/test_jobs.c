@@ -20,17 +20,18 @@
 
 /* --- what stands in for other parts --- */
 
-static json_t *io_exports; /* {"name": …}: what io has, as the requests go */
+static json_t *io_exports; /* {"name": its LPAR's UUID}: what io has, as the requests go */
 
 static json_t *export_list(void)
 {
-    json_t *names = json_array(), *value;
+    json_t *list = json_array(), *lpar;
     const char *name;
-    json_object_foreach(io_exports, name, value)
+    json_object_foreach(io_exports, name, lpar)
     {
-        json_array_append_new(names, json_string(name));
+        json_array_append_new(
+            list, json_pack("{s:s, s:O, s:s}", "name", name, "lpar", lpar, "kind", "file"));
     }
-    return names;
+    return list;
 }
 
 int io_client_call(struct io_client *client, json_t *request, const int *descriptors,
@@ -39,7 +40,7 @@ int io_client_call(struct io_client *client, json_t *request, const int *descrip
     const char *what = json_string_value(json_object_get(request, "do"));
     const char *path = json_string_value(json_object_get(request, "path"));
     (void)client, (void)descriptors, (void)descriptor_count, (void)operation;
-    if (strcmp(what, "hello") == 0) {
+    if (strcmp(what, "statistics") == 0) {
         *answer = json_pack("{s:o}", "exports", export_list());
     } else if (strcmp(what, "drop") == 0) {
         json_object_del(io_exports, json_string_value(json_object_get(request, "name")));
@@ -412,8 +413,8 @@ static void closes_what_a_dead_guest_left(void)
     ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
     pid_t pid = pid_now();
     snprintf(disk, sizeof disk, "lu/%s-disk0/1", uuid);
-    json_object_set_new(io_exports, disk, json_true());
-    json_object_set_new(io_exports, "lu/another-disk0/1", json_true());
+    json_object_set_new(io_exports, disk, json_string(uuid));
+    json_object_set_new(io_exports, "lu/another-disk0/1", json_string("another"));
     new_table();
     kill(pid, SIGKILL);
     struct store *store = open_store(&operation);

@@ -196,6 +196,12 @@ static void refuses_damaged_records(void)
         {"spec.disks", "{}", "disks"},
         {"spec.disks", "[{\"id\":\"d\",\"slot\":99,\"file\":\"/a\",\"serial\":\"s\"}]", "slot"},
         {"spec.disks", "[{\"id\":\"d\",\"slot\":4,\"file\":\"a\",\"serial\":\"s\"}]", "file"},
+        {"spec.disks", "[{\"id\":\"d\",\"slot\":4,\"lu\":\"x\",\"serial\":\"s\"}]", "lu"},
+        {"spec.disks",
+         "[{\"id\":\"d\",\"slot\":4,\"lu\":\"11111111-2222-4333-8444-555555555555\",\"file\":\"/"
+         "a\","
+         "\"serial\":\"s\"}]",
+         "file"},
         {"spec.nics", "[{\"id\":\"n\",\"slot\":9,\"mac\":\"1\",\"backend\":\"user\"}]", "mac"},
         {"spec.autostart", "1", "autostart"},
         {"spec", "null", "machine"}};
@@ -220,6 +226,28 @@ static void refuses_damaged_records(void)
     }
     struct vios_error error;
     is_int(lpar_parse("[]", &again, &error), VIOS_E_CORRUPT);
+    free(text);
+}
+
+static void a_disk_may_be_an_lu(void)
+{
+    static struct lpar lpar, again;
+    struct vios_error error = {.message = ""};
+    char name[160];
+    example(&lpar);
+    ok(!lpar_is_shared(&lpar), "shared with files");
+    for (size_t i = 0; i < lpar.disk_count; i++) {
+        lpar.disks[i].file[0] = 0;
+        snprintf(lpar.disks[i].lu, sizeof lpar.disks[i].lu,
+                 "11111111-2222-4333-8444-55555555555%zu", i);
+    }
+    char *text = lpar_format(&lpar);
+    ok(lpar_parse(text, &again, &error) == VIOS_OK, "%s", error.message);
+    is_text(again.disks[0].lu, lpar.disks[0].lu);
+    is_text(again.disks[0].file, "");
+    ok(lpar_is_shared(&again) && !again.taken, "not shared, or taken");
+    qemu_export_name(&again, &again.disks[0], 7, name, sizeof name);
+    is_text(name, "lu/11111111-2222-4333-8444-555555555550/7");
     free(text);
 }
 
@@ -326,6 +354,7 @@ int main(void)
     RUN(bounds_the_lists);
     RUN(comes_back_from_its_record);
     RUN(refuses_damaged_records);
+    RUN(a_disk_may_be_an_lu);
     RUN(hashes_what_the_guest_sees);
     RUN(gives_the_golden_command_line);
     remove_files();
