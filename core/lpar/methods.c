@@ -5,6 +5,7 @@
 #include "lpar/lpar.h"
 #include "lpar/paging_device.h"
 #include "lpar/spec.h"
+#include "lpar/takeover.h"
 #include "lpar/view.h"
 #include "paging/paging.h"
 
@@ -258,10 +259,13 @@ static const struct method METHODS[] = {
     {"lpar.show", "name:lpar", ROLE_VIEWER, 0, call_show},
     {"lpar.console", "name:lpar dump:boolean?", ROLE_OPERATOR, METHOD_STREAM, call_console},
     {"lpar.remove", "name:lpar", ROLE_ADMIN, METHOD_CHANGES, call_remove},
+    /* Under this name because it has no command: for programs, like all of the daemon's own. */
+    {"daemon.takeover", "name:lpar", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB, lpar_call_takeover},
 };
 
 static const struct method_group LPAR_METHODS = {METHODS, sizeof METHODS / sizeof *METHODS};
-static const struct job_kind *const JOB_KINDS[] = {&lpar_start_job, &lpar_stop_job, NULL};
+static const struct job_kind *const JOB_KINDS[] = {&lpar_start_job, &lpar_stop_job,
+                                                   &lpar_takeover_job, NULL};
 
 /* --- the part --- */
 

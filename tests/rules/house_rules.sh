@@ -21,7 +21,7 @@ core/job      : core/store core/base
 core/node     : core/job core/store core/nbd core/net core/cluster core/base
 core/paging   : core/node core/job core/store core/nbd core/net core/base
 core/storage  : core/node core/job core/store core/nbd core/net core/base
-core/lpar     : core/paging core/storage core/node core/job core/store core/nbd core/net core/base
+core/lpar     : core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
 core/io       : core/paging core/storage core/nbd core/net core/base
 core/daemon   : core/lpar core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
 lua           : core/net core/base

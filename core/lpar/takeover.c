@@ -1,0 +1,329 @@
+/*
+ * takeover.c - see takeover.h.
+ *
+ * take (the commit point; it finds by itself how far it had come) -> finish (the record says that
+ * the guest does not run). What the ownership wants next is done and told until it runs or ends.
+ */
+#include "lpar/takeover.h"
+
+#include "base/log.h"
+#include "cluster/ownership.h"
+#include "lpar/adopt.h"
+#include "lpar/jobs.h"
+#include "lpar/record.h"
+#include "lpar/view.h"
+#include "node/node.h"
+#include "storage/lu.h"
+#include "storage/lu_file.h"
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#define STORE_TIMEOUT_MS 5000
+#define AGAIN_MS 200 /* between tries of what failed */
+
+static struct node *job_node(const struct job *job)
+{
+    return job->context;
+}
+
+static const char *job_name(const struct job *job)
+{
+    return json_string_value(json_object_get(job->data, "name"));
+}
+
+static void limit(struct job *job, struct operation *operation)
+{
+    operation_start(operation, STORE_TIMEOUT_MS, job->operation.cancel);
+}
+
+static int keep(struct job *job, const struct operation *operation, int status)
+{
+    if (status < 0) {
+        job->operation.error = operation->error;
+    }
+    return status;
+}
+
+/* --- the disks --- */
+
+/* What keeps the old owner away from them; `lus` are the records, the caller's. */
+struct disks {
+    struct store_value values[OWNERSHIP_DISKS_MAX];
+    struct lu lus[OWNERSHIP_DISKS_MAX];
+    enum lu_fence fences[OWNERSHIP_DISKS_MAX];
+    size_t count;
+};
+
+static void disks_clear(struct disks *disks)
+{
+    for (size_t i = 0; i < disks->count; i++) {
+        store_value_clear(&disks->values[i]);
+    }
+    disks->count = 0;
+}
+
+static int refuse(struct job *job, const char *hint, const char *what, const char *detail)
+{
+    char object[96];
+    return operation_fail(&job->operation, VIOS_E_INVALID, lpar_object(job_name(job), object), hint,
+                          "its disk %.60s %s", detail, what);
+}
+
+static int read_disk(struct job *job, const struct lpar_disk *disk, struct disks *disks)
+{
+    char folder[PATH_MAX];
+    struct operation asking;
+    size_t i = disks->count;
+    if (!disk->lu[0]) {
+        return refuse(job, "start it where the file is", "is a file of one node", disk->id);
+    }
+    limit(job, &asking);
+    int status = keep(job, &asking,
+                      lu_load(job->store, disk->lu, &disks->lus[i], &disks->values[i], &asking));
+    if (status < 0) {
+        return status;
+    }
+    disks->count++;
+    status = lu_folder(job_node(job), &disks->lus[i], folder, &job->operation.error);
+    if (status == VIOS_OK) {
+        status = lu_file_probe(folder, &disks->fences[i], &job->operation.error);
+    }
+    if (status == VIOS_OK && disks->fences[i] == LU_FENCE_LOCAL_ONLY) {
+        status = refuse(job, "start it where it ran", "is on a pool without O_DIRECT", disk->id);
+    }
+    return status;
+}
+
+/* On failure nothing is left to clear. */
+static int read_disks(struct job *job, struct disks *disks)
+{
+    struct lpar lpar;
+    struct operation asking;
+    disks->count = 0;
+    limit(job, &asking);
+    int status = keep(job, &asking, lpar_load(job->store, job_name(job), &lpar, &asking));
+    for (size_t i = 0; status == VIOS_OK && i < lpar.disk_count; i++) {
+        status = read_disk(job, &lpar.disks[i], disks);
+    }
+    if (status < 0) {
+        disks_clear(disks);
+    }
+    return status;
+}
+
+/* The LUs that get a new file are put first; how many there are. */
+static int renew(struct job *job, const struct ownership *ownership, struct disks *disks,
+                 size_t *cloned)
+{
+    char folder[PATH_MAX], name[OWNERSHIP_FILE_SIZE];
+    int status = VIOS_OK;
+    *cloned = 0;
+    for (size_t i = 0; status == VIOS_OK && i < disks->count; i++) {
+        if (disks->fences[i] != LU_FENCE_CLONE) {
+            continue;
+        }
+        ownership_disk_file(disks->values[i].key, ownership_generation(ownership), name);
+        status = lu_folder(job_node(job), &disks->lus[i], folder, &job->operation.error);
+        if (status == VIOS_OK) {
+            status = lu_file_renew(folder, disks->lus[i].file, name, &job->operation.error);
+        }
+        struct store_value value = disks->values[i];
+        disks->values[i] = disks->values[*cloned];
+        disks->values[(*cloned)++] = value;
+    }
+    return status;
+}
+
+static int fence_disks(struct job *job, struct ownership *ownership)
+{
+    struct disks disks;
+    size_t cloned;
+    int status = read_disks(job, &disks);
+    if (status == VIOS_OK) {
+        status = renew(job, ownership, &disks, &cloned);
+    }
+    if (status == VIOS_OK && cloned < disks.count) {
+        log_notice("lpar", "%s: its pool cannot clone: %d s of grace", job_name(job),
+                   LU_GRACE_MS / 1000);
+        status = operation_sleep(&job->operation, LU_GRACE_MS);
+    }
+    if (status == VIOS_OK) {
+        status = ownership_disks_fenced(ownership, disks.values, cloned, &job->operation.error);
+    }
+    disks_clear(&disks);
+    return status;
+}
+
+/* --- the commits --- */
+
+static void do_commit(struct job *job, struct ownership *ownership)
+{
+    struct operation asking;
+    int64_t revision = 0;
+    const struct ownership_request *request = ownership_request(ownership);
+    limit(job, &asking);
+    int status = store_commit(job->store, request->compares, request->compare_count,
+                              request->changes, request->change_count, &revision, &asking);
+    ownership_committed(ownership, status, revision);
+}
+
+static void do_read(struct job *job, struct ownership *ownership)
+{
+    char key[STORE_KEY_MAX];
+    struct store_value value = {0};
+    struct operation asking;
+    snprintf(key, sizeof key, "/lpar/%s", job_name(job));
+    limit(job, &asking);
+    int status = store_get(job->store, key, &value, &asking);
+    ownership_read(ownership, status, &value);
+    store_value_clear(&value);
+}
+
+/* Does what is next. Behind the first commit only a cancel is a failure: the rest is repeated. */
+static int step(struct job *job, struct ownership *ownership)
+{
+    enum ownership_next before = ownership_next(ownership);
+    int status = VIOS_OK;
+    if (before == OWNERSHIP_COMMIT) {
+        do_commit(job, ownership);
+    } else if (before == OWNERSHIP_READ) {
+        do_read(job, ownership);
+    } else {
+        status = fence_disks(job, ownership);
+    }
+    if (status < 0) {
+        log_warning("lpar", "the takeover of %s waits: %s: %s", job_name(job),
+                    job->operation.error.object, job->operation.error.message);
+    }
+    return ownership_next(ownership) == before ? operation_sleep(&job->operation, AGAIN_MS)
+                                               : VIOS_OK;
+}
+
+static int drive(struct job *job, struct ownership *ownership)
+{
+    int status = operation_check(&job->operation);
+    char object[96];
+    while (status == VIOS_OK && ownership_next(ownership) != OWNERSHIP_RUN &&
+           ownership_next(ownership) != OWNERSHIP_END) {
+        status = step(job, ownership);
+    }
+    if (status == VIOS_OK && ownership_next(ownership) == OWNERSHIP_END) {
+        status = operation_fail(&job->operation, VIOS_E_CONFLICT,
+                                lpar_object(job_name(job), object), "see who runs it: lpar show",
+                                "it is not taken over: %s", ownership_why(ownership));
+    }
+    return status;
+}
+
+/* --- the steps --- */
+
+static int read_fence(struct job *job, const struct lpar *lpar, struct store_value *fence)
+{
+    char key[STORE_KEY_MAX];
+    struct operation asking;
+    snprintf(key, sizeof key, "/fence/%s/%lld", lpar->owner, (long long)lpar->owner_incarnation);
+    limit(job, &asking);
+    int status = lpar->owner[0] ? store_get(job->store, key, fence, &asking) : VIOS_E_NOT_FOUND;
+    return status == VIOS_E_NOT_FOUND ? VIOS_OK : keep(job, &asking, status);
+}
+
+/* From the record as it is now, which is `lpar` too. */
+static int take_it(struct job *job, const struct store_value *value, const struct lpar *lpar)
+{
+    struct node *node = job_node(job);
+    struct store_value fence = {0};
+    struct ownership *ownership = NULL;
+    int status = read_fence(job, lpar, &fence);
+    struct ownership_facts facts = {.node = node->name,
+                                    .incarnation = node->incarnation,
+                                    .lpar = value,
+                                    .fence = fence.json ? &fence : NULL,
+                                    .recorder = node->recorder};
+    if (status == VIOS_OK) {
+        status = ownership_begin(&ownership, OWNERSHIP_TAKEOVER, &facts, &job->operation.error);
+    }
+    if (status == VIOS_OK) {
+        status = drive(job, ownership);
+    }
+    if (status == VIOS_OK) {
+        log_notice("lpar", "%s is taken over from %s, generation %lld", lpar->name, lpar->owner,
+                   (long long)ownership_generation(ownership));
+    }
+    ownership_free(ownership);
+    store_value_clear(&fence);
+    return status;
+}
+
+static bool was_taken(const struct job *job, const struct lpar *lpar)
+{
+    const struct node *node = job_node(job);
+    return !lpar->taken && strcmp(lpar->owner, node->name) == 0 &&
+           lpar->owner_incarnation == node->incarnation &&
+           lpar->generation > json_integer_value(json_object_get(job->data, "generation"));
+}
+
+static int takeover_take(struct job *job)
+{
+    char key[STORE_KEY_MAX];
+    struct store_value value = {0};
+    struct lpar lpar;
+    struct disks disks;
+    struct operation asking;
+    snprintf(key, sizeof key, "/lpar/%s", job_name(job));
+    limit(job, &asking);
+    int status = keep(job, &asking, store_get(job->store, key, &value, &asking));
+    if (status == VIOS_OK) {
+        status = lpar_parse(value.json, &lpar, &job->operation.error);
+    }
+    if (status == VIOS_OK && !was_taken(job, &lpar)) {
+        status =
+            lpar.taken ? VIOS_OK : lpar_check_lock(job->store, &lpar, job->id, &job->operation);
+        if (status == VIOS_OK) {
+            status = read_disks(job, &disks); /* what cannot be fenced is not taken */
+        }
+        if (status == VIOS_OK) {
+            disks_clear(&disks);
+            status = take_it(job, &value, &lpar);
+        }
+    }
+    store_value_clear(&value);
+    return status;
+}
+
+static int takeover_finish(struct job *job)
+{
+    struct node *node = job_node(job);
+    int status = lpar_settle(node, job->store, job_name(job), &job->operation);
+    return status < 0 ? status
+                      : view_show(node, job->store, job_name(job), &job->result, &job->operation);
+}
+
+static const struct job_step STEPS[] = {
+    {"take", takeover_take, NULL},
+    {"finish", takeover_finish, NULL},
+};
+
+const struct job_kind lpar_takeover_job = {"lpar.takeover", STEPS, sizeof STEPS / sizeof *STEPS, 0};
+
+int lpar_call_takeover(struct call *call, const json_t *parameters, json_t **result,
+                       struct operation *operation)
+{
+    struct lpar lpar;
+    struct store *store = NULL;
+    char object[96];
+    const char *name = json_string_value(json_object_get(parameters, "name"));
+    int status = node_store(call->node, &store, operation);
+    if (status == VIOS_OK) {
+        status = lpar_load(store, name, &lpar, operation);
+        node_store_return(call->node, store);
+    }
+    if (status < 0) {
+        return status;
+    }
+    return call_job(call, &lpar_takeover_job, lpar_object(lpar.name, object),
+                    json_pack("{s:s, s:I}", "name", lpar.name, "generation",
+                              (json_int_t)(lpar.generation - lpar.taken)),
+                    parameters, result, operation);
+}
