@@ -34,6 +34,11 @@ host() { # HOST COMMAND...
     ip netns exec "$NET-$name" "$@"
 }
 
+# The same, instead of this shell.
+enter() { # HOST COMMAND...
+    exec ip netns exec "$NET-$1" "${@:2}"
+}
+
 # 10.77.0.N for nN, 10.77.0.100 for anything else.
 address_of() { # HOST
     case $1 in
@@ -134,8 +139,7 @@ node_start() { # NODE [OPTION...]
     local node=$1
     shift
     mkdir -p "$DIR/$node" "$DIR/repository"
-    ip netns exec "$NET-$node" "$DAEMON" --node "$node" --address "$(address_of "$node")" \
-        --store "$STORE" \
+    enter "$node" "$DAEMON" --node "$node" --address "$(address_of "$node")" --store "$STORE" \
         --run-dir "$DIR/$node/run" --state-dir "$DIR/$node/state" \
         --repository "$DIR/repository" "$@" >>"$DIR/$node.log" 2>&1 &
     NODE_PID[$node]=$!

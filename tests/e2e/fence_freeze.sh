@@ -1,0 +1,276 @@
+# shellcheck shell=bash
+# A node that freezes under a writing guest, and another that fences it, takes the guest over and
+# serves its file, on a file system that clones (fence_freeze_clone.sh) or not
+# (fence_freeze_grace.sh). After lib.sh was read:
+#
+#     . "$(dirname "$0")/fence_freeze.sh"
+#     freeze_all MKFS CLONE|GRACE
+#
+# Five nodes are frozen, one after the other, each with a guest of its own that boots from an LU and
+# writes it (tests/guest/sequence_sector.S), and with a client that writes the same LU and notes
+# when each write was acknowledged (tests/tools/ack_writer.c):
+#
+#     n1  its daemon is stopped
+#     n2  its daemon and its io are stopped
+#     n3  its daemon is stopped; io stops itself when a write has entered the gate
+#     n4  its daemon is stopped; io stops itself when a write is done and still counted
+#     n5  its daemon is stopped; io stops itself before it looks at the gate to answer a write
+#
+# n6 and n7 live. n6 takes each guest over, copies the file before anybody else writes it, and writes
+# its own marks. At the end, three TTLs after it was frozen, each node goes on.
+
+. "$(dirname "${BASH_SOURCE[0]}")/nodes.sh"
+
+CONTROL=$BUILD/tests/tools/io_control
+TTL_S=3
+OWNER=n6
+BLOCK=4096
+FIRST=512        # of the client's blocks; the guest writes the 256 before
+FROZEN_AT=600    # the block at which io stops itself, where it does
+MARKS=7680       # of the new owner's blocks
+LU_BLOCKS=8192
+REPOSITORY_MOUNT=$DIR/repository/pools/p1
+
+FREEZERS='n1 n2 n3 n4 n5'
+NODE_ENVIRONMENT[n3]=VIOS_FREEZE_AT=entered:$((FROZEN_AT * BLOCK))
+NODE_ENVIRONMENT[n4]=VIOS_FREEZE_AT=written:$((FROZEN_AT * BLOCK))
+NODE_ENVIRONMENT[n5]=VIOS_FREEZE_AT=answering:$((FROZEN_AT * BLOCK))
+declare -A FROZEN_MS STOP_AT IO_PID QEMU_PID WRITER TAKER LIVES
+
+# --- the file system, the guests ---
+
+mount_pool() { # MKFS
+    mkdir -p "$REPOSITORY_MOUNT"
+    truncate -s 320M "$DIR/pool.img"
+    # shellcheck disable=SC2086 # a command and its options
+    $1 "$DIR/pool.img" >/dev/null 2>&1 || skip_all "$1 makes no file system"
+    mount -o loop "$DIR/pool.img" "$REPOSITORY_MOUNT" 2>/dev/null ||
+        skip_all "this user may make no loop mounts"
+    at_exit 'umount -l "$REPOSITORY_MOUNT"'
+    mkdir "$REPOSITORY_MOUNT/lu"
+}
+
+udid_of() { echo "11111111-2222-4333-8444-00000000000${1#n}"; } # NODE
+file_of() { # NODE: where its LU is now
+    echo "$REPOSITORY_MOUNT/lu/$(on $OWNER db get "/lu/$(udid_of "$1")" --json |
+        jq -r '.[0].value.file')"
+}
+first_file() { echo "$REPOSITORY_MOUNT/lu/$(udid_of "$1").0"; } # NODE
+put() { "$BUILD/tests/tools/store_put" "$STORE" "$1" "$2"; }    # KEY JSON
+
+# An LPAR with an LU, as the commands for pools and LUs will make them.
+make_guest() { # NODE
+    local udid lpar
+    udid=$(udid_of "$1")
+    cp "$DIR/disk.raw" "$(first_file "$1")"
+    put "/lu/$udid" "{\"v\":1,\"name\":\"disk-$1\",\"pool\":\"p1\",\"file\":\"$udid.0\",
+        \"size_bytes\":$((LU_BLOCKS * BLOCK)),\"dead\":[]}"
+    on "$1" lpar create "g-$1" --memory 16M --disk "$DIR/disk.raw" >/dev/null || return 1
+    lpar=$(on "$1" db get "/lpar/g-$1" --json | jq -c --arg udid "$udid" \
+        '.[0].value + {owner: null} | .spec.disks[0] |= (del(.file) | .lu = $udid)')
+    put "/lpar/g-$1" "$lpar" && on "$1" lpar start "g-$1" >/dev/null
+}
+
+# --- what was acknowledged ---
+
+now_ms() { awk '{ printf "%d", $1 * 1000 }' /proc/uptime; }
+gate_of() { "$CONTROL" "$DIR/$1/run/io.sock" '{"do":"statistics"}' | jq ".gate.$2"; } # NODE WHAT
+
+write_blocks() { # NODE FIRST COUNT
+    "$BUILD/tests/tools/ack_writer" "$DIR/$1/run/nbd.sock" "lu/$(udid_of "$1")/1" "$2" "$3" 3 \
+        >>"$DIR/$1.acked" 2>>"$DIR/$1.writer"
+}
+
+# The client's writes and the guest's that were acknowledged and are not in FILE, with counts.
+not_in() { # NODE FILE
+    perl -e '
+        my ($file, $client, $guest) = @ARGV;
+        my ($count, %missing, $data) = (0);
+        open my $disk, "<:raw", $file or die;
+        open my $acked, "<", $client or die;
+        while (<$acked>) {
+            my ($n) = /^(\d+) \d+$/ or next;
+            seek $disk, $n * 4096, 0; read $disk, $data, 4096;
+            $count++;
+            $missing{"block $n"} = 1 if $data ne pack("Q<", $n) x 512;
+        }
+        open my $console, "<", $guest or die;
+        while (<$console>) {
+            my ($n) = /^([0-9a-f]{4})\r?$/ or next;
+            seek $disk, (hex($n) + 1) * 512, 0; read $disk, $data, 512;
+            $count++;
+            $missing{"sector " . (hex($n) + 1)} = 1 if $data ne pack("v", hex $n) x 256;
+        }
+        print $count < 100 ? "only $count were acknowledged" : join(" ", sort keys %missing);
+    ' "$2" "$DIR/$1.acked" "$DIR/$1.console"
+}
+
+late_acks() { # NODE
+    awk -v stop="${STOP_AT[$1]}" '$2 >= stop { print $1 " at " $2 }' "$DIR/$1.acked"
+}
+
+block_of() { # FILE BLOCK: its first word, as a number
+    od -An -tu8 -j $(($2 * BLOCK)) -N 8 "$1" | tr -d ' '
+}
+
+state_of() { awk '/^State:/ { print $2 }' "/proc/$1/status" 2>/dev/null; } # PID
+
+# --- freezing ---
+
+# Until the client's writes pass the block where io stops itself, if this one's does.
+start_writing() { # NODE
+    local count=$((FROZEN_AT - FIRST))
+    on "$1" lpar console "g-$1" >"$DIR/$1.console" 2>/dev/null </dev/null &
+    PIDS+=("$!")
+    write_blocks "$1" "$FIRST" "$count" ||
+        bail "$1: its client cannot write: $(cat "$DIR/$1.writer")"
+    QEMU_PID[$1]=$(on "$1" lpar show "g-$1" --json | jq .qemu_pid)
+    await "[ \$(grep -c '^[0-9a-f]\\{4\\}' '$DIR/$1.console') -gt 10 ]" 20 ||
+        bail "$1: its guest does not write"
+}
+
+freeze() { # NODE
+    local io
+    io=$(io_pid "$1")
+    kill -STOP "${NODE_PID[$1]}"
+    STOP_AT[$1]=$(gate_of "$1" until_stop)
+    write_blocks "$1" "$FROZEN_AT" 6000 &
+    WRITER[$1]=$!
+    PIDS+=("$!")
+    case $1 in
+    n1) LIVES[$1]=yes ;;
+    n2)
+        await "[ \$(wc -l <'$DIR/$1.acked') -gt $((FROZEN_AT - FIRST + 50)) ]" 20
+        kill -STOP "$io"
+        LIVES[$1]=either # whether a write was in flight just then
+        ;;
+    n3 | n4) LIVES[$1]=no ;;
+    n5) LIVES[$1]=yes ;;
+    esac
+    case $1 in
+    n[345]) ok "$1: io has stopped itself" await "[ \"\$(state_of $io)\" = T ]" 20 ;;
+    esac
+    IO_PID[$1]=$io
+    FROZEN_MS[$1]=$(now_ms)
+}
+
+fence_of() { on $OWNER db get "/fence/$1/1" --json 2>/dev/null | jq -r '.[0].value.state'; } # NODE
+
+take_over() { # NODE
+    "$BUILD/tests/tools/rpc_call" "$DIR/$OWNER/run/vios.sock" daemon.takeover \
+        "{\"name\":\"g-$1\"}" >"$DIR/$1.taken" 2>&1 &
+    TAKER[$1]=$!
+    PIDS+=("$!")
+}
+
+# What the new owner serves is copied, and then written by it alone.
+serve() { # NODE
+    local file
+    ok "$1: its guest is taken over" wait "${TAKER[$1]}" || sed 's/^/# /' "$DIR/$1.taken"
+    file=$(file_of "$1")
+    cp "$file" "$DIR/$1.copy"
+    "$CONTROL" "$DIR/$OWNER/run/io.sock" "{\"do\":\"export\",\"name\":\"lu/marks-$1/2\",
+        \"lpar\":\"\",\"backend\":{\"kind\":\"file\",\"path\":\"$file\",\"direct\":true,
+        \"gated\":true}}" >"$DIR/$1.export"
+    is "$1: the new owner exports its file" "$(cat "$DIR/$1.export")" '{"ok":true}'
+    run_status "$1: and writes it" 0 qemu-io -f raw -c "write -P 77 $((MARKS * BLOCK)) 64k" \
+        "nbd+unix:///lu%2Fmarks-$1%2F2?socket=$DIR/$OWNER/run/nbd.sock"
+}
+
+# --- going on ---
+
+thaw() { # NODE
+    await "[ \$(now_ms) -ge $((FROZEN_MS[$1] + 3 * TTL_S * 1000)) ]" 60 # what it does then counts
+    case ${LIVES[$1]} in
+    yes) ok "$1: io lives" kill -0 "${IO_PID[$1]}" ;;
+    no) unlike "$1: the kernel ended io" "$(state_of "${IO_PID[$1]}")" '^[TSR]' ;;
+    esac
+    is "$1: nothing of before was acknowledged meanwhile" "$(late_acks "$1")" ""
+    kill -CONT "${IO_PID[$1]}" 2>/dev/null
+    kill -CONT "${NODE_PID[$1]}"
+}
+
+check() { # NODE
+    local file
+    file=$(file_of "$1")
+    ok "$1: it comes back as the next incarnation" \
+        await "[ \"\$(incarnation_of $OWNER $1)\" = 2 ] && [ \"\$(state_of_node $1)\" = up ]" 30
+    ok "$1: its guest is dead" await "! kill -0 ${QEMU_PID[$1]}" 20
+    kill "${WRITER[$1]}" 2>/dev/null
+    wait "${WRITER[$1]}" 2>/dev/null
+    is "$1: no acknowledgement is of after T" "$(late_acks "$1")" ""
+    is "$1: every write that was acknowledged is in the new owner's file" \
+        "$(not_in "$1" "$file")" ""
+    ok "$1: and nothing that was not there when it was taken over" \
+        cmp -n $((MARKS * BLOCK)) "$DIR/$1.copy" "$file"
+    is "$1: the new owner's marks are" \
+        "$(od -An -tu1 -j $((MARKS * BLOCK)) -N 1 "$file" | tr -d ' ')" 77
+    case $1 in
+    n[345]) is "$1: io never answered where it stopped" \
+        "$(grep "^$FROZEN_AT " "$DIR/$1.acked")" "" ;;
+    esac
+    case $1 in
+    n3) is "$1: the write that had entered was not done" "$(block_of "$file" $FROZEN_AT)" 0 ;;
+    n4 | n5) is "$1: the write that was done is there" "$(block_of "$file" $FROZEN_AT)" \
+        $FROZEN_AT ;;
+    esac
+}
+state_of_node() { on $OWNER node list --json | jq -r ".[] | select(.name == \"$1\").state"; }
+
+# A write that was on its way through a file server, and lands when another serves.
+late_write() { # NODE HOW
+    local before=("$(first_file "$1")" "$(file_of "$1")")
+    if [ "$2" = CLONE ]; then
+        isnt_same "$1: the new owner's file is another" "${before[@]}"
+        printf 'late' | dd of="${before[0]}" bs=$BLOCK seek=$FIRST conv=notrunc status=none
+        is "$1: a write to the dead file hits nobody" "$(block_of "${before[1]}" $FIRST)" $FIRST
+        is "$1: which is listed" "$(on $OWNER db get "/lu/$(udid_of "$1")" --json |
+            jq -c '.[0].value.dead')" "[\"$(udid_of "$1").0\"]"
+    else
+        is "$1: the new owner's file is the same" "${before[1]}" "${before[0]}"
+    fi
+}
+isnt_same() { # WHAT FILE FILE
+    [ "$(stat -c %i "$2")" != "$(stat -c %i "$3")" ]
+    tap_line $? "$1"
+}
+
+# In the end the guest itself runs on the new owner, from what was taken over.
+start_elsewhere() { # NODE
+    "$CONTROL" "$DIR/$OWNER/run/io.sock" "{\"do\":\"drop\",\"name\":\"lu/marks-$1/2\"}" >/dev/null
+    run_status "$1: its guest starts on the new owner" 0 on $OWNER lpar start "g-$1"
+    ok "$1: and writes" await "on $OWNER lpar console g-$1 --dump | grep -q '^0010'" 20
+}
+
+freeze_all() { # MKFS HOW
+    local node
+    need jq perl qemu-io qemu-system-x86_64 as ld "${1%% *}"
+    mount_pool "$1"
+    as --32 -o "$DIR/boot.o" "$ROOT/tests/guest/sequence_sector.S"
+    ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o "$DIR/disk.raw" "$DIR/boot.o"
+    truncate -s $((LU_BLOCKS * BLOCK)) "$DIR/disk.raw"
+    cluster_up "sqlite:$DIR/vios.db" 7 --ttl ${TTL_S}s --page-memory 16M
+    for node in $FREEZERS; do
+        ok "$node: a guest on a shared LU" make_guest "$node"
+    done
+    for node in $FREEZERS; do
+        start_writing "$node"
+    done
+    for node in $FREEZERS; do
+        freeze "$node"
+        ok "$node: it is fenced, and the fence is free" await "[ \"\$(fence_of $node)\" = free ]" 30
+        take_over "$node"
+    done
+    for node in $FREEZERS; do
+        serve "$node"
+        late_write "$node" "$2"
+    done
+    for node in $FREEZERS; do
+        thaw "$node"
+    done
+    for node in $FREEZERS; do
+        check "$node"
+    done
+    ok "the cluster is whole" await 'whole n6 7' 30
+    start_elsewhere n1
+}
