@@ -3,51 +3,17 @@
  * and ext4 on loop mounts where root may make them, and a tmpfs.
  */
 #include "storage/lu_file.h"
-#include "tests/tap.h"
+#include "tests/loop_mount.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <sys/mount.h>
-#include <sys/stat.h>
-#include <sys/wait.h>
-#include <unistd.h>
 
-#define IMAGE_SIZE (320 << 20) /* XFS makes none below 300 MiB */
-
-static char image[128], folder[128];
-
-/* Runs the shell words with the image and the folder as $1 and $2. */
-static bool shell(const char *words)
-{
-    pid_t child = fork();
-    if (child == 0) {
-        int null = open("/dev/null", O_RDWR);
-        dup2(null, 1);
-        dup2(null, 2);
-        execlp("sh", "sh", "-c", words, "sh", image, folder, (char *)NULL);
-        _exit(127);
-    }
-    int status;
-    return waitpid(child, &status, 0) == child && status == 0;
-}
+static char folder[128];
 
 static bool mount_with(const char *make)
 {
-    snprintf(image, sizeof image, "%s/image", tap_folder());
     snprintf(folder, sizeof folder, "%s/pool", tap_folder());
-    unlink(image);
-    mkdir(folder, 0700);
-    int fd = open(image, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    bool sized = ftruncate(fd, IMAGE_SIZE) == 0;
-    close(fd);
-    return sized && shell(make) && shell("mount -o loop \"$1\" \"$2\"");
-}
-
-static void unmount(void)
-{
-    shell("umount \"$2\"");
-    rmdir(folder);
-    unlink(image);
+    return loop_mount(folder, make);
 }
 
 static void file_path(const char *name, char path[256])
@@ -86,8 +52,7 @@ static ino_t inode_of(const char *name)
 
 static int entries(void)
 {
-    snprintf(image, sizeof image, "%s/image", tap_folder());
-    return shell("test -z \"$(ls -A \"$2\" | grep -v lost.found)\"") ? 0 : 1;
+    return loop_shell("test -z \"$(ls -A \"$2\" | grep -v lost.found)\"", "", folder) ? 0 : 1;
 }
 
 static enum lu_fence probed(void)
@@ -104,7 +69,7 @@ static void xfs_clones(void)
     struct vios_error error = {0};
     char path[256];
     struct stat status;
-    if (!mount_with("mkfs.xfs -q -m reflink=1 \"$1\"")) {
+    if (!mount_with(LOOP_XFS)) {
         SKIP("no XFS on a loop mount: not root, or no mkfs.xfs");
     }
     is_text(lu_fence_name(probed()), "clone");
@@ -128,13 +93,13 @@ static void xfs_clones(void)
     is_int(lu_file_renew(folder, "nosuch", "lu.3", &error), VIOS_E_NOT_FOUND);
     is_text(error.object, "nosuch");
     close(late);
-    unmount();
+    loop_unmount(folder);
 }
 
 static void ext4_needs_grace(void)
 {
     struct vios_error error = {0};
-    if (!mount_with("mkfs.ext4 -q \"$1\"")) {
+    if (!mount_with(LOOP_EXT4)) {
         SKIP("no ext4 on a loop mount: not root, or no mkfs.ext4");
     }
     is_text(lu_fence_name(probed()), "grace");
@@ -145,7 +110,7 @@ static void ext4_needs_grace(void)
     char path[256];
     file_path("lu.2.new", path);
     is_int(access(path, F_OK), -1);
-    unmount();
+    loop_unmount(folder);
 }
 
 /* Newer kernels open files O_DIRECT on a tmpfs too; none clones there. */

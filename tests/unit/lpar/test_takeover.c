@@ -1,0 +1,277 @@
+/*
+ * test_takeover.c - taking an LPAR from a fenced node, against a store and, where root may mount
+ * it, an XFS that clones; crashes at every step.
+ */
+#include "lpar/takeover.h"
+
+#include "base/log.h"
+#include "lpar/guest.h"
+#include "node/members.h"
+#include "tests/job_crash.h"
+#include "tests/loop_mount.h"
+
+#define UDID "11111111-2222-4333-8444-555555555555"
+#define LPAR                                                                                       \
+    "{\"v\":1,\"uuid\":\"99999999-2222-4333-8444-555555555555\",\"name\":\"g\",\"generation\":7,"  \
+    "\"wanted\":\"running\",\"job\":null,%s,\"spec\":{\"machine\":\"pc\",\"accel\":\"tcg\","       \
+    "\"cpu\":\"qemu64\",\"cpus\":1,\"memory_bytes\":16777216,\"boot\":{},\"nics\":[],\"disks\":"   \
+    "[{\"id\":\"disk0\",\"slot\":4,%s,\"serial\":\"s\",\"read_only\":false}],"                     \
+    "\"serial_console\":true,\"autostart\":false}}"
+#define OF_N2 "\"owner\":{\"node\":\"n2\",\"incarnation\":3}"
+#define ON_LU "\"lu\":\"" UDID "\""
+
+/* --- what stands in for other parts --- */
+
+int io_client_call(struct io_client *client, json_t *request, const int *descriptors,
+                   size_t descriptor_count, json_t **answer, struct operation *operation)
+{
+    (void)client, (void)descriptors, (void)descriptor_count, (void)operation;
+    if (answer) {
+        *answer = json_object();
+    }
+    json_decref(request);
+    return VIOS_OK;
+}
+
+int node_members(struct node *node, struct member **members, size_t *count)
+{
+    (void)node;
+    *members = NULL;
+    *count = 0;
+    return VIOS_OK;
+}
+
+enum member_state node_member_state(struct node *node, const char *name)
+{
+    (void)node;
+    (void)name;
+    return MEMBER_DOWN;
+}
+
+/* --- a world: a store, a repository, one LPAR --- */
+
+static struct node node = {.name = "n1", .cluster = "c", .incarnation = 1};
+static char repository[128], pool[160], address[160], run_dir[128];
+
+static struct store *open_store(struct operation *operation)
+{
+    struct store *store = NULL;
+    operation_start(operation, 10000, NULL);
+    if (node_store(&node, &store, operation) != VIOS_OK) {
+        printf("# %s\n", operation->error.message);
+        exit(1);
+    }
+    return store;
+}
+
+static void put(const char *key, const char *json)
+{
+    struct operation operation;
+    struct store *store = open_store(&operation);
+    struct store_change change = {key, json};
+    is_int(store_commit(store, NULL, 0, &change, 1, NULL, &operation), VIOS_OK);
+    node_store_return(&node, store);
+}
+
+static json_t *get(const char *key)
+{
+    struct operation operation;
+    struct store *store = open_store(&operation);
+    json_t *record = NULL;
+    int64_t revision;
+    is_int(node_record(store, key, &record, &revision, &operation), VIOS_OK);
+    node_store_return(&node, store);
+    return record;
+}
+
+static void put_lpar(const char *owner, const char *disk)
+{
+    char json[1024];
+    snprintf(json, sizeof json, LPAR, owner, disk);
+    put("/lpar/g", json);
+}
+
+static void path_of(const char *name, char path[320])
+{
+    snprintf(path, 320, "%s/lu/%s", pool, name);
+}
+
+static const char *world(void)
+{
+    static int count;
+    struct operation operation;
+    struct store *store;
+    char path[320];
+    lpars_close(node.lpars);
+    node.lpars = NULL;
+    store_pool_free(node.stores);
+    snprintf(address, sizeof address, "sqlite:%s/db%d", tap_folder(), count++);
+    node.stores = store_pool_new(address);
+    operation_start(&operation, 10000, NULL);
+    if (store_open(&store, address, true, &operation) != VIOS_OK ||
+        lpars_open(&node.lpars, &node, &operation.error) != VIOS_OK) {
+        printf("# %s\n", operation.error.message);
+        exit(1);
+    }
+    store_close(store);
+    path_of("", path);
+    mkdir(path, 0700);
+    path_of(UDID ".2", path);
+    int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+    is_int(write(fd, "contents", 8), 8);
+    close(fd);
+    put("/lu/" UDID, "{\"v\":1,\"pool\":\"p1\",\"file\":\"" UDID ".2\"}");
+    put("/fence/n2/3", "{\"v\":1,\"state\":\"free\"}");
+    put_lpar(OF_N2, ON_LU);
+    return address;
+}
+
+static json_t *job_data(void)
+{
+    return json_pack("{s:s, s:i}", "name", "g", "generation", 7);
+}
+
+static int take_over(struct operation *operation)
+{
+    struct jobs *jobs;
+    const struct job_kind *kind = &lpar_takeover_job;
+    char id[JOB_ID_SIZE];
+    json_t *result = NULL;
+    operation_start(operation, 60000, NULL);
+    int status = jobs_start(&jobs, address, "n1", 1, &kind, 1, &node, &operation->error);
+    if (status == VIOS_OK) {
+        status = job_submit(jobs, kind, "lpar \"g\"", job_data(), NULL, id, operation);
+        if (status == VIOS_OK) {
+            status = job_wait(jobs, id, NULL, NULL, &result, operation);
+        }
+        json_decref(result);
+        jobs_stop(jobs);
+    }
+    return status;
+}
+
+static void is_taken(const char *where, int status)
+{
+    char path[320], contents[16] = "";
+    json_t *lpar = get("/lpar/g"), *lu = get("/lu/" UDID);
+    (void)status;
+    ok(json_is_null(json_object_get(lpar, "owner")), "%s: it is somebody's", where);
+    ok(!json_object_get(lpar, "taken"), "%s: it is not finished", where);
+    is_int(json_integer_value(json_object_get(lpar, "generation")), 8);
+    is_text(json_string_value(json_object_get(lpar, "wanted")), "stopped");
+    is_text(json_string_value(json_object_get(lu, "file")), UDID ".8");
+    is_text(json_string_value(json_array_get(json_object_get(lu, "dead"), 0)), UDID ".2");
+    is_int((long long)json_array_size(json_object_get(lu, "dead")), 1);
+    path_of(UDID ".8", path);
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    is_int(read(fd, contents, 8), 8);
+    is_text(contents, "contents");
+    close(fd);
+    unlink(path);
+    json_decref(lpar);
+    json_decref(lu);
+}
+
+/* --- tests --- */
+
+static bool have_clones;
+
+static void the_disk_has_a_new_file(void)
+{
+    struct operation operation;
+    if (!have_clones) {
+        SKIP("no XFS on a loop mount: not root, or no mkfs.xfs");
+    }
+    world();
+    ok(take_over(&operation) == VIOS_OK, "%s", operation.error.message);
+    is_taken("once", VIOS_OK);
+}
+
+static void one_that_was_begun_goes_on(void)
+{
+    struct operation operation;
+    if (!have_clones) {
+        SKIP("no XFS on a loop mount: not root, or no mkfs.xfs");
+    }
+    world();
+    char json[1024];
+    snprintf(json, sizeof json, LPAR,
+             "\"taken\":{\"node\":\"n2\",\"incarnation\":3},\"owner\":{\"node\":\"n1\","
+             "\"incarnation\":1}",
+             ON_LU);
+    char *generation = strstr(json, "\"generation\":7");
+    generation[strlen("\"generation\":")] = '8';
+    put("/lpar/g", json);
+    ok(take_over(&operation) == VIOS_OK, "%s", operation.error.message);
+    is_taken("begun", VIOS_OK);
+}
+
+static void it_survives_every_crash(void)
+{
+    if (!have_clones) {
+        SKIP("no XFS on a loop mount: not root, or no mkfs.xfs");
+    }
+    struct job_crash crash = {.kind = &lpar_takeover_job,
+                              .object = "lpar \"g\"",
+                              .data = job_data,
+                              .status = VIOS_OK,
+                              .context = &node,
+                              .fresh = world,
+                              .check = is_taken};
+    job_crash_everywhere(&crash, false);
+}
+
+static void refused(int code, const char *message)
+{
+    struct operation operation;
+    is_int(take_over(&operation), code);
+    is_text(operation.error.message, message);
+}
+
+static void what_is_refused(void)
+{
+    world();
+    put("/fence/n2/3", "{\"v\":1,\"state\":\"closing\"}");
+    refused(VIOS_E_LOCKED, "the time of node n2 is not over");
+    put("/fence/n2/3", "{\"v\":1,\"state\":\"free\"}");
+    put_lpar("\"owner\":null", ON_LU);
+    refused(VIOS_E_CONFLICT, "it is nobody else's");
+    put_lpar(OF_N2, "\"file\":\"/a\"");
+    refused(VIOS_E_INVALID, "its disk disk0 is a file of one node");
+    put_lpar(OF_N2, "\"lu\":\"22222222-2222-4333-8444-555555555555\"");
+    refused(VIOS_E_NOT_FOUND, "there is no such LU");
+    put_lpar(OF_N2, ON_LU);
+    put("/fence/n1/1", "{\"v\":1,\"state\":\"closing\"}"); /* the new owner itself is fenced */
+    struct operation operation;
+    ok(take_over(&operation) != VIOS_OK, "a fenced node takes over");
+    json_t *lpar = get("/lpar/g");
+    is_int(json_integer_value(json_object_get(lpar, "generation")), 7);
+    json_decref(lpar);
+}
+
+int main(void)
+{
+    log_configure(LOG_ERROR, false);
+    snprintf(repository, sizeof repository, "%s/r", tap_folder());
+    snprintf(run_dir, sizeof run_dir, "%s/run", tap_folder());
+    snprintf(pool, sizeof pool, "%s/pools/p1", repository);
+    char parent[160];
+    snprintf(parent, sizeof parent, "%s/pools", repository);
+    mkdir(repository, 0700);
+    mkdir(parent, 0700);
+    mkdir(run_dir, 0700);
+    node.run_dir = run_dir;
+    node.config = config_new();
+    is_int(config_set(node.config, "repository", repository, NULL), VIOS_OK);
+    have_clones = loop_mount(pool, LOOP_XFS);
+    mkdir(pool, 0700);
+    RUN(the_disk_has_a_new_file);
+    RUN(one_that_was_begun_goes_on);
+    RUN(it_survives_every_crash);
+    RUN(what_is_refused);
+    lpars_close(node.lpars);
+    store_pool_free(node.stores);
+    config_free(node.config);
+    loop_unmount(pool);
+    return tap_done();
+}
