@@ -51,8 +51,8 @@ static int sqlite_get(void *state, const char *key, struct store_value *value,
     return sqlite_leave(connection, status);
 }
 
-static int gather_list(struct sqlite_connection *connection, const char *prefix,
-                       struct store_gather *gather)
+int sqlite_gather(struct sqlite_connection *connection, const char *prefix,
+                  struct store_gather *gather)
 {
     char end[SQLITE_PREFIX_END_SIZE];
     bool row = false;
@@ -85,7 +85,7 @@ static int sqlite_list(void *state, const char *prefix, struct store_list *list,
         status = sqlite_meta(connection, "revision", revision);
     }
     if (status == VIOS_OK) {
-        status = gather_list(connection, prefix, &gather);
+        status = sqlite_gather(connection, prefix, &gather);
     }
     if (status == VIOS_OK) {
         *list = (struct store_list){gather.values, gather.count};
