@@ -25,7 +25,7 @@
 #define ACTIVATE_TIMEOUT_MS 60000
 #define LOCK_WAIT_MS 3000 /* for a predecessor that was killed a moment ago */
 #define RUN_DIR_MAX 512
-#define ADDRESS_MAX 4200
+#define PROGRAM_MAX 4200
 
 struct daemon {
     struct node node; /* the first member: hooks get from it to us */
@@ -34,7 +34,7 @@ struct daemon {
     atomic_bool stop_guests;
     atomic_bool restart;
     int lock_fd;
-    char store_address[ADDRESS_MAX];
+    char store_address[DAEMON_STORE_ADDRESS_SIZE];
     struct server *server;
 
     pthread_mutex_t restoring; /* held while the parts talk to a new io, and while they end */
@@ -104,7 +104,7 @@ static void on_io_restored(void *context)
 
 static int start_io(struct daemon *daemon, struct operation *operation)
 {
-    char program[ADDRESS_MAX];
+    char program[PROGRAM_MAX];
     snprintf(program, sizeof program, "%s/io", daemon->program_dir);
     struct io_client_settings settings = {.program = program,
                                           .run_dir = daemon->node.run_dir,
@@ -329,7 +329,7 @@ static int open_folders(struct daemon *daemon, struct vios_error *error)
 
 static int open_recorder(struct daemon *daemon, struct vios_error *error)
 {
-    char path[ADDRESS_MAX];
+    char path[PROGRAM_MAX];
     snprintf(path, sizeof path, "%s/recorder", daemon->node.state_dir);
     return recorder_open(&daemon->node.recorder, path, RECORDER_SLOTS, error);
 }
@@ -352,6 +352,17 @@ static int activate_at_start(struct daemon *daemon, struct vios_error *error)
     return status;
 }
 
+void daemon_store_address(const struct config *config, char address[DAEMON_STORE_ADDRESS_SIZE])
+{
+    const char *store = config_text(config, "store");
+    if (store && store[0]) {
+        snprintf(address, DAEMON_STORE_ADDRESS_SIZE, "%s", store);
+    } else {
+        snprintf(address, DAEMON_STORE_ADDRESS_SIZE, "sqlite:%s/vios.db",
+                 config_text(config, "state_dir"));
+    }
+}
+
 static void fill_node(struct daemon *daemon, const struct daemon_settings *settings)
 {
     struct node *node = &daemon->node;
@@ -364,13 +375,7 @@ static void fill_node(struct daemon *daemon, const struct daemon_settings *setti
     node->hooks = &hooks;
     node->method_groups = parts_methods();
     node->cluster = "";
-    const char *store = config_text(settings->config, "store");
-    if (store && store[0]) {
-        snprintf(daemon->store_address, sizeof daemon->store_address, "%s", store);
-    } else {
-        snprintf(daemon->store_address, sizeof daemon->store_address, "sqlite:%s/vios.db",
-                 node->state_dir);
-    }
+    daemon_store_address(settings->config, daemon->store_address);
     node->stores = store_pool_new(daemon->store_address);
 }
 
