@@ -260,13 +260,13 @@ static void make_records(struct making *making, const struct store_list *backup)
     make_primary(making, backup);
     make_nodes(making);
     if (making->numbers.job > 0) {
-        append(making, "/job-number",
-               json_pack("{s:i, s:I}", "v", 1, "last",
-                         (json_int_t)(making->numbers.job + RESTORE_STEP)));
+        json_int_t last = making->numbers.job + RESTORE_STEP;
+        append(making, "/job-number", json_pack("{s:i, s:I}", "v", 1, "last", last));
     }
     if (making->numbers.split > 0) {
         char key[STORE_KEY_MAX];
-        snprintf(key, sizeof key, "/split/%lld", (long long)(making->numbers.split + RESTORE_STEP));
+        int64_t next = making->numbers.split + RESTORE_STEP;
+        snprintf(key, sizeof key, "/split/%lld", (long long)next);
         append(making, key,
                json_pack("{s:i, s:[], s:[], s:s, s:i}", "v", 1, "winners", "losers", "rule",
                          "restored", "allowed_ms", 0));
