@@ -66,7 +66,10 @@ int sqlite_gather(struct sqlite_connection *connection, const char *prefix,
     int status = sqlite_step(connection, statement, &row, "listing");
     while (status == VIOS_OK && row) {
         struct store_value value = sqlite_row(statement);
-        status = store_gather_add(gather, &value, connection->operation);
+        status = value.key && value.json
+                     ? store_gather_add(gather, &value, connection->operation)
+                     : operation_fail(connection->operation, VIOS_E_CORRUPT, connection->path, NULL,
+                                      "the store is damaged: a row is empty");
         if (status == VIOS_OK) {
             status = sqlite_step(connection, statement, &row, "listing");
         }
