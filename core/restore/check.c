@@ -80,6 +80,10 @@ int restore_check(const struct store_list *list, struct vios_error *error)
     bool cluster = false;
     for (size_t i = 0; i < list->count; i++) {
         const struct store_value *value = &list->values[i];
+        if (!store_key_is_valid(value->key) || strlen(value->json) > STORE_VALUE_MAX) {
+            return error_set(error, VIOS_E_CORRUPT, "backup", "use another backup",
+                             "record %zu has a bad key, or is too long", i + 1);
+        }
         json_t *record = json_loads(value->json, JSON_REJECT_DUPLICATES, NULL);
         int status = check_record(value->key, record, error);
         const char *name = json_string_value(json_object_get(record, "name"));

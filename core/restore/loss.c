@@ -14,9 +14,12 @@ static const char *const PASSING[] = {"alive",         "fence",      "primary", 
                                       "lpar-run",      "paging-run", "lock",     "job-number",
                                       "job-operation", "token",      "migration"};
 
-/* "lpar" of "/lpar/web1"; false when nobody cares. */
+/* "lpar" of "/lpar/web1"; false when nobody cares, or it is no key at all, in a damaged store. */
 static bool find_kind(const char *key, char kind[KIND_SIZE])
 {
+    if (!store_key_is_valid(key) || key[0] != '/') {
+        return false;
+    }
     snprintf(kind, KIND_SIZE, "%.*s", (int)strcspn(key + 1, "/"), key + 1);
     for (size_t i = 0; i < sizeof PASSING / sizeof PASSING[0]; i++) {
         if (strcmp(kind, PASSING[i]) == 0) {

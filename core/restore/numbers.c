@@ -185,8 +185,11 @@ static const struct {
 
 static void add_value(struct restore_numbers *numbers, const struct store_value *value)
 {
-    json_t *record = json_loads(value->json, 0, NULL);
     raise(&numbers->revision, value->revision);
+    if (!store_key_is_valid(value->key)) {
+        return;
+    }
+    json_t *record = json_loads(value->json, 0, NULL);
     for (size_t i = 0; i < sizeof KINDS / sizeof KINDS[0]; i++) {
         const char *name = restore_key_behind(value->key, KINDS[i].prefix);
         if (name) {

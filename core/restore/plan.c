@@ -273,6 +273,17 @@ static void make_records(struct making *making, const struct store_list *backup)
     }
 }
 
+/* As daemon/audit.c writes them. */
+static void make_audit(struct making *making, const struct restore_act *act)
+{
+    char key[STORE_KEY_MAX];
+    snprintf(key, sizeof key, "/audit/%013lld-restore", (long long)making->wall_ms);
+    append(making, key,
+           json_pack("{s:i, s:s, s:s, s:s, s:s, s:s, s:{}, s:s}", "v", 1, "time", making->now,
+                     "actor", act->actor, "node", "", "method", "db.restore", "object", act->file,
+                     "parameters", "outcome", "ok"));
+}
+
 /* --- the plan --- */
 
 static int64_t highest_of(const json_t *map, int64_t highest)
@@ -329,11 +340,11 @@ static int start(struct making *making, const struct restore_content *contents, 
 }
 
 int restore_plan_make(struct restore_plan *plan, const struct restore_content *contents,
-                      size_t count, int64_t wall_ms, struct vios_error *error)
+                      size_t count, const struct restore_act *act, struct vios_error *error)
 {
     struct making making = {.plan = plan};
-    bool sane = wall_ms >= 0 && wall_ms <= RESTORE_NUMBER_MAX / 2;
-    making.wall_ms = sane ? wall_ms : 0;
+    bool sane = act->wall_ms >= 0 && act->wall_ms <= RESTORE_NUMBER_MAX / 2;
+    making.wall_ms = sane ? act->wall_ms : 0;
     clock_format(making.wall_ms, making.now);
     const struct store_list *backup = contents[0].list;
     int status = start(&making, contents, count, error);
@@ -342,6 +353,7 @@ int restore_plan_make(struct restore_plan *plan, const struct restore_content *c
     }
     if (status == VIOS_OK) {
         make_records(&making, backup);
+        make_audit(&making, act);
     }
     restore_numbers_clear(&making.numbers);
     if (making.failed && status == VIOS_OK) {

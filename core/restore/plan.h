@@ -36,6 +36,13 @@ struct restore_content {
     int64_t revision;
 };
 
+/* Who restores what, and when; for the audit too. */
+struct restore_act {
+    int64_t wall_ms;
+    const char *actor; /* "uid:0" */
+    const char *file;
+};
+
 struct restore_plan {
     struct store_list list; /* sorted by key */
     int64_t revision, epoch, restores;
@@ -50,9 +57,9 @@ struct restore_plan {
 int restore_check(const struct store_list *list, struct vios_error *error);
 
 /* From contents[0], the backup, which was checked; the others are what else is known of this
- * cluster. `wall_ms` is the time. restore_plan_clear() also after a failure. */
+ * cluster. restore_plan_clear() also after a failure. */
 int restore_plan_make(struct restore_plan *plan, const struct restore_content *contents,
-                      size_t count, int64_t wall_ms, struct vios_error *error);
+                      size_t count, const struct restore_act *act, struct vios_error *error);
 void restore_plan_clear(struct restore_plan *plan);
 
 #endif

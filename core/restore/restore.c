@@ -121,18 +121,39 @@ static bool differ(const json_t *one, const json_t *other, const char *member)
     return a && b && strcmp(a, b) != 0;
 }
 
+static bool is_other(const struct restoring *restoring, enum place place)
+{
+    json_t *backup = cluster_of(&restoring->readings[BACKUP].list);
+    json_t *there = cluster_of(&restoring->readings[place].list);
+    bool other = differ(backup, there, "name") || differ(backup, there, "uuid");
+    json_decref(backup);
+    json_decref(there);
+    return other;
+}
+
+/* What this node is configured for has nothing to do with it when it is of another cluster. */
+static void forget_other(struct restoring *restoring)
+{
+    if (is_other(restoring, CONFIGURED)) {
+        store_reading_clear(&restoring->readings[CONFIGURED]);
+        restoring->addresses[CONFIGURED][0] = '\0';
+        restoring->statuses[CONFIGURED] = VIOS_E_NOT_FOUND;
+    }
+}
+
 /* Another cluster's VIOS DB is nothing that this backup is to replace. */
 static int check_cluster(struct restoring *restoring)
 {
     json_t *backup = cluster_of(&restoring->readings[BACKUP].list);
     json_t *target = cluster_of(&restoring->readings[TARGET].list);
     int status = VIOS_OK;
-    if (differ(backup, target, "name") || differ(backup, target, "uuid")) {
+    if (is_other(restoring, TARGET)) {
+        const char *there = json_string_value(json_object_get(target, "name"));
+        const char *ours = json_string_value(json_object_get(backup, "name"));
         status = operation_fail(restoring->operation, VIOS_E_INVALID, restoring->request->to,
                                 "give --to with a place that has no VIOS DB yet",
                                 "it has another cluster, \"%.63s\"; the backup is of \"%.63s\"",
-                                json_string_value(json_object_get(target, "name")),
-                                json_string_value(json_object_get(backup, "name")));
+                                there ? there : "", ours ? ours : "");
     }
     json_decref(backup);
     json_decref(target);
@@ -151,6 +172,7 @@ static int read_now(struct restoring *restoring)
         restoring->operation->error = restoring->errors[TARGET];
         return status;
     }
+    forget_other(restoring);
     return check_cluster(restoring);
 }
 
@@ -313,12 +335,15 @@ static int make_report(struct restoring *restoring)
 static int make_plan(struct restoring *restoring)
 {
     struct restore_content contents[PLACES];
+    char actor[32];
     for (enum place place = BACKUP; place < PLACES; place++) {
         contents[place] = (struct restore_content){&restoring->readings[place].list,
                                                    restoring->readings[place].revision};
     }
-    int status = restore_plan_make(&restoring->plan, contents, PLACES, clock_wall_ms(),
-                                   &restoring->operation->error);
+    snprintf(actor, sizeof actor, "uid:%u", (unsigned)getuid());
+    struct restore_act act = {clock_wall_ms(), actor, restoring->request->file};
+    int status =
+        restore_plan_make(&restoring->plan, contents, PLACES, &act, &restoring->operation->error);
     return status == VIOS_OK ? make_report(restoring) : status;
 }
 

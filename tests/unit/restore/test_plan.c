@@ -28,7 +28,7 @@ static struct store_list list_of(const struct record *records, struct store_valu
 static const struct record CLUSTER = {"/cluster", "{\"v\":1,\"name\":\"lab\",\"restores\":2}"};
 
 static struct restore_plan plan;
-static int64_t wall_ms; /* at which it is made */
+static struct restore_act act = {0, "uid:7", "/b.db"};
 
 /* Plans from the backup, and what is seen elsewhere (may be NULL). */
 static void make_plan(const struct record *backup, const struct record *elsewhere, int64_t revision)
@@ -41,7 +41,7 @@ static void make_plan(const struct record *backup, const struct record *elsewher
     struct vios_error error = {0};
     int status = restore_check(&lists[0], &error);
     ok(status == VIOS_OK, "the backup is good: %s: %s", error.object, error.message);
-    status = restore_plan_make(&plan, contents, 2, wall_ms, &error);
+    status = restore_plan_make(&plan, contents, 2, &act, &error);
     ok(status == VIOS_OK, "the plan: %s", error.message);
 }
 
@@ -288,7 +288,7 @@ static void a_restore_of_a_restore_goes_on_from_it(void)
     struct store_list list = list_of(backup, values);
     struct restore_content contents[] = {{&list, 7}, {&first.list, first.revision}};
     struct vios_error error = {0};
-    is_int(restore_plan_make(&plan, contents, 2, 0, &error), VIOS_OK);
+    is_int(restore_plan_make(&plan, contents, 2, &act, &error), VIOS_OK);
     is_int(number("/alive/n1", "incarnation"), 3 + 2 * STEP);
     is_int(plan.epoch, first.epoch + STEP);
     is_int(plan.restores, first.restores + 1);
@@ -307,22 +307,24 @@ static void a_later_restore_is_above_a_lost_one(void)
         {"/lpar/a", "{\"v\":1,\"generation\":5}"},
         {"/paging/a", "{\"v\":1,\"generation\":5,\"regions\":[{\"number\":4}]}"},
         {NULL, NULL}};
-    wall_ms = INT64_C(1700000000123);
+    act.wall_ms = INT64_C(1700000000123);
     make_plan(backup, NULL, 0);
-    is_int(plan.epoch, wall_ms);
+    is_int(plan.epoch, act.wall_ms);
     is_int(plan.restores, 1700000000);
-    is_int(plan.revision, wall_ms);
-    is_int(number("/alive/n1", "incarnation"), wall_ms);
-    is_int(number("/lpar/a", "generation"), wall_ms);
-    is_int(number("/paging/a", "generation"), wall_ms - 1);
+    is_int(plan.revision, act.wall_ms);
+    is_int(number("/alive/n1", "incarnation"), act.wall_ms);
+    is_int(number("/lpar/a", "generation"), act.wall_ms);
+    is_int(number("/paging/a", "generation"), act.wall_ms - 1);
     is_text(member("/paging/a", "regions"), "[{\"number\":1700000000123}]");
     is_int(number("/job-number", "last"), 3 + STEP);
+    is_text(member("/audit/1700000000123-restore", "time"), "\"2023-11-14T22:13:20.123Z\"");
+    is_text(member("/audit/1700000000123-restore", "object"), "\"/b.db\"");
     restore_plan_clear(&plan);
-    wall_ms = INT64_MAX; /* a clock that cannot be */
+    act.wall_ms = INT64_MAX; /* a clock that cannot be */
     make_plan(backup, NULL, 0);
     is_int(plan.epoch, STEP);
     restore_plan_clear(&plan);
-    wall_ms = 0;
+    act.wall_ms = 0;
 }
 
 static const struct {
@@ -356,6 +358,11 @@ static void a_bad_backup_is_refused(void)
            error_name(status), error.message);
         is_text(error.object, BAD[i].record.key);
     }
+    const struct record odd[] = {{"/lpar/\xff", "{\"v\":1}"}, {NULL, NULL}};
+    struct store_list strange = list_of(odd, values);
+    struct vios_error bad_key = {0};
+    is_int(restore_check(&strange, &bad_key), VIOS_E_CORRUPT);
+    ok(strstr(bad_key.message, "bad key"), "%s", bad_key.message);
     const struct record none[] = {{"/node/n1", "{\"v\":1}"}, {NULL, NULL}};
     struct store_list list = list_of(none, values);
     struct vios_error error = {0};
@@ -371,7 +378,7 @@ static void a_number_that_cannot_be_raised_is_refused(void)
     struct store_list list = list_of(records, values);
     struct restore_content content = {&list, 7};
     struct vios_error error = {0};
-    is_int(restore_plan_make(&plan, &content, 1, 0, &error), VIOS_E_INVALID);
+    is_int(restore_plan_make(&plan, &content, 1, &act, &error), VIOS_E_INVALID);
     ok(strstr(error.message, "too high"), "%s", error.message);
     restore_plan_clear(&plan);
 }
