@@ -1,6 +1,6 @@
 #!/bin/bash
-# Proves: db restore is the way from SQLite to etcd, and out of an etcd that lost its quorum with its
-# data, to a new one; a cluster that lives in an etcd is not replaced; a restore into an etcd that is
+# Proves: db restore is the way from SQLite to etcd, and out of an etcd that lost its quorum with
+# its data, to a new one; a cluster that lives in an etcd is not replaced; a restore into an etcd that is
 # killed at any step leaves one that daemons refuse, until it is repeated; no number goes backwards.
 # needs: heavy
 # limit: 240
@@ -38,7 +38,8 @@ start() { # NODE...
     local node
     for node in "$@"; do
         launch "$node"
-        await "vios $node config list" 30 || bail "$node does not answer: $(tail -3 "$DIR/$node.log")"
+        await "vios $node config list" 30 ||
+            bail "$node does not answer: $(tail -3 "$DIR/$node.log")"
     done
 }
 end() { # NODE...
@@ -108,7 +109,7 @@ before=$after
 run_status "a backup of it" 0 vios n1 db backup "$DIR/etcd.db"
 end n1
 run_status "is not restored over it" 6 vios n1 db restore "$DIR/etcd.db" --yes
-like "while nodes live" "$ERR" "a cluster lives there: /alive/n[23] was just written: end the daemons"
+like "while nodes live" "$ERR" "a cluster lives there: /alive/n[23] was just written: end the "
 
 # --- the quorum is lost, with its data ---
 end n2
