@@ -72,8 +72,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     const struct restore_act act = {0, "uid:0", "/b"};
     struct vios_error error = {0};
     struct restore_plan plan;
-    char *text = strndup((const char *)data, size);
+    char *text = malloc(size + 1);
     assert(text);
+    memcpy(text, data, size);
+    text[size] = '\0';
     read_lists(text, lists);
     if (restore_check(&lists[0], &error) == VIOS_OK) {
         struct restore_content contents[] = {{&lists[0], 1}, {&lists[1], 2}};
