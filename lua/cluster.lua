@@ -47,6 +47,20 @@ local function tell_split(result)
   return table.concat(lines, "\n")
 end
 
+-- The passphrase is read here, by the person who may read the file, and not by the daemon.
+local function create(parameters, context)
+  local sent <const> = { name = parameters.name }
+  if parameters.passphrase_file then
+    local file <const>, why <const> = io.open(parameters.passphrase_file, "r")
+    if not file then
+      return nil, vios.error("not_found", why, { object = "--passphrase-file" })
+    end
+    sent.passphrase = file:read("l") or ""
+    file:close()
+  end
+  return context.call("cluster.create", sent)
+end
+
 return {
   noun = "cluster",
   summary = "the cluster as a whole",
@@ -54,10 +68,17 @@ return {
     {
       verb = "create",
       summary = "make this node the first of a new cluster",
-      method = "cluster.create",
+      run = create,
+      calls = "cluster.create",
       arguments = { { name = "name", words = "the cluster's name" } },
+      options = {
+        {
+          name = "passphrase_file", value = "FILE", complete = "file",
+          words = "its first line encrypts a copy of the authority's key for the VIOS DB",
+        },
+      },
       text = function(_, parameters) return 'cluster "' .. parameters.name .. '" created' end,
-      examples = { "cluster create prod" },
+      examples = { "cluster create prod", "cluster create prod --passphrase-file secret" },
     },
     {
       verb = "list",
@@ -72,6 +93,17 @@ return {
       method = "cluster.status",
       columns = { "name", "state", "primary", "epoch", "nodes" },
       examples = { "cluster status", "cluster -status -fmt :" },
+    },
+    {
+      verb = "set",
+      summary = "change what holds for the whole cluster",
+      method = "cluster.set",
+      arguments = {
+        { name = "key", words = "split_time or level", complete = { "split_time", "level" } },
+        { name = "value", words = "its value" },
+      },
+      text = function(_, parameters) return parameters.key .. " = " .. parameters.value end,
+      examples = { "cluster set split_time 20s" },
     },
     {
       verb = "matrix",

@@ -1,7 +1,7 @@
 -- connection.lua - which daemon a command talks to, and one connection to each, kept open.
 --
 -- The socket is --socket, else $VIOS_SOCKET, else /run/vios/vios.sock, else that of the first
--- node of the user's lab. --on NAME means a lab's node: nodes elsewhere cannot be reached yet.
+-- node of the user's lab. --on NAME goes there too: that daemon calls the one of node NAME.
 
 local vios <const> = require("vios")
 local os <const> = vios.os
@@ -70,61 +70,42 @@ local function default_socket(options)
     { hint = 'start a throw-away cluster with "vios lab up", or a node with "vios daemon"' })
 end
 
--- The folder of the lab that the default socket belongs to, or the user's.
-local function lab_of(options)
-  local socket = default_socket(options)
-  local folder = socket and socket:match("^(.*)/[^/]+/run/vios%.sock$")
-  return folder or connection.lab_folder()
-end
-
--- The socket of node `name`.
-local function node_socket(name, options)
-  local folder = lab_of(options)
-  local socket = lab_socket(folder, name)
-  if os.kind(socket) then
-    return socket
-  end
-  local nodes = connection.lab_nodes(folder)
-  if not nodes then
-    return nil, vios.error("not_found", "only the nodes of a lab can be reached by name yet",
-      { object = 'node "' .. name .. '"', hint = 'give --socket, or start a lab: "vios lab up"' })
-  end
-  if os.kind(folder .. "/" .. name .. "/run") then
-    return nil, vios.error("unreachable", "its daemon does not run",
-      { object = 'node "' .. name .. '"' })
-  end
-  return nil, vios.error("not_found", "the lab has no such node",
-    { object = 'node "' .. name .. '"', hint = "it has " .. table.concat(nodes, ", ") })
-end
-
 -- The nodes that --on names: a list, nil when it was not given; nil, err when it cannot be.
 function connection.targets(options)
   local on = options.on or connection.defaults.on
   if not on then
     return nil
   end
+  local nodes = {}
   if on == "@all" then
-    local nodes = connection.lab_nodes(lab_of(options))
-    if not nodes then
-      return nil, vios.error("not_found", "there is no lab, so @all is nobody",
-        { hint = 'start one: "vios lab up"' })
+    local client, failure = connection.get(options)
+    if not client then
+      return nil, failure
+    end
+    local list, err = client:call("node.list", {})
+    if not list then
+      return nil, err
+    end
+    for i, node in ipairs(list) do
+      nodes[i] = node.name
     end
     return nodes
   end
-  local nodes = {}
   for name in on:gmatch("[^,]+") do
     nodes[#nodes + 1] = name
   end
   return nodes
 end
 
--- Where to connect: the path of a socket, or nil, err. options.on names one node at most here.
+-- Where to connect: the path of a socket, or nil, err.
 function connection.socket(options)
-  local on = options.on or connection.defaults.on
-  if on and on ~= "" then
-    return node_socket(on, options)
-  end
   return default_socket(options)
+end
+
+-- The node that a call over `client` is meant for, when that is another than the client's.
+function connection.other(client, options)
+  local on = options.on or connection.defaults.on
+  return on and on ~= "" and on ~= client:hello().node and on or nil
 end
 
 -- An open connection for these options; nil, err. Opening may take `open_ms` (5000).

@@ -31,6 +31,10 @@ function execute.call(method, parameters, options, callbacks)
     return nil, path
   end
   callbacks = callbacks or {}
+  local other <const> = connection.other(client, options)
+  if other then
+    method, parameters = "node.call", { node = other, method = method, parameters = parameters }
+  end
   local result
   result, err = client:call(method, parameters, {
     timeout_ms = limit, progress = callbacks.progress, item = callbacks.item,
@@ -133,6 +137,10 @@ function execute.run(row, parameters, options, callbacks)
     local client, failure = connection.get(options)
     if not client then
       return nil, failure
+    end
+    if connection.other(client, options) then
+      return nil, vios.error("invalid", "a console is not forwarded to other nodes",
+        { object = row.name, hint = "run it on that node itself" })
     end
     return client:console(row.method, sent)
   end

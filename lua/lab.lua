@@ -121,6 +121,7 @@ local function write_configuration(dir, node, page_memory)
     "repository = " .. dir .. "/repository",
     "page_memory = " .. page_memory,
     "port = 0",
+    "nbd_port = 0",
     "",
   }, "\n"))
 end
@@ -182,7 +183,10 @@ local function join(connections, list)
       if i == 1 then
         done, why = connection:call("cluster.create", { name = "lab" })
       else
-        done, why = connection:call("node.join", {})
+        done, why = connections[list[1]]:call("node.token", {})
+        if done then
+          done, why = connection:call("node.join", { token = done.token })
+        end
       end
       if not done then
         return nil, why

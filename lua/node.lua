@@ -5,11 +5,25 @@ return {
   summary = "the members of the cluster",
   rows = {
     {
+      verb = "token",
+      summary = "print a token with which one node may join, once",
+      method = "node.token",
+      options = {
+        { name = "valid", value = "TIME", type = "duration", words = "for so long (1h)" },
+      },
+      text = function(result) return result.token end,
+      examples = { "node token", "node token --valid 10m" },
+    },
+    {
       verb = "join",
-      summary = "make this node a member of the cluster whose VIOS DB it uses",
+      summary = "make this node a member of the cluster that the token is of",
       method = "node.join",
-      text = function() return "joined" end,
-      examples = { "node join" },
+      arguments = { { name = "token", words = "what \"vios node token\" printed there" } },
+      options = {
+        { name = "witness", words = "as a witness: it has a vote, and no guests" },
+      },
+      text = function(result) return 'joined cluster "' .. result.cluster .. '"' end,
+      examples = { "node join vios1.AbC", "node join vios1.AbC --witness" },
     },
     {
       verb = "list",
@@ -46,9 +60,12 @@ return {
       verb = "remove",
       summary = "take a node out of the cluster; it must run and hold nothing",
       method = "node.remove",
+      job = true,
       arguments = { { name = "node", words = "the node's name", complete = "node" } },
       confirm = "takes node {node} out of the cluster",
-      text = function(_, parameters) return "node " .. parameters.node .. " removed" end,
+      text = function(result, parameters)
+        return result.job or "node " .. parameters.node .. " removed"
+      end,
       examples = { "node remove n4 --yes" },
     },
   },

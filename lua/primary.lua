@@ -53,7 +53,7 @@ return {
     },
     {
       verb = "resign",
-      summary = "hand the role to another node; run it on the primary",
+      summary = "hand the role to another node",
       method = "primary.resign",
       options = {
         { name = "to", value = "NODE", words = "to this node, if it is able", complete = "node" },

@@ -96,14 +96,16 @@ local function describe(globals)
   return methods
 end
 
--- Methods that no row calls, sorted; rpc.* and daemon.* are for programs.
+-- Methods that no row calls, sorted; rpc.*, daemon.* and those of other daemons are for programs.
 local function without_row(methods)
   local called, names = {}, {}
   for _, row in ipairs(commands.all()) do
     called[row.method or row.calls or ""] = true
   end
   for name in pairs(methods) do
-    if not called[name] and not name:match("^rpc%.") and not name:match("^daemon%.") then
+    local is_for_programs <const> = name:match("^rpc%.") or name:match("^daemon%.")
+      or name == "node.admit" or name == "node.call"
+    if not called[name] and not is_for_programs then
       names[#names + 1] = name
     end
   end

@@ -15,6 +15,12 @@ $(UNIT_PROGRAMS) $(TOOL_PROGRAMS): $(B)/%: $(B)/%.o $(ALL_ARCHIVES)
 $(RUNNER): $(patsubst %.c,$(B)/%.o,$(wildcard tests/runner/*.c)) $(B)/lib/base.a
 	$(link)
 
+# The simulator brings its own workers, so net is not linked: time is not real in it.
+SIM          := $(B)/tests/sim/sim
+SIM_ARCHIVES := $(patsubst %,$(B)/lib/%.a,cluster store storage base)
+$(SIM): $(patsubst %.c,$(B)/%.o,$(wildcard tests/sim/*.c)) $(SIM_ARCHIVES)
+	$(link) $(call pkg,jansson sqlite3 libcurl openssl)
+
 # Replayed with fixed inputs in each suite; VARIANT=fuzz links libFuzzer's own main instead.
 # FUZZ_OBJECTS_<name>: what a target needs beside the archives of core.
 .SECONDEXPANSION:
@@ -24,7 +30,8 @@ $(FUZZ_PROGRAMS): $(B)/%: $(B)/%.o $(if $(filter fuzz,$(VARIANT)),,$(B)/tests/fu
 
 # What the runner is given. TESTS='tests/e2e/lab_*.sh' runs only those that match.
 SUITE := $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) $(wildcard tests/lua/test_*.lua) \
-         $(filter-out %/lib.sh %/etcd.sh,$(wildcard tests/e2e/*.sh)) $(wildcard tests/e2e/*.exp) \
+         $(filter-out %/lib.sh %/etcd.sh %/netns.sh,$(wildcard tests/e2e/*.sh)) \
+         $(wildcard tests/e2e/*.exp) \
          $(filter-out %/lib.sh,$(wildcard tests/rules/*.sh))
 JOBS  ?= $(shell nproc)
 SLOW  := $(if $(filter asan,$(VARIANT)),4,1)

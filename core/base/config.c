@@ -20,6 +20,7 @@ static const struct config_row ROWS[] = {
     {"node", CONFIG_NAME, NULL, "name of this node"},
     {"address", CONFIG_TEXT, "127.0.0.1", "address that the other nodes reach this one at"},
     {"port", CONFIG_INTEGER, "7440", "TCP and UDP port; 0 takes a free one", 65535},
+    {"nbd_port", CONFIG_INTEGER, "10809", "TCP port for page traffic; 0 takes a free one", 65535},
     {"state_dir", CONFIG_PATH, "/var/lib/vios", "what must survive a boot"},
     {"run_dir", CONFIG_PATH, "/run/vios", "sockets, and what belongs to one boot"},
     {"store", CONFIG_TEXT, "",

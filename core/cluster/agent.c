@@ -283,6 +283,11 @@ static void act_as_primary(struct agent *agent, int64_t now_ms)
     }
 }
 
+void agent_list_soon(struct agent *agent)
+{
+    agent->list_soon = true;
+}
+
 void agent_answered(struct agent *agent, const struct agent_answer *answer, int64_t now_ms)
 {
     if (answer->lane == AGENT_RENEWAL) {
@@ -387,7 +392,7 @@ bool agent_receive(struct agent *agent, const char *from, const uint8_t *data, s
         return false;
     }
     uint16_t number = roster_find(agent->roster, from);
-    if (number == ROSTER_NOBODY || number == agent->own ||
+    if (number == ROSTER_NOBODY || number == agent->own || number >= agent->peer_count ||
         !roster_member(agent->roster, number)->present) {
         agent->list_soon = agent->list_soon || number == ROSTER_NOBODY; /* it may have joined */
         return true;

@@ -99,7 +99,8 @@ struct agent_settings {
     int64_t incarnation;             /* of this node */
     int64_t start;                   /* random, of this daemon */
     int64_t known_n, known_revision; /* of the own /alive record when this starts; 0: none */
-    int64_t rejoins; /* the fenced incarnation that ends with the first renewal; 0: none */
+    int64_t rejoins; /* an incarnation of before, whose guests are dead: the first renewal frees it,
+                      * fenced or not. Given until a renewal succeeded (`serve`); 0: none */
     int64_t level;   /* of this software */
     int64_t ttl_ms, keepalive_ms;
     bool promised; /* promises were out when the last daemon ended: wait for their end */
@@ -129,6 +130,9 @@ int64_t agent_due_ms(const struct agent *agent);
 /* A message that `from` is known to have sent. False: it was not one, and is dropped. */
 bool agent_receive(struct agent *agent, const char *from, const uint8_t *data, size_t size,
                    int64_t now_ms);
+
+/* Something says that the listing is old: it is listed again as soon as the lane is free. */
+void agent_list_soon(struct agent *agent);
 
 void agent_answered(struct agent *agent, const struct agent_answer *answer, int64_t now_ms);
 

@@ -73,9 +73,11 @@ struct agent {
     struct renewal renewal;
     int64_t rejoins;
     int64_t next_renewal_ms;
+    int predecessors;              /* readings of what an earlier daemon sent */
     bool renewing;                 /* a request is on the renewal lane */
     bool reading_own;              /* it is a READ */
     int64_t renewal_sent_ms;       /* of the request */
+    bool told_unfit;               /* it said that this node cannot be primary */
     struct roster_row renewal_row; /* as it was told in it */
     bool store_ok;                 /* the last renewal succeeded */
     int64_t until_stop_ms;
@@ -126,6 +128,7 @@ struct agent {
     /* partition.c */
     uint64_t partition; /* signature of the sides seen last; 0: whole */
     int64_t partition_since_ms;
+    bool primary_loses;  /* it is on the other side of a split that ours wins */
     int64_t loses_split; /* told */
 };
 
@@ -186,6 +189,9 @@ size_t requirement_list(const struct agent *agent, int64_t now_ms,
                         struct agent_fact facts[REQUIREMENTS_MAX]);
 /* All pass; otherwise `why` is the first that does not. */
 bool requirement_met(const struct agent *agent, int64_t now_ms, char why[AGENT_REASON_SIZE]);
+/* The same, for the own record: that it is there proves that the store can be written. */
+bool requirement_met_on_record(const struct agent *agent, int64_t now_ms,
+                               char why[AGENT_REASON_SIZE]);
 
 /* fence.c */
 bool fence_step(struct agent *agent, int64_t now_ms);

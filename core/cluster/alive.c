@@ -13,6 +13,7 @@
 
 #define ROUND_BITS 24
 #define EARLY_RENEWALS 5
+#define PREDECESSORS_MAX 3 /* renewals of earlier daemons that land late; more are another's */
 
 void alive_start(struct agent *agent, const struct agent_settings *settings, int64_t now_ms)
 {
@@ -43,12 +44,13 @@ static json_t *row_names(const struct agent *agent, int64_t now_ms)
     return names;
 }
 
-static char *alive_text(const struct agent *agent, int64_t n, int64_t now_ms)
+static char *alive_text(struct agent *agent, int64_t n, int64_t now_ms)
 {
     char why[AGENT_REASON_SIZE];
-    if (requirement_met(agent, now_ms, why)) {
-        why[0] = '\0';
+    if (!roster_listed(agent->roster) || requirement_met_on_record(agent, now_ms, why)) {
+        why[0] = '\0'; /* or nothing is known yet */
     }
+    agent->told_unfit = why[0] != '\0';
     json_t *record =
         json_pack("{s:i, s:I, s:I, s:I, s:o, s:s, s:s}", "v", 1, "incarnation",
                   (json_int_t)agent->renewal.incarnation, "start", (json_int_t)agent->renewal.start,
@@ -59,14 +61,13 @@ static char *alive_text(const struct agent *agent, int64_t n, int64_t now_ms)
     return agent_json_text(record);
 }
 
-/* The commit that rejoins also ends the fence of the incarnation before. */
+/* The commit that rejoins also says that the incarnation before is over, fenced or not: a fence
+ * that was never made, or is still closing, would keep what it owned from everybody for ever. */
 static void add_rejoin(struct agent *agent, struct agent_request *request)
 {
     free(agent->rejoin_text);
     agent->rejoin_text =
         agent_json_text(json_pack("{s:i, s:s, s:s}", "v", 1, "state", "free", "by", agent->name));
-    request->compares[request->compare_count++] =
-        (struct store_compare){.kind = STORE_EXISTS, .key = agent->rejoin_key};
     request->changes[request->change_count++] =
         (struct store_change){.key = agent->rejoin_key, .json = agent->rejoin_text};
 }
@@ -118,9 +119,11 @@ static void hasten(struct agent *agent, int64_t now_ms)
     int64_t earliest_ms =
         agent->renewal_sent_ms + agent->ttl_ms / AGENT_RENEWALS_PER_TTL / EARLY_RENEWALS;
     matrix_row(agent->matrix, &row, now_ms);
+    char why[AGENT_REASON_SIZE];
     bool changed =
         row.count != agent->renewal_row.count ||
-        memcmp(row.hears, agent->renewal_row.hears, row.count * sizeof row.hears[0]) != 0;
+        memcmp(row.hears, agent->renewal_row.hears, row.count * sizeof row.hears[0]) != 0 ||
+        (agent->told_unfit && requirement_met_on_record(agent, now_ms, why));
     if (changed && earliest_ms < agent->next_renewal_ms) {
         agent->next_renewal_ms = earliest_ms;
     }
@@ -202,7 +205,8 @@ static void read_again(struct agent *agent, const struct agent_answer *answer)
     json_decref(record);
     if (reading == RENEWAL_OURS && agent->renewal.renewed_ms > before_ms) {
         succeeded(agent);
-    } else if (reading == RENEWAL_FOREIGN) {
+    } else if (reading == RENEWAL_FOREIGN ||
+               (reading == RENEWAL_PREDECESSOR && ++agent->predecessors > PREDECESSORS_MAX)) {
         told_once(agent, &agent->foreign, AGENT_FOREIGN);
         note_store(agent, false, VIOS_E_CONFLICT);
     } else {

@@ -22,6 +22,8 @@
 #define STORE_BAD_KEEPALIVES 10     /* a primary that cannot renew for so long is not one */
 #define UNJUST_MS 10000 /* a primary given up as lost and heard again within it was there */
 
+static const char LOST[] = "is heard by nobody";
+
 static const struct state_row STATES[] = {
     [ELECTION_FOLLOWER] = {"FOLLOWER", STATE_BIT(ELECTION_REQUIRED)},
     [ELECTION_REQUIRED] = {"REQUIRED", STATE_BIT(ELECTION_FOLLOWER) | STATE_BIT(ELECTION_CHECKING) |
@@ -133,7 +135,16 @@ static const char *holder_fails(struct agent *agent, const struct roster_primary
         return "does not renew";
     }
     if (matrix_lost(agent->matrix, primary->node, now_ms)) {
-        return "is heard by nobody";
+        return LOST;
+    }
+    /* Who hears nobody has the word of the record alone. */
+    if (!matrix_hears(agent->matrix, primary->node, now_ms) &&
+        matrix_is_neighbour(agent->matrix, primary->node) &&
+        roster_age_ms(agent->roster, primary->node) >= agent->ttl_ms * 3 / 5) {
+        return LOST;
+    }
+    if (agent->primary_loses) {
+        return "is on the losing side of a split";
     }
     if (peer->store_bad_since_ms > 0 && alive_store_ok(agent, now_ms) &&
         now_ms - peer->store_bad_since_ms > STORE_BAD_KEEPALIVES * agent->keepalive_ms) {
@@ -167,16 +178,18 @@ static const char *why_required(struct agent *agent, int64_t now_ms)
     return primary->node == ROSTER_NOBODY ? "is no member" : holder_fails(agent, primary, now_ms);
 }
 
-/* A fresh listing must show that one is required still. */
+/* A fresh listing must show that one is required still. When the record itself says so, the one at
+ * hand will do: who has written it since makes our lock fail. */
 static void require(struct agent *agent, const char *why, int64_t now_ms)
 {
     const struct roster_primary *primary = roster_primary(agent->roster);
+    bool vacant = primary->state == PRIMARY_NONE || primary->state == PRIMARY_RESIGNED;
     snprintf(agent->reason, sizeof agent->reason, "%.63s %.90s",
              primary->name[0] ? primary->name : "a primary", why);
     agent->required_ms = now_ms;
-    agent->fresh_after_ms = now_ms;
-    agent->list_soon = true;
-    if (strcmp(why, "is heard by nobody") == 0) {
+    agent->fresh_after_ms = vacant ? roster_asked_ms(agent->roster) : now_ms;
+    agent->list_soon = agent->list_soon || !vacant;
+    if (strcmp(why, LOST) == 0) {
         agent->deposed = primary->node;
         agent->deposed_start = primary->start;
         agent->deposed_ms = now_ms;
@@ -416,6 +429,7 @@ void election_step(struct agent *agent, int64_t now_ms)
         why = why_required(agent, now_ms);
         if (why && agent->own != ROSTER_NOBODY && agent->renewal.renewed_ms > 0 && !agent->fenced) {
             require(agent, why, now_ms);
+            step_required(agent, now_ms);
         }
         break;
     case ELECTION_REQUIRED:

@@ -23,7 +23,7 @@
 #include <stdint.h>
 
 #define KEEPALIVE_VERSION 1
-#define KEEPALIVE_SIZE_MAX 1400 /* fits a datagram on any link */
+#define KEEPALIVE_SIZE_MAX 1280 /* what one sealed datagram holds on any link */
 #define KEEPALIVE_ROW_MAX 16
 #define KEEPALIVE_REASON_MAX 160
 

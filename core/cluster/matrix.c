@@ -202,16 +202,18 @@ bool matrix_says(const struct matrix *matrix, uint16_t from, uint16_t node, int6
 
 bool matrix_lost(const struct matrix *matrix, uint16_t node, int64_t now_ms)
 {
+    bool witnessed = false;
     if (!matrix_is_neighbour(matrix, node) || matrix_hears(matrix, node, now_ms)) {
         return false;
     }
     for (size_t i = 0; i < matrix->neighbour_count; i++) {
-        if (matrix->neighbours[i] != node &&
-            matrix_says(matrix, matrix->neighbours[i], node, now_ms)) {
+        uint16_t other = matrix->neighbours[i];
+        if (other != node && matrix_says(matrix, other, node, now_ms)) {
             return false;
         }
+        witnessed = witnessed || (other != node && matrix_hears(matrix, other, now_ms));
     }
-    return true;
+    return witnessed;
 }
 
 void matrix_row(const struct matrix *matrix, struct roster_row *row, int64_t now_ms)

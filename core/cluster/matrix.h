@@ -53,7 +53,7 @@ bool matrix_knows(const struct matrix *matrix, uint16_t from, int64_t now_ms);
 const struct roster_row *matrix_peer_row(const struct matrix *matrix, uint16_t from);
 
 /* A neighbour that neither we nor anybody we hear hears. False for a node that is not our
- * neighbour: those who are must tell. */
+ * neighbour: those who are must tell. False also when we hear nobody at all: then it may be us. */
 bool matrix_lost(const struct matrix *matrix, uint16_t node, int64_t now_ms);
 
 /* Our own row. */

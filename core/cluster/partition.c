@@ -15,7 +15,7 @@
 
 #define SPLIT_STABLE_MS 2000
 #define SPLIT_PAUSE_MS 30000
-#define SPLIT_ALLOWED_MS 10000 /* for the losers to save their guests */
+#define SPLIT_ALLOWED_MS 10000 /* for the losers to save their guests; `split_time` of /cluster */
 
 /* Of the TTL: a record that stood still for longer is no fact any more. */
 static int64_t fresh_ms(const struct agent *agent)
@@ -120,22 +120,6 @@ static void tell_loss(struct agent *agent)
                                                 .time_ms = split->allowed_ms});
 }
 
-void partition_listed(struct agent *agent, int64_t now_ms)
-{
-    struct partition *partition = partition_new(agent);
-    uint64_t seen = partition ? signature(agent, partition, now_ms) : 0;
-    if (seen != agent->partition) {
-        agent->partition = seen;
-        agent->partition_since_ms = now_ms;
-        if (seen != 0) {
-            agent_note(agent, "the cluster is in %zu parts: rule %s",
-                       partition->decision.side_count, split_rule_name(partition->decision.rule));
-        }
-    }
-    free(partition);
-    tell_loss(agent);
-}
-
 /* Each side has renewed since the sides were seen: all of them live. */
 static bool all_live(const struct agent *agent, const struct partition *partition)
 {
@@ -151,6 +135,16 @@ static bool all_live(const struct agent *agent, const struct partition *partitio
         }
     }
     return true;
+}
+
+static int64_t allowed_ms(const struct agent *agent)
+{
+    const char *text = roster_cluster_json(agent->roster);
+    json_t *cluster = text ? json_loads(text, 0, NULL) : NULL;
+    const json_t *set = json_object_get(cluster, "split_time");
+    int64_t time_ms = json_is_integer(set) ? json_integer_value(set) : SPLIT_ALLOWED_MS;
+    json_decref(cluster);
+    return time_ms;
 }
 
 static char *split_text(const struct agent *agent, const struct partition *partition)
@@ -169,10 +163,11 @@ static char *split_text(const struct agent *agent, const struct partition *parti
                                             (json_int_t)member->incarnation));
         }
     }
-    return agent_json_text(json_pack(
-        "{s:i, s:o, s:I, s:s, s:o, s:i, s:s, s:I}", "v", 1, "sides", sides, "winner",
-        (json_int_t)decision->winner, "rule", split_rule_name(decision->rule), "losers", losers,
-        "allowed_ms", SPLIT_ALLOWED_MS, "by", agent->name, "epoch", (json_int_t)agent->epoch));
+    return agent_json_text(json_pack("{s:i, s:o, s:I, s:s, s:o, s:I, s:s, s:I}", "v", 1, "sides",
+                                     sides, "winner", (json_int_t)decision->winner, "rule",
+                                     split_rule_name(decision->rule), "losers", losers,
+                                     "allowed_ms", (json_int_t)allowed_ms(agent), "by", agent->name,
+                                     "epoch", (json_int_t)agent->epoch));
 }
 
 static bool commit_split(struct agent *agent, const struct partition *partition, int64_t now_ms)
@@ -205,16 +200,52 @@ static bool wins(const struct agent *agent, const struct partition *partition)
     return false;
 }
 
+/* The sides are the same for long enough, all of them live, and ours wins. */
+static bool is_ours_to_decide(const struct agent *agent, const struct partition *partition,
+                              int64_t now_ms)
+{
+    return agent->partition != 0 && now_ms - agent->partition_since_ms >= SPLIT_STABLE_MS &&
+           signature(agent, partition, now_ms) == agent->partition && wins(agent, partition) &&
+           all_live(agent, partition);
+}
+
+static bool primary_loses(const struct partition *partition)
+{
+    for (size_t i = 0; i < partition->count; i++) {
+        if (partition->nodes[i].primary) {
+            return partition->decision.side[i] != partition->decision.winner;
+        }
+    }
+    return false;
+}
+
+void partition_listed(struct agent *agent, int64_t now_ms)
+{
+    struct partition *partition = partition_new(agent);
+    uint64_t seen = partition ? signature(agent, partition, now_ms) : 0;
+    if (seen != agent->partition) {
+        agent->partition = seen;
+        agent->partition_since_ms = now_ms;
+        if (seen != 0) {
+            agent_note(agent, "the cluster is in %zu parts: rule %s",
+                       partition->decision.side_count, split_rule_name(partition->decision.rule));
+        }
+    }
+    agent->primary_loses =
+        partition && is_ours_to_decide(agent, partition, now_ms) && primary_loses(partition);
+    free(partition);
+    tell_loss(agent);
+}
+
 bool partition_step(struct agent *agent, int64_t now_ms)
 {
     const struct roster_split *last = roster_split(agent->roster);
-    if (agent->partition == 0 || now_ms - agent->partition_since_ms < SPLIT_STABLE_MS ||
+    if (agent->partition == 0 ||
         (last->number > 0 && now_ms - last->first_seen_ms < SPLIT_PAUSE_MS)) {
         return false;
     }
     struct partition *partition = partition_new(agent);
-    bool sent = partition && signature(agent, partition, now_ms) == agent->partition &&
-                wins(agent, partition) && all_live(agent, partition) &&
+    bool sent = partition && is_ours_to_decide(agent, partition, now_ms) &&
                 commit_split(agent, partition, now_ms);
     free(partition);
     return sent;

@@ -50,7 +50,12 @@ enum renewal_reading renewal_read(struct renewal *renewal, int64_t incarnation, 
     if (revision == renewal->revision) {
         return RENEWAL_BEFORE_US;
     }
-    return RENEWAL_FOREIGN;
+    /* Once one of ours succeeded, what was sent before it compares a revision that is gone. */
+    if (ours || incarnation > renewal->incarnation || renewal->renewed_ms > 0) {
+        return RENEWAL_FOREIGN;
+    }
+    renewal->revision = revision;
+    return RENEWAL_PREDECESSOR;
 }
 
 void renewal_read_absent(struct renewal *renewal)

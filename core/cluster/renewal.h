@@ -23,9 +23,11 @@ struct renewal {
 };
 
 enum renewal_reading {
-    RENEWAL_OURS,      /* one of our attempts: it succeeded, at its sending time */
-    RENEWAL_BEFORE_US, /* what was there before our first success; go on from it */
-    RENEWAL_FOREIGN    /* another daemon writes under our name */
+    RENEWAL_OURS,        /* one of our attempts: it succeeded, at its sending time */
+    RENEWAL_BEFORE_US,   /* what was there before our first success; go on from it */
+    RENEWAL_PREDECESSOR, /* an earlier daemon's, that landed late: go on from it. One that does so
+                          * again and again is no predecessor */
+    RENEWAL_FOREIGN      /* another daemon writes under our name */
 };
 
 void renewal_begin(struct renewal *renewal, int64_t incarnation, int64_t start, int64_t n,

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STORE_REQUIREMENT "vios-db"
 #define CLOCK_OFFSET_MAX_MS 10000
 #define CLOCK_HEARD_MS 5000 /* older offsets do not count */
 
@@ -17,7 +18,7 @@ static void require_store(const struct agent *agent, int64_t now_ms, struct agen
 {
     fact->passes = agent->renewal.renewed_ms > 0 && alive_store_ok(agent, now_ms) &&
                    agent_may_commit(agent, now_ms);
-    snprintf(fact->name, sizeof fact->name, "vios-db");
+    snprintf(fact->name, sizeof fact->name, STORE_REQUIREMENT);
     snprintf(fact->limit, sizeof fact->limit, "writable");
     if (!agent_may_commit(agent, now_ms)) {
         snprintf(fact->value, sizeof fact->value, "bound by promises for %" PRId64 " ms",
@@ -119,16 +120,33 @@ size_t requirement_list(const struct agent *agent, int64_t now_ms,
     return count;
 }
 
-bool requirement_met(const struct agent *agent, int64_t now_ms, char why[AGENT_REASON_SIZE])
+static void write_reason(const struct agent_fact *fact, char why[AGENT_REASON_SIZE])
+{
+    snprintf(why, AGENT_REASON_SIZE, "%s: %.90s (%.50s)", fact->name, fact->value, fact->limit);
+}
+
+/* The first that does not pass, but for those called `except`. */
+static bool all_pass(const struct agent *agent, int64_t now_ms, const char *except,
+                     char why[AGENT_REASON_SIZE])
 {
     struct agent_fact facts[REQUIREMENTS_MAX];
     size_t count = requirement_list(agent, now_ms, facts);
     for (size_t i = 0; i < count; i++) {
-        if (!facts[i].passes) {
-            snprintf(why, AGENT_REASON_SIZE, "%s: %.90s (%.50s)", facts[i].name, facts[i].value,
-                     facts[i].limit);
+        if (!facts[i].passes && strcmp(facts[i].name, except) != 0) {
+            write_reason(&facts[i], why);
             return false;
         }
     }
     return true;
+}
+
+bool requirement_met(const struct agent *agent, int64_t now_ms, char why[AGENT_REASON_SIZE])
+{
+    return all_pass(agent, now_ms, "", why);
+}
+
+bool requirement_met_on_record(const struct agent *agent, int64_t now_ms,
+                               char why[AGENT_REASON_SIZE])
+{
+    return all_pass(agent, now_ms, STORE_REQUIREMENT, why);
 }

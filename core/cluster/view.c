@@ -68,16 +68,18 @@ static json_t *requirements(const struct agent *agent, int64_t now_ms)
     return list;
 }
 
-/* Who cannot be primary, by its own record, or passed the present election on. */
+/* Who cannot be primary, by its own record, or passed the election on that goes on now. */
 static json_t *declined(const struct agent *agent)
 {
     json_t *list = json_array();
     size_t count;
+    bool goes_on =
+        agent->election.state != ELECTION_FOLLOWER && agent->election.state != ELECTION_PRIMARY;
     const uint16_t *present = roster_present(agent->roster, &count);
     for (size_t i = 0; i < count; i++) {
         const struct roster_member *member = roster_member(agent->roster, present[i]);
         const char *passed_on = agent->peers[present[i]].declined;
-        const char *why = passed_on[0] ? passed_on : member->unfit;
+        const char *why = goes_on && passed_on[0] ? passed_on : member->unfit;
         if (why[0]) {
             json_array_append_new(list,
                                   json_pack("{s:s, s:s}", "node", member->name, "reason", why));

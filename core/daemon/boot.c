@@ -3,12 +3,12 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "net/datagram.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/random.h>
 
 #define BOOT_FILE "boot"
 #define BOOT_FILE_MAX 4096
@@ -153,9 +153,29 @@ static bool is_restored(const struct own_record *own)
     return own->revision > 0 && own->start == 0;
 }
 
+/* The highest incarnation of a node of this name that was fenced; one that was removed is. 0: none.
+ */
+static int highest_fence(struct store *store, const struct node *node, int64_t *highest,
+                         struct operation *operation)
+{
+    char prefix[STORE_KEY_MAX];
+    struct store_list list;
+    *highest = 0;
+    snprintf(prefix, sizeof prefix, "/fence/%s/", node->name);
+    int status = store_list(store, prefix, &list, NULL, operation);
+    for (size_t i = 0; status == VIOS_OK && i < list.count; i++) {
+        int64_t one = strtoll(list.values[i].key + strlen(prefix), NULL, 10);
+        *highest = one > *highest ? one : *highest;
+    }
+    if (status == VIOS_OK) {
+        store_list_clear(&list);
+    }
+    return status;
+}
+
 /* The fence of the incarnation that the record shows, if there is one, ends with ours; without a
- * record it is the one that ran here last. After a restore ours is above both, for the one that ran
- * here last may run still. */
+ * record it is the last one that ran here, or under this name anywhere. After a
+ * restore ours is above both, for the one that ran here last may run still. */
 static int choose_incarnation(struct store *store, const struct node *node, const struct boot *boot,
                               const char *boot_id, const struct own_record *own,
                               struct boot_choice *choice, struct operation *operation)
@@ -163,9 +183,14 @@ static int choose_incarnation(struct store *store, const struct node *node, cons
     bool known = own->revision == 0 || own->start == boot->start;
     bool same_boot = known && boot->incarnation > 0 && strcmp(boot->id, boot_id) == 0;
     int64_t before = own->revision > 0 ? own->incarnation : boot->incarnation;
-    int64_t highest = before > boot->incarnation ? before : boot->incarnation;
+    int64_t removed = 0;
     bool fenced = false;
-    int status = is_fenced(store, node, before, &fenced, operation);
+    int status = own->revision > 0 ? VIOS_OK : highest_fence(store, node, &removed, operation);
+    before = removed > before ? removed : before;
+    int64_t highest = before > boot->incarnation ? before : boot->incarnation;
+    if (status == VIOS_OK) {
+        status = is_fenced(store, node, before, &fenced, operation);
+    }
     choice->incarnation = same_boot ? highest : highest + 1;
     if (fenced) {
         choice->rejoins = before;
@@ -182,7 +207,6 @@ static int choose(struct store *store, struct node *node, struct boot_choice *ch
     struct boot boot = {0};
     struct own_record own = {0};
     char id[BOOT_ID_SIZE];
-    uint32_t start = 0;
     int status = read_boot_id(id, &operation->error);
     if (status == VIOS_OK) {
         status = read_boot(node, &boot, &operation->error);
@@ -196,13 +220,10 @@ static int choose(struct store *store, struct node *node, struct boot_choice *ch
     if (status == VIOS_OK) {
         status = choose_incarnation(store, node, &boot, id, &own, choice, operation);
     }
-    if (status == VIOS_OK && getrandom(&start, sizeof start, 0) != (ssize_t)sizeof start) {
-        status = error_set_errno(&operation->error, "boot", "no random number");
-    }
     if (status != VIOS_OK) {
         return status;
     }
-    choice->start = boot.start = start;
+    choice->start = boot.start = datagram_start_make();
     boot.incarnation = choice->incarnation;
     snprintf(boot.id, sizeof boot.id, "%s", id);
     return write_boot(node, &boot, &operation->error);

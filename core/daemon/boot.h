@@ -15,7 +15,7 @@
 
 struct boot_choice {
     int64_t incarnation;
-    int64_t start;   /* random, of this daemon */
+    int64_t start;   /* of this daemon; higher than its predecessors' on this boot */
     int64_t known_n; /* of the own /alive record, with its revision; 0: there is none */
     int64_t known_revision;
     int64_t rejoins; /* the fenced incarnation that ends with this one; 0: none */

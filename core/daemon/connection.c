@@ -17,6 +17,8 @@
 
 #define READ_SIZE (64 * 1024)
 #define CLIENT_NAME_MAX 128
+#define ACTOR_NODE "node:"
+#define ACTOR_NAME_MAX 90
 
 struct connection {
     uv_pipe_t pipe;
@@ -33,7 +35,8 @@ struct connection {
     bool reading;
     bool finishing; /* no new calls; close when all is sent */
     bool closing;
-    char actor[32];
+    bool speaks_for_others;
+    char actor[CONNECTION_ACTOR_SIZE];
     char read_buffer[READ_SIZE];
 };
 
@@ -173,16 +176,17 @@ static struct running *find_call(struct connection *connection, const json_t *pa
 
 /* Hands a checked call to its thread. Takes over `parameters`. */
 static int start_call(struct connection *connection, const struct method *method,
-                      json_t *parameters, int64_t id, struct vios_error *error)
+                      json_t *parameters, int64_t id, const struct connection_peer *caller,
+                      struct vios_error *error)
 {
     struct running *running = running_new(connection->settings.node, method, parameters, id,
-                                          connection->role, connection->actor, connection->outlet);
+                                          caller->role, caller->actor, connection->outlet);
     if (!running) {
         return error_set(error, VIOS_E_NO_SPACE, NULL, "try again later",
                          "no memory or descriptors for one more call");
     }
     running->work.run = on_call_run;
-    bool lasting = method->flags & (METHOD_STREAM | METHOD_JOB);
+    bool lasting = method->flags & (METHOD_STREAM | METHOD_JOB | METHOD_LASTS);
     int status = lasting ? lane_submit_own(connection->settings.lane, &running->work, error)
                          : lane_submit(connection->settings.lane, &running->work, error);
     if (status != VIOS_OK) {
@@ -193,6 +197,34 @@ static int start_call(struct connection *connection, const struct method *method
     running->next = connection->calls;
     connection->calls = running;
     connection->call_count++;
+    return VIOS_OK;
+}
+
+/* On whose behalf the call is made: never with more than the connection's own role. Of another
+ * node it is its caller, as that node knows it. */
+static int read_caller(const struct connection *connection, const json_t *message,
+                       struct connection_peer *caller, struct vios_error *error)
+{
+    const json_t *actor = json_object_get(message, "actor");
+    const char *name = json_string_value(json_object_get(actor, "name"));
+    const char *role = json_string_value(json_object_get(actor, "role"));
+    *caller = (struct connection_peer){.role = connection->role};
+    if (!actor) {
+        snprintf(caller->actor, sizeof caller->actor, "%s", connection->actor);
+        return VIOS_OK;
+    }
+    if (!connection->speaks_for_others) {
+        return error_set(error, VIOS_E_DENIED, connection->actor, NULL,
+                         "only the daemon of a member may call for others");
+    }
+    if (!name || !role || strlen(name) > ACTOR_NAME_MAX) {
+        return error_set(error, VIOS_E_INVALID, "actor", NULL,
+                         "it has no name of at most %d bytes, or no role", ACTOR_NAME_MAX);
+    }
+    enum role theirs = role_parse(role);
+    caller->role = theirs < caller->role ? theirs : caller->role;
+    snprintf(caller->actor, sizeof caller->actor, "%s@%.63s", name,
+             connection->actor + strlen(ACTOR_NODE));
     return VIOS_OK;
 }
 
@@ -214,30 +246,37 @@ static int take_call(struct connection *connection, const char *method, const js
         return error_set(error, VIOS_E_USAGE, NULL, NULL, "a call with id %lld runs already",
                          (long long)json_integer_value(id));
     }
-    int status = dispatch_check(connection->settings.node, connection->role, method,
+    struct connection_peer caller;
+    int status = read_caller(connection, message, &caller, error);
+    if (status == VIOS_OK) {
+        status = dispatch_check(connection->settings.node, caller.role, method,
                                 json_object_get(message, "params"), &row, &parameters, error);
+    }
     if (status == VIOS_E_DENIED) {
         log_warning("rpc", "%s is denied to %s", method, connection->actor);
     }
     return status == VIOS_OK
-               ? start_call(connection, row, parameters, json_integer_value(id), error)
+               ? start_call(connection, row, parameters, json_integer_value(id), &caller, error)
                : status;
 }
 
 /* --- hello --- */
 
-static int check_level(const json_t *level, struct vios_error *error)
+/* The level that both speak, or a negative status. */
+static int choose_level(const json_t *level, struct vios_error *error)
 {
     const json_t *lowest = json_array_get(level, 0), *highest = json_array_get(level, 1);
     if (!json_is_integer(lowest) || !json_is_integer(highest)) {
         return error_set(error, VIOS_E_INVALID, "rpc.hello", NULL,
                          "level is not [lowest, highest]");
     }
-    if (json_integer_value(lowest) > RPC_LEVEL || json_integer_value(highest) < RPC_LEVEL) {
-        return error_set(error, VIOS_E_INVALID, "rpc.hello", "use a vios of the same version",
-                         "this daemon speaks level %d only", RPC_LEVEL);
+    if (json_integer_value(lowest) > rpc_level() || json_integer_value(highest) < rpc_level() - 1) {
+        return error_set(error, VIOS_E_INVALID, "rpc.hello",
+                         "use a vios of the same version, or of the one before or after",
+                         "this daemon speaks levels %d and %d", rpc_level() - 1, rpc_level());
     }
-    return VIOS_OK;
+    int most = rpc_level();
+    return json_integer_value(highest) < most ? (int)json_integer_value(highest) : most;
 }
 
 static int take_hello(struct connection *connection, const json_t *message,
@@ -245,9 +284,9 @@ static int take_hello(struct connection *connection, const json_t *message,
 {
     struct node *node = connection->settings.node;
     const json_t *parameters = json_object_get(message, "params");
-    int status = check_level(json_object_get(parameters, "level"), error);
-    if (status != VIOS_OK) {
-        return status;
+    int level = choose_level(json_object_get(parameters, "level"), error);
+    if (level < 0) {
+        return level;
     }
     if (!connection->allowed) {
         return error_set(error, VIOS_E_DENIED, connection->actor,
@@ -256,7 +295,7 @@ static int take_hello(struct connection *connection, const json_t *message,
     }
     connection->said_hello = true;
     uv_timer_stop(&connection->hello_timer);
-    json_t *result = json_pack("{s:i, s:s, s:s, s:s}", "level", RPC_LEVEL, "node", node->name,
+    json_t *result = json_pack("{s:i, s:s, s:s, s:s}", "level", level, "node", node->name,
                                "cluster", atomic_load(&node->active) ? node->cluster : "", "role",
                                role_name(connection->role));
     outlet_put(connection->outlet, outlet_answer(json_object_get(message, "id"), result), NULL, 0);
@@ -413,7 +452,7 @@ void connection_finish(struct connection *connection, bool all)
 {
     connection->finishing = true;
     for (struct running *running = connection->calls; running; running = running->next) {
-        if (all || (running->method->flags & (METHOD_STREAM | METHOD_JOB))) {
+        if (all || (running->method->flags & (METHOD_STREAM | METHOD_JOB | METHOD_LASTS))) {
             cancel_trigger(running->cancel);
         }
     }
@@ -447,8 +486,8 @@ static void identify(struct connection *connection, bool allow_viewers)
     snprintf(connection->actor, sizeof connection->actor, "uid:%u", (unsigned)peer.uid);
 }
 
-struct connection *connection_accept(const struct connection_settings *settings,
-                                     uv_stream_t *listener, bool allow_viewers, const char *refused)
+static struct connection *connection_new(const struct connection_settings *settings,
+                                         uv_loop_t *loop)
 {
     struct connection *connection = calloc(1, sizeof *connection);
     if (!connection) {
@@ -463,20 +502,56 @@ struct connection *connection_accept(const struct connection_settings *settings,
         free(connection);
         return NULL;
     }
-    uv_pipe_init(listener->loop, &connection->pipe, 0);
-    uv_timer_init(listener->loop, &connection->hello_timer);
+    uv_pipe_init(loop, &connection->pipe, 0);
+    uv_timer_init(loop, &connection->hello_timer);
     connection->pipe.data = connection->hello_timer.data = connection;
     connection->handles = 2;
-    if (uv_accept(listener, (uv_stream_t *)&connection->pipe) != 0) {
-        connection_close(connection);
-        return connection;
-    }
-    identify(connection, allow_viewers);
+    return connection;
+}
+
+static void begin(struct connection *connection, const char *refused)
+{
     uv_timer_start(&connection->hello_timer, on_hello_late, CONNECTION_HELLO_MS, 0);
     if (refused) {
         struct vios_error error = {0};
         error_set(&error, VIOS_E_NO_SPACE, "this daemon", "try again later", "%s", refused);
         turn_away(connection, NULL, &error);
     }
+}
+
+struct connection *connection_accept(const struct connection_settings *settings,
+                                     uv_stream_t *listener, bool allow_viewers, const char *refused)
+{
+    struct connection *connection = connection_new(settings, listener->loop);
+    if (!connection) {
+        return NULL;
+    }
+    if (uv_accept(listener, (uv_stream_t *)&connection->pipe) != 0) {
+        connection_close(connection);
+        return connection;
+    }
+    identify(connection, allow_viewers);
+    begin(connection, refused);
+    return connection;
+}
+
+struct connection *connection_adopt(const struct connection_settings *settings, uv_loop_t *loop,
+                                    int fd, const struct connection_peer *peer, const char *refused)
+{
+    struct connection *connection = connection_new(settings, loop);
+    if (!connection) {
+        close(fd);
+        return NULL;
+    }
+    if (uv_pipe_open(&connection->pipe, fd) != 0) {
+        close(fd);
+        connection_close(connection);
+        return connection;
+    }
+    connection->role = peer->role;
+    connection->allowed = true;
+    connection->speaks_for_others = peer->speaks_for_others;
+    snprintf(connection->actor, sizeof connection->actor, "%s", peer->actor);
+    begin(connection, refused);
     return connection;
 }

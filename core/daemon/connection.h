@@ -19,7 +19,16 @@
 #define CONNECTION_HELLO_MS 10000
 #define CONNECTION_LINGER_MS 5000 /* to take what it is told before it is closed */
 
+#define CONNECTION_ACTOR_SIZE 160
+
 struct connection;
+
+/* Who is at the other end of a connection that the gateway let in. */
+struct connection_peer {
+    enum role role;
+    bool speaks_for_others; /* a member's daemon: its calls may name an actor and a role */
+    char actor[CONNECTION_ACTOR_SIZE];
+};
 
 struct connection_settings {
     struct node *node;
@@ -34,6 +43,11 @@ struct connection_settings {
 struct connection *connection_accept(const struct connection_settings *settings,
                                      uv_stream_t *listener, bool allow_viewers,
                                      const char *refused);
+
+/* Takes over `fd`, a stream socket, whose other end is the gateway's. */
+struct connection *connection_adopt(const struct connection_settings *settings, uv_loop_t *loop,
+                                    int fd, const struct connection_peer *peer,
+                                    const char *refused);
 
 /* Sends what waits, forgets calls that ended, reads again if there is room. */
 void connection_look(struct connection *connection);

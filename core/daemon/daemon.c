@@ -4,12 +4,17 @@
 #include "base/file.h"
 #include "base/log.h"
 #include "daemon/boot.h"
+#include "daemon/gateway.h"
 #include "daemon/notify.h"
 #include "daemon/parts.h"
+#include "daemon/refusals.h"
 #include "daemon/server.h"
+#include "node/credentials.h"
 #include "node/driver.h"
+#include "node/identity.h"
 #include "node/members.h"
 #include "node/method.h"
+#include "node/ports.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -37,6 +42,10 @@ struct daemon {
     char store_address[DAEMON_STORE_ADDRESS_SIZE];
     struct server *server;
 
+    pthread_mutex_t let_in; /* of the next two */
+    struct gateway *gateway;
+    struct refusals *refusals;
+
     pthread_mutex_t restoring; /* held while the parts talk to a new io, and while they end */
 
     pthread_mutex_t activation; /* of all below */
@@ -54,11 +63,41 @@ static struct daemon *daemon_of(struct node *node)
 static int part_missing(struct daemon *daemon, struct operation *operation)
 {
     return operation_fail(operation, VIOS_E_UNREACHABLE, "this node",
-                          "run \"vios node join\" on it", "node \"%s\" is not in the cluster",
-                          daemon->node.name);
+                          "run \"vios node token\" there, and \"vios node join TOKEN\" here",
+                          "node \"%s\" is not in the cluster", daemon->node.name);
 }
 
-/* Both records are there; the cluster's name is noted. */
+static int not_the_member(struct daemon *daemon, const char *why, struct operation *operation)
+{
+    char hint[200];
+    snprintf(hint, sizeof hint,
+             "run \"vios node remove %.63s\" on another node, then join with a token",
+             daemon->node.name);
+    return operation_fail(operation, VIOS_E_UNREACHABLE, "this node", hint,
+                          "the cluster has a node \"%s\", but %s", daemon->node.name, why);
+}
+
+/* The certificate is there, and the one that the cluster knows: `self` is the member's record. */
+static int read_identity(struct daemon *daemon, const json_t *self, struct operation *operation)
+{
+    struct identity *identity;
+    const char *serial = json_string_value(json_object_get(self, "serial"));
+    int status = identity_new(&identity, &daemon->node, &operation->error);
+    if (status == VIOS_E_NOT_FOUND) {
+        return not_the_member(daemon, "this one has no certificate", operation);
+    }
+    if (status != VIOS_OK) {
+        return status;
+    }
+    if (!serial || strcmp(serial, identity_serial(identity)) != 0) {
+        identity_free(identity);
+        return not_the_member(daemon, "with another certificate than this one", operation);
+    }
+    daemon->node.identity = identity;
+    return VIOS_OK;
+}
+
+/* Both records are there, and the certificate that fits; the cluster's name is noted. */
 static int read_membership(struct daemon *daemon, struct operation *operation)
 {
     char key[STORE_KEY_MAX];
@@ -80,6 +119,7 @@ static int read_membership(struct daemon *daemon, struct operation *operation)
     if (status == VIOS_OK) {
         const char *name = json_string_value(json_object_get(cluster, "name"));
         snprintf(daemon->cluster, sizeof daemon->cluster, "%s", name ? name : "");
+        status = read_identity(daemon, self, operation);
     }
     json_decref(cluster);
     json_decref(self);
@@ -144,6 +184,43 @@ static int start_parts(struct daemon *daemon, struct operation *operation)
     return VIOS_OK;
 }
 
+static void close_gateway(struct daemon *daemon)
+{
+    pthread_mutex_lock(&daemon->let_in);
+    struct gateway *gateway = daemon->gateway;
+    daemon->gateway = NULL;
+    pthread_mutex_unlock(&daemon->let_in);
+    gateway_stop(gateway); /* it may tell a refusal before it ends */
+}
+
+static void close_refusals(struct daemon *daemon)
+{
+    pthread_mutex_lock(&daemon->let_in);
+    struct refusals *refusals = daemon->refusals;
+    daemon->refusals = NULL;
+    pthread_mutex_unlock(&daemon->let_in);
+    refusals_free(refusals);
+}
+
+static int open_gateway(struct daemon *daemon, int listener, struct operation *operation)
+{
+    struct gateway *gateway = NULL;
+    struct refusals *refusals = NULL;
+    int status = refusals_new(&refusals, &daemon->node, &operation->error);
+    if (status != VIOS_OK) {
+        close(listener);
+        return status;
+    }
+    pthread_mutex_lock(&daemon->let_in);
+    daemon->refusals = refusals;
+    pthread_mutex_unlock(&daemon->let_in);
+    status = gateway_start(&gateway, &daemon->node, daemon->server, listener, &operation->error);
+    pthread_mutex_lock(&daemon->let_in);
+    daemon->gateway = gateway;
+    pthread_mutex_unlock(&daemon->let_in);
+    return status;
+}
+
 static void deactivate(struct daemon *daemon)
 {
     struct node *node = &daemon->node;
@@ -153,16 +230,20 @@ static void deactivate(struct daemon *daemon)
     pthread_mutex_lock(&daemon->restoring);
     atomic_store(&node->active, false);
     pthread_mutex_unlock(&daemon->restoring);
+    close_gateway(daemon);
     jobs_stop(node->jobs);
     node->jobs = NULL;
     while (daemon->parts_started > 0) {
         parts[--daemon->parts_started]->stop(node, stop_guests);
     }
+    close_refusals(daemon);
     store_pool_guard(node->stores, NULL);
     driver_stop(node->driver);
     node->driver = NULL;
     io_client_stop(node->io, stop_guests);
     node->io = NULL;
+    identity_free(node->identity);
+    node->identity = NULL;
     members_free(node->members);
     node->members = NULL;
 }
@@ -187,7 +268,8 @@ static int end_fenced(struct daemon *daemon, struct operation *operation)
     return VIOS_OK;
 }
 
-static int start_driver(struct daemon *daemon, struct operation *operation)
+/* Takes over `udp`. */
+static int start_driver(struct daemon *daemon, int udp, struct operation *operation)
 {
     struct node *node = &daemon->node;
     struct boot_choice boot;
@@ -198,10 +280,12 @@ static int start_driver(struct daemon *daemon, struct operation *operation)
         status = end_fenced(daemon, operation);
     }
     if (status != VIOS_OK) {
+        close(udp);
         return status;
     }
     node->incarnation = boot.incarnation;
     struct driver_settings settings = {.store_address = daemon->store_address,
+                                       .udp = udp,
                                        .start = boot.start,
                                        .known_n = boot.known_n,
                                        .known_revision = boot.known_revision,
@@ -216,6 +300,25 @@ static int start_driver(struct daemon *daemon, struct operation *operation)
     return status;
 }
 
+/* The agent, then the gateway: nobody is let in before it is known who may. */
+static int start_network(struct daemon *daemon, struct operation *operation)
+{
+    struct node *node = &daemon->node;
+    struct ports ports;
+    int status = ports_open(&ports, config_text(node->config, "address"),
+                            (int)config_integer(node->config, "port"), &operation->error);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    node->port = ports.number;
+    status = start_driver(daemon, ports.udp, operation);
+    if (status != VIOS_OK) {
+        close(ports.tcp);
+        return status;
+    }
+    return open_gateway(daemon, ports.tcp, operation);
+}
+
 /* io first: the agent moves its gate from the first renewal on. */
 static int activate_locked(struct daemon *daemon, struct operation *operation)
 {
@@ -228,7 +331,7 @@ static int activate_locked(struct daemon *daemon, struct operation *operation)
     status = node->members ? start_io(daemon, operation)
                            : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "no memory");
     if (status == VIOS_OK) {
-        status = start_driver(daemon, operation);
+        status = start_network(daemon, operation);
     }
     if (status == VIOS_OK) {
         status = start_jobs(daemon, operation);
@@ -277,8 +380,41 @@ static void hook_restart(struct node *node)
     server_stop(daemon->server);
 }
 
-static const struct node_hooks hooks = {
-    .activate = hook_activate, .restart = hook_restart, .stop = hook_stop};
+static int hook_use_store(struct node *node, const char *address, struct operation *operation)
+{
+    struct daemon *daemon = daemon_of(node);
+    snprintf(daemon->store_address, sizeof daemon->store_address, "%s", address);
+    return store_pool_move(node->stores, address)
+               ? VIOS_OK
+               : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+}
+
+static void hook_refused(struct node *node, const char *port, const char *who, const char *why)
+{
+    struct daemon *daemon = daemon_of(node);
+    pthread_mutex_lock(&daemon->let_in);
+    if (daemon->refusals) {
+        refusals_note(daemon->refusals, port, who, why);
+    }
+    pthread_mutex_unlock(&daemon->let_in);
+}
+
+static void hook_peers_changed(struct node *node)
+{
+    struct daemon *daemon = daemon_of(node);
+    pthread_mutex_lock(&daemon->let_in);
+    if (daemon->gateway) {
+        gateway_recheck(daemon->gateway);
+    }
+    pthread_mutex_unlock(&daemon->let_in);
+}
+
+static const struct node_hooks hooks = {.activate = hook_activate,
+                                        .use_store = hook_use_store,
+                                        .refused = hook_refused,
+                                        .peers_changed = hook_peers_changed,
+                                        .restart = hook_restart,
+                                        .stop = hook_stop};
 
 /* --- beginning --- */
 
@@ -354,13 +490,20 @@ static int activate_at_start(struct daemon *daemon, struct vios_error *error)
 
 void daemon_store_address(const struct config *config, char address[DAEMON_STORE_ADDRESS_SIZE])
 {
+    char path[PROGRAM_MAX], *joined = NULL;
+    size_t size;
+    const char *state_dir = config_text(config, "state_dir");
     const char *store = config_text(config, "store");
+    snprintf(path, sizeof path, "%s/%s", state_dir, CREDENTIALS_STORE);
     if (store && store[0]) {
         snprintf(address, DAEMON_STORE_ADDRESS_SIZE, "%s", store);
+    } else if (file_read(AT_FDCWD, path, DAEMON_STORE_ADDRESS_SIZE - 1, &joined, &size, NULL) ==
+               VIOS_OK) {
+        snprintf(address, DAEMON_STORE_ADDRESS_SIZE, "%s", joined);
     } else {
-        snprintf(address, DAEMON_STORE_ADDRESS_SIZE, "sqlite:%s/vios.db",
-                 config_text(config, "state_dir"));
+        snprintf(address, DAEMON_STORE_ADDRESS_SIZE, "sqlite:%s/vios.db", state_dir);
     }
+    free(joined);
 }
 
 static void fill_node(struct daemon *daemon, const struct daemon_settings *settings)
@@ -385,6 +528,7 @@ static struct daemon *daemon_new(const struct daemon_settings *settings)
     if (daemon) {
         pthread_mutex_init(&daemon->activation, NULL);
         pthread_mutex_init(&daemon->restoring, NULL);
+        pthread_mutex_init(&daemon->let_in, NULL);
         daemon->config = settings->config;
         daemon->program_dir = settings->program_dir;
         atomic_init(&daemon->stop_guests, settings->stop_guests);
@@ -452,6 +596,7 @@ void daemon_free(struct daemon *daemon)
         return;
     }
     struct node *node = &daemon->node;
+    close_gateway(daemon);       /* it gives connections to the server */
     server_free(daemon->server); /* waits for the methods that still run */
     deactivate(daemon);
     store_pool_free(node->stores);
@@ -461,5 +606,6 @@ void daemon_free(struct daemon *daemon)
     close_fd(node->state_dir_fd);
     pthread_mutex_destroy(&daemon->activation);
     pthread_mutex_destroy(&daemon->restoring);
+    pthread_mutex_destroy(&daemon->let_in);
     free(daemon);
 }

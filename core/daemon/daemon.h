@@ -20,7 +20,8 @@ struct daemon_settings {
     bool stop_guests;        /* when it ends, guests and io end too */
 };
 
-/* Where the VIOS DB of this configuration is. */
+/* Where the VIOS DB is: as configured, else as joining brought it, else a file of this node's own.
+ */
 void daemon_store_address(const struct config *config, char address[DAEMON_STORE_ADDRESS_SIZE]);
 
 /* Takes the folders (one daemon per state folder: VIOS_E_LOCKED), listens, and takes part in its

@@ -15,9 +15,18 @@
 
 const char *role_name(enum role role)
 {
-    static const char *const names[] = {"viewer", "operator", "admin"};
-    assert(role >= ROLE_VIEWER && role <= ROLE_ADMIN);
-    return names[role];
+    static const char *const names[] = {"nobody", "viewer", "operator", "admin"};
+    assert(role >= ROLE_NOBODY && role <= ROLE_ADMIN);
+    return names[role - ROLE_NOBODY];
+}
+
+enum role role_parse(const char *name)
+{
+    enum role role = ROLE_ADMIN;
+    while (role > ROLE_NOBODY && strcmp(role_name(role), name) != 0) {
+        role--;
+    }
+    return role;
 }
 
 static const struct method *find_method(const struct node *node, const char *name)
@@ -72,7 +81,7 @@ int dispatch_check(struct node *node, enum role role, const char *name, const js
         json_decref(*parameters);
         *parameters = NULL;
         return error_set(error, VIOS_E_UNREACHABLE, "this node",
-                         "run \"vios cluster create NAME\", or \"vios node join\" to join one",
+                         "run \"vios cluster create NAME\", or \"vios node join TOKEN\"",
                          "it belongs to no cluster yet");
     }
     return VIOS_OK;
@@ -97,7 +106,9 @@ void dispatch_run(struct running *running)
         recorder_note(call->node->recorder, "rpc", "%s ends, id %lld: %s", method->name,
                       (long long)call->id, status == VIOS_OK ? "ok" : operation.error.message);
     }
-    if (began && (method->flags & METHOD_CHANGES)) {
+    if (began && method->role == ROLE_NOBODY && status != VIOS_OK) {
+        call->node->hooks->refused(call->node, "RPC", call->actor, operation.error.message);
+    } else if (began && (method->flags & METHOD_CHANGES)) {
         audit_write(call, method, running->parameters, status);
     }
     running_answer(running, status, result, &operation.error);

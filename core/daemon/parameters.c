@@ -92,6 +92,7 @@ static const struct parameter_type types[] = {
     {"image", "a name", check_name},
     {"job", "a job's id", check_name},
     {"text", "text", check_text},
+    {"secret", "text", check_text},
     {"size", "bytes, or 512M, 4G", check_count},
     {"duration", "milliseconds, or 500ms, 5s, 2m", check_count},
     {"integer", "a whole number", check_kind},
@@ -235,6 +236,20 @@ int parameters_check(const char *specification, unsigned flags, const json_t *gi
     }
     *checked = made;
     return VIOS_OK;
+}
+
+json_t *parameters_shown(const char *specification, unsigned flags, const json_t *checked)
+{
+    struct parameter parameters[PARAMETERS_MAX];
+    size_t count = parse_specification(specification, flags, parameters);
+    json_t *shown = json_copy((json_t *)checked);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(parameters[i].type, "secret") == 0 &&
+            json_object_get(shown, parameters[i].name)) {
+            json_object_set_new(shown, parameters[i].name, json_string("(not shown)"));
+        }
+    }
+    return shown;
 }
 
 json_t *parameters_describe(const char *specification, unsigned flags)

@@ -20,6 +20,9 @@
 int parameters_check(const char *specification, unsigned flags, const json_t *given,
                      json_t **checked, struct vios_error *error);
 
+/* A copy for the audit, without what is in parameters of type secret. */
+json_t *parameters_shown(const char *specification, unsigned flags, const json_t *checked);
+
 /* [{"name","type","optional"}, ...], for rpc.describe. Aborts for a malformed specification. */
 json_t *parameters_describe(const char *specification, unsigned flags);
 

@@ -2,6 +2,7 @@
 #include "daemon/parts.h"
 
 #include "lpar/lpar.h"
+#include "node/identity.h"
 #include "node/job_methods.h"
 #include "paging/paging.h"
 
@@ -11,6 +12,7 @@
 #define JOB_KINDS_MAX 64
 
 static const struct part *const PARTS[] = {
+    &identity_part,
     &paging_part,
     &lpar_part,
 };
@@ -18,7 +20,8 @@ static const struct part *const PARTS[] = {
 
 /* Methods of no part: they need no state of their own. */
 static const struct method_group *const GROUPS[] = {
-    &daemon_methods, &node_methods, &job_methods, &db_methods, &primary_methods, &config_methods,
+    &daemon_methods,  &node_methods,   &job_methods,      &db_methods,
+    &primary_methods, &config_methods, &settings_methods,
 };
 #define GROUP_COUNT (sizeof GROUPS / sizeof GROUPS[0])
 

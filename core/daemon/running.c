@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define CREDIT_MAX (1024 * 1024)
+#define ACTOR_SIZE 160
 
 struct input_chunk {
     struct input_chunk *next;
@@ -28,7 +29,7 @@ struct running_state {
     unsigned references;
     bool ended;
     struct outlet *outlet;
-    char actor[32];
+    char actor[ACTOR_SIZE];
     int64_t credit; /* items and bytes we may send */
     int64_t sequence;
     int room;

@@ -11,6 +11,7 @@
 #include "node/node.h"
 
 #include <assert.h>
+#include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -24,6 +25,12 @@
 /* When the daemon ends: calls may go on this long, then they are cancelled, then cut off. */
 #define STOP_CANCEL_MS 5000
 #define STOP_CLOSE_MS 10000
+
+struct adopted { /* on its way to the loop */
+    struct adopted *next;
+    int fd;
+    struct connection_peer peer;
+};
 
 struct server {
     uv_loop_t loop;
@@ -39,6 +46,8 @@ struct server {
     atomic_bool stop_asked;
     bool stopping;
     bool cancelled_all;
+    pthread_mutex_t lock; /* of adopted */
+    struct adopted *adopted;
 };
 
 static void close_handle(uv_handle_t *handle)
@@ -110,9 +119,71 @@ static void stop_now(struct server *server)
     }
 }
 
+/* Puts a new one into the list; NULL: it could not be made. */
+static void take_connection(struct server *server, struct connection *connection)
+{
+    if (!connection) {
+        log_warning("rpc", "no memory for a connection");
+        return;
+    }
+    if (server->connection_count > SERVER_CONNECTIONS_MAX) {
+        connection_close(connection); /* those turned away are in flight already */
+        return;
+    }
+    server->connections[server->connection_count++] = connection;
+    connection_look(connection);
+}
+
+static const char *why_full(const struct server *server)
+{
+    return server->connection_count >= SERVER_CONNECTIONS_MAX ? "it has too many connections"
+                                                              : NULL;
+}
+
+static struct adopted *take_adopted(struct server *server)
+{
+    pthread_mutex_lock(&server->lock);
+    struct adopted *all = server->adopted;
+    server->adopted = NULL;
+    pthread_mutex_unlock(&server->lock);
+    return all;
+}
+
+static void adopt_all(struct server *server)
+{
+    struct adopted *all = take_adopted(server);
+    while (all) {
+        struct adopted *one = all;
+        all = one->next;
+        if (server->stopping) {
+            close(one->fd);
+        } else {
+            take_connection(server, connection_adopt(&server->settings, &server->loop, one->fd,
+                                                     &one->peer, why_full(server)));
+        }
+        free(one);
+    }
+}
+
+void server_adopt(struct server *server, int fd, const struct connection_peer *peer)
+{
+    struct adopted *one = malloc(sizeof *one);
+    if (!one) {
+        close(fd);
+        return;
+    }
+    *one = (struct adopted){.fd = fd, .peer = *peer};
+    pthread_mutex_lock(&server->lock);
+    one->next = server->adopted;
+    server->adopted = one;
+    pthread_mutex_unlock(&server->lock);
+    uv_async_send(&server->wake);
+}
+
 static void on_wake(uv_async_t *async)
 {
     struct server *server = async->data;
+    adopt_all(server);
     for (size_t i = server->connection_count; i > 0; i--) {
         connection_look(server->connections[i - 1]);
     }
@@ -148,20 +219,8 @@ static void on_connection(uv_stream_t *listener, int status)
         log_warning("rpc", "cannot accept: %s", uv_strerror(status));
         return;
     }
-    bool full = server->connection_count >= SERVER_CONNECTIONS_MAX;
-    struct connection *connection =
-        connection_accept(&server->settings, listener, server->allow_viewers,
-                          full ? "it has too many connections" : NULL);
-    if (!connection) {
-        log_warning("rpc", "no memory for a connection");
-        return;
-    }
-    if (server->connection_count > SERVER_CONNECTIONS_MAX) {
-        connection_close(connection); /* those turned away are in flight already */
-        return;
-    }
-    server->connections[server->connection_count++] = connection;
-    connection_look(connection);
+    take_connection(server, connection_accept(&server->settings, listener, server->allow_viewers,
+                                              why_full(server)));
 }
 
 static void on_watchdog(uv_timer_t *timer)
@@ -225,6 +284,7 @@ int server_new(struct server **server, struct node *node, bool allow_viewers,
         return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "no memory for the server");
     }
     made->allow_viewers = allow_viewers;
+    pthread_mutex_init(&made->lock, NULL);
     made->settings = (struct connection_settings){
         .node = node, .wake = wake_loop, .closed = on_connection_closed, .context = made};
     make_handles(made);
@@ -254,6 +314,14 @@ void server_free(struct server *server)
     close_handles(server);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     lane_stop(server->settings.lane);
+    struct adopted *left = take_adopted(server);
+    while (left) {
+        struct adopted *one = left;
+        left = one->next;
+        close(one->fd);
+        free(one);
+    }
+    pthread_mutex_destroy(&server->lock);
     int failed = uv_loop_close(&server->loop);
     assert(failed == 0);
     (void)failed;

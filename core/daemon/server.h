@@ -25,6 +25,10 @@ int server_new(struct server **server, struct node *node, bool allow_viewers,
 /* Serves until server_stop(), SIGTERM or SIGINT; then answers what runs, for a bounded time. */
 void server_run(struct server *server);
 
+/* From any thread: a connection that the gateway let in. Takes over `fd`, a stream socket. */
+struct connection_peer;
+void server_adopt(struct server *server, int fd, const struct connection_peer *peer);
+
 /* From any thread. */
 void server_stop(struct server *server);
 

@@ -15,6 +15,7 @@
 #include <string.h>
 #include <time.h>
 
+#define CLUSTER_URI "vios:cluster:" /* and the UUID */
 #define DAY_S (24 * 60 * 60)
 #define KDF_ROUNDS 600000 /* about a third of a second for each passphrase that is tried */
 
@@ -93,7 +94,7 @@ static char *certificate_text(X509 *certificate)
 static X509 *self_sign(EVP_PKEY *key, const char *cluster, const char *uuid)
 {
     char serial[CERTIFICATE_SERIAL_SIZE], uri[80];
-    snprintf(uri, sizeof uri, "URI:vios:cluster:%s", uuid);
+    snprintf(uri, sizeof uri, "URI:" CLUSTER_URI "%s", uuid);
     X509 *made = draft(cluster, key, -(int64_t)AUTHORITY_CLOCK_DAYS * DAY_S,
                        (int64_t)AUTHORITY_DAYS * DAY_S, serial);
     if (made && X509_set_issuer_name(made, X509_get_subject_name(made)) &&
@@ -223,6 +224,43 @@ int authority_encrypt(const struct authority *authority, const char *passphrase,
     BIO_free(bio);
     X509_SIG_free(encrypted);
     return status;
+}
+
+/* The UUID behind the only URI of the certificate. */
+static bool read_uuid(const X509 *certificate, char uuid[UUID_TEXT_SIZE])
+{
+    static const char PREFIX[] = CLUSTER_URI;
+    size_t prefix = sizeof PREFIX - 1;
+    GENERAL_NAMES *names = X509_get_ext_d2i(certificate, NID_subject_alt_name, NULL, NULL);
+    const GENERAL_NAME *name =
+        sk_GENERAL_NAME_num(names) == 1 ? sk_GENERAL_NAME_value(names, 0) : NULL;
+    bool good =
+        name && name->type == GEN_URI &&
+        ASN1_STRING_length(name->d.uniformResourceIdentifier) == (int)(prefix + UUID_TEXT_SIZE - 1);
+    if (good) {
+        const char *uri = (const char *)ASN1_STRING_get0_data(name->d.uniformResourceIdentifier);
+        good = memcmp(uri, PREFIX, prefix) == 0;
+        memcpy(uuid, uri + prefix, UUID_TEXT_SIZE - 1);
+        uuid[UUID_TEXT_SIZE - 1] = 0;
+    }
+    GENERAL_NAMES_free(names);
+    return good && parse_uuid(uuid, NULL) == VIOS_OK;
+}
+
+int authority_names(const char *certificate_pem, char cluster[NAME_MAX_LENGTH + 1],
+                    char uuid[UUID_TEXT_SIZE], struct vios_error *error)
+{
+    X509 *certificate = certificate_open(certificate_pem);
+    int length = certificate
+                     ? X509_NAME_get_text_by_NID(X509_get_subject_name(certificate), NID_commonName,
+                                                 cluster, NAME_MAX_LENGTH + 1)
+                     : -1;
+    bool good = length > 0 && strlen(cluster) == (size_t)length && X509_check_ca(certificate) &&
+                parse_name(cluster, "cluster", NULL) == VIOS_OK && read_uuid(certificate, uuid);
+    X509_free(certificate);
+    return good ? VIOS_OK
+                : crypto_fail(error, VIOS_E_INVALID, "certificate authority",
+                              "its certificate is malformed, or not that of a cluster");
 }
 
 int authority_load(struct authority **authority, const char *certificate_pem, const char *key_pem,

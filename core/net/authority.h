@@ -29,6 +29,10 @@ int authority_make(struct authority **authority, const char *cluster, const char
 int authority_load(struct authority **authority, const char *certificate_pem, const char *key_pem,
                    const char *passphrase, struct vios_error *error);
 
+/* What an authority's certificate says: the cluster's name and UUID. */
+int authority_names(const char *certificate_pem, char cluster[NAME_MAX_LENGTH + 1],
+                    char uuid[UUID_TEXT_SIZE], struct vios_error *error);
+
 /* Wipes the key. NULL is fine. */
 void authority_free(struct authority *authority);
 

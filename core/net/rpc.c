@@ -26,6 +26,16 @@ struct rpc_framer {
     bool broken;      /* the peer broke the protocol; nothing more comes out */
 };
 
+int rpc_level(void)
+{
+#ifdef VIOS_TEST_HOOKS
+    const char *level = getenv("VIOS_LEVEL");
+    return level ? atoi(level) : RPC_LEVEL;
+#else
+    return RPC_LEVEL;
+#endif
+}
+
 struct rpc_framer *rpc_framer_new(void)
 {
     return calloc(1, sizeof(struct rpc_framer));

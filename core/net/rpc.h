@@ -22,6 +22,11 @@
 #define RPC_CREDIT_START 64
 #define RPC_LEVEL 1
 
+/* The highest level that is spoken, RPC_LEVEL; the one below is spoken too, so that the releases
+ * before and after get along. In a build with VIOS_TEST_HOOKS the environment variable VIOS_LEVEL
+ * says another one. */
+int rpc_level(void);
+
 /* --- framing, no I/O: push what was read, pop messages --- */
 
 struct rpc_message {
@@ -74,6 +79,10 @@ int rpc_client_open_on(struct rpc_client **client, struct transport *transport, 
 struct tls_context;
 int rpc_client_open_tls(struct rpc_client **client, const char *address,
                         struct tls_context *context, const char *node, struct operation *operation);
+
+/* From now on calls are made on behalf of this actor, with no more than this role: for daemons,
+ * whose certificate says that they may. The texts are copied; NULL: for oneself again. */
+void rpc_client_speak_for(struct rpc_client *client, const char *actor, const char *role);
 
 void rpc_client_close(struct rpc_client *client);
 

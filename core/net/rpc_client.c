@@ -25,6 +25,8 @@
 #define HELLO_TIMEOUT_MS 5000
 /* How long a cancelled call may still take to answer before the connection is given up. */
 #define CANCEL_GRACE_MS 3000
+#define ACTOR_SIZE 128
+#define ROLE_SIZE 16
 
 struct rpc_client {
     struct transport *transport; /* NULL: broken */
@@ -33,7 +35,8 @@ struct rpc_client {
     int64_t next_id;
     char *unsent;
     size_t unsent_size, unsent_capacity;
-    char address[256]; /* for errors */
+    char address[256];                       /* for errors */
+    char actor[ACTOR_SIZE], role[ROLE_SIZE]; /* on whose behalf; "": one's own */
 };
 
 /* One call in progress. */
@@ -403,6 +406,10 @@ int rpc_client_call(struct rpc_client *client, const char *method, json_t *param
     json_t *message =
         json_pack("{s:s, s:I, s:s, s:o}", "jsonrpc", "2.0", "id", exchange.id, "method", method,
                   "params", parameters ? parameters : json_object());
+    if (client->actor[0]) {
+        json_object_set_new(message, "actor",
+                            json_pack("{s:s, s:s}", "name", client->actor, "role", client->role));
+    }
     int status = client_send(client, message, NULL, 0, &operation->error);
     while (status == VIOS_OK && !exchange.answered) {
         status = exchange_step(&exchange);
@@ -439,8 +446,8 @@ static int client_hello(struct rpc_client *client, struct operation *operation)
     struct operation hello = *operation; /* of its own, shorter deadline */
     int64_t latest_ms = clock_now_ms() + HELLO_TIMEOUT_MS;
     hello.deadline_ms = latest_ms < operation->deadline_ms ? latest_ms : operation->deadline_ms;
-    json_t *parameters =
-        json_pack("{s:[i,i], s:s}", "level", 1, RPC_LEVEL, "client", "vios " VIOS_VERSION);
+    json_t *parameters = json_pack("{s:[i,i], s:s}", "level", rpc_level() - 1, rpc_level(),
+                                   "client", "vios " VIOS_VERSION);
     int status = rpc_client_call(client, "rpc.hello", parameters, NULL, &client->hello, &hello);
     operation->error = hello.error;
     if (status == VIOS_OK && !json_is_object(client->hello)) {
@@ -480,6 +487,12 @@ int rpc_client_open(struct rpc_client **client, const char *address, struct oper
     snprintf(whole, sizeof whole, "%s%s", address[0] == '/' ? "unix:" : "", address);
     int status = client_connect(&transport, whole, operation);
     return status == VIOS_OK ? rpc_client_open_on(client, transport, whole, operation) : status;
+}
+
+void rpc_client_speak_for(struct rpc_client *client, const char *actor, const char *role)
+{
+    snprintf(client->actor, sizeof client->actor, "%s", actor ? actor : "");
+    snprintf(client->role, sizeof client->role, "%s", role ? role : "");
 }
 
 void rpc_client_close(struct rpc_client *client)

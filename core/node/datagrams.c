@@ -4,95 +4,48 @@
 #include "base/log.h"
 #include "cluster/keepalive.h"
 
-#include <arpa/inet.h>
-#include <errno.h>
-#include <netinet/in.h>
+#include "net/datagram.h"
+#include "node/ports.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
-#define PACKET_SIZE 2048
+_Static_assert(KEEPALIVE_SIZE_MAX <= DATAGRAM_BODY_MAX, "a keep-alive can be sealed");
 
 struct route {
     char name[NAME_MAX_LENGTH + 1];
     struct sockaddr_storage socket;
-    socklen_t size;
+    socklen_t size; /* 0: nobody knows where it is */
 };
 
 struct datagrams {
     int fd;
-    int port;
-    char own[NAME_MAX_LENGTH + 1];
+    const char *own; /* the node's name */
+    struct datagram *sealing;
+    struct ring ring; /* count 0: none yet */
     struct route *routes;
     size_t route_count;
+    bool strangers; /* spoke since it was asked last */
 };
 
-/* A numeric address, as the configuration has it. */
-static int parse_host(const char *host, int port, struct sockaddr_storage *socket, socklen_t *size)
-{
-    struct sockaddr_in *v4 = (struct sockaddr_in *)socket;
-    struct sockaddr_in6 *v6 = (struct sockaddr_in6 *)socket;
-    memset(socket, 0, sizeof *socket);
-    if (inet_pton(AF_INET, host, &v4->sin_addr) == 1) {
-        v4->sin_family = AF_INET;
-        v4->sin_port = htons((uint16_t)port);
-        *size = sizeof *v4;
-        return VIOS_OK;
-    }
-    if (inet_pton(AF_INET6, host, &v6->sin6_addr) == 1) {
-        v6->sin6_family = AF_INET6;
-        v6->sin6_port = htons((uint16_t)port);
-        *size = sizeof *v6;
-        return VIOS_OK;
-    }
-    return VIOS_E_USAGE;
-}
-
-static int bound_port(int fd)
-{
-    struct sockaddr_storage bound;
-    socklen_t size = sizeof bound;
-    if (getsockname(fd, (struct sockaddr *)&bound, &size) != 0) {
-        return 0;
-    }
-    return ntohs(bound.ss_family == AF_INET ? ((struct sockaddr_in *)&bound)->sin_port
-                                            : ((struct sockaddr_in6 *)&bound)->sin6_port);
-}
-
-static int bind_socket(struct datagrams *datagrams, const struct node *node,
-                       struct vios_error *error)
-{
-    struct sockaddr_storage socket_address;
-    socklen_t size;
-    const char *address = config_text(node->config, "address");
-    int port = (int)config_integer(node->config, "port");
-    if (parse_host(address, port, &socket_address, &size) != VIOS_OK) {
-        return error_set(error, VIOS_E_USAGE, "address", "give it in numbers, as in 192.0.2.1",
-                         "\"%.80s\" is no address", address);
-    }
-    datagrams->fd = socket(socket_address.ss_family, SOCK_DGRAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    if (datagrams->fd < 0 ||
-        bind(datagrams->fd, (const struct sockaddr *)&socket_address, size) != 0) {
-        return error_set_errno(error, address, "cannot use UDP port %d", port);
-    }
-    datagrams->port = bound_port(datagrams->fd);
-    return VIOS_OK;
-}
-
-int datagrams_open(struct datagrams **datagrams, struct node *node, int64_t start,
+int datagrams_open(struct datagrams **datagrams, struct node *node, int fd, int64_t start,
                    struct vios_error *error)
 {
     struct datagrams *made = calloc(1, sizeof *made);
     *datagrams = NULL;
-    (void)start;
     if (!made) {
+        close(fd);
         return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
     }
-    made->fd = -1;
-    snprintf(made->own, sizeof made->own, "%s", node->name);
-    int status = bind_socket(made, node, error);
+    made->fd = fd;
+    made->own = node->name;
+    int status = datagram_new(&made->sealing, node->name, error);
+    if (status == VIOS_OK) {
+        status = datagram_begin(made->sealing, node->incarnation, start, error);
+    }
     if (status != VIOS_OK) {
         datagrams_close(made);
         return status;
@@ -104,9 +57,9 @@ int datagrams_open(struct datagrams **datagrams, struct node *node, int64_t star
 void datagrams_close(struct datagrams *datagrams)
 {
     if (datagrams) {
-        if (datagrams->fd >= 0) {
-            close(datagrams->fd);
-        }
+        close(datagrams->fd);
+        datagram_free(datagrams->sealing);
+        ring_forget(&datagrams->ring);
         free(datagrams->routes);
         free(datagrams);
     }
@@ -117,9 +70,58 @@ int datagrams_descriptor(const struct datagrams *datagrams)
     return datagrams->fd;
 }
 
-int datagrams_port(const struct datagrams *datagrams)
+/* --- keys --- */
+
+static bool same_ring(const struct ring *one, const struct ring *other)
 {
-    return datagrams->port;
+    bool same = one->count == other->count && one->seal == other->seal;
+    for (size_t i = 0; same && i < one->count; i++) {
+        same = one->keys[i].id == other->keys[i].id &&
+               memcmp(one->keys[i].bytes, other->keys[i].bytes, DATAGRAM_KEY_BYTES) == 0;
+    }
+    return same;
+}
+
+void datagrams_set_ring(struct datagrams *datagrams, const struct ring *ring)
+{
+    struct vios_error error;
+    if (same_ring(&datagrams->ring, ring)) {
+        return;
+    }
+    if (datagram_set_keys(datagrams->sealing, ring->keys, ring->count, ring->seal, &error) !=
+        VIOS_OK) {
+        log_error("cluster", "the ring key cannot be used: %s", error.message);
+        return;
+    }
+    datagrams->ring = *ring;
+}
+
+void datagrams_tell_ring(const struct datagrams *datagrams, json_t *record)
+{
+    json_t *ids = json_array();
+    for (size_t i = 0; i < datagrams->ring.count; i++) {
+        json_array_append_new(ids, json_integer(datagrams->ring.keys[i].id));
+    }
+    json_object_set_new(record, "ring", ids);
+    json_object_set_new(record, "seal", json_integer(datagrams->ring.seal));
+}
+
+json_t *datagrams_counts(const struct datagrams *datagrams)
+{
+    const uint64_t *counts = datagram_counts(datagrams->sealing);
+    json_t *shown = json_object();
+    for (int verdict = 0; verdict < DATAGRAM_VERDICTS; verdict++) {
+        json_object_set_new(shown, datagram_verdict_name((enum datagram_verdict)verdict),
+                            json_integer((json_int_t)counts[verdict]));
+    }
+    return shown;
+}
+
+bool datagrams_had_strangers(struct datagrams *datagrams)
+{
+    bool had = datagrams->strangers;
+    datagrams->strangers = false;
+    return had;
 }
 
 /* --- routes --- */
@@ -135,20 +137,37 @@ static const struct store_value *find_value(const struct store_list *list, const
     return NULL;
 }
 
-static bool read_route(struct route *route, const struct store_value *node,
-                       const struct store_value *alive)
+/* Who is not in the list any more is not believed any more. */
+static void forget_removed(struct datagrams *datagrams, const struct store_list *nodes)
+{
+    for (size_t i = 0; i < datagrams->route_count; i++) {
+        if (!find_value(nodes, "/node/", datagrams->routes[i].name)) {
+            datagram_forget(datagrams->sealing, datagrams->routes[i].name);
+        }
+    }
+}
+
+static void read_route(struct datagrams *datagrams, struct route *route,
+                       const struct store_value *node, const struct store_value *alive)
 {
     const char *name = node->key + strlen("/node/");
     json_t *record = json_loads(node->json, 0, NULL);
     json_t *life = alive ? json_loads(alive->json, 0, NULL) : NULL;
     const char *address = json_string_value(json_object_get(record, "address"));
     json_int_t port = json_integer_value(json_object_get(life, "port"));
-    bool good = address && port > 0 && port <= UINT16_MAX &&
-                parse_host(address, (int)port, &route->socket, &route->size) == VIOS_OK;
+    if (!address || port <= 0 || port > UINT16_MAX ||
+        ports_parse(address, (int)port, &route->socket, &route->size, NULL) != VIOS_OK) {
+        route->size = 0;
+    }
     snprintf(route->name, sizeof route->name, "%s", name);
+    bool other = strcmp(name, datagrams->own) != 0; /* our own, sent back to us, are nobody's */
+    if (other && datagram_know(datagrams->sealing, name, NULL) == VIOS_OK && life) {
+        datagram_expect(datagrams->sealing, name,
+                        json_integer_value(json_object_get(life, "incarnation")),
+                        json_integer_value(json_object_get(life, "start")));
+    }
     json_decref(record);
     json_decref(life);
-    return good;
 }
 
 void datagrams_route(struct datagrams *datagrams, const struct store_list *nodes,
@@ -156,15 +175,19 @@ void datagrams_route(struct datagrams *datagrams, const struct store_list *nodes
 {
     struct route *routes = calloc(nodes->count > 0 ? nodes->count : 1, sizeof *routes);
     size_t count = 0;
-    for (size_t i = 0; routes && i < nodes->count; i++) {
+    if (!routes) {
+        return;
+    }
+    forget_removed(datagrams, nodes);
+    for (size_t i = 0; i < nodes->count; i++) {
         const char *name = nodes->values[i].key + strlen("/node/");
-        count += read_route(&routes[count], &nodes->values[i], find_value(alive, "/alive/", name));
+        read_route(datagrams, &routes[count], &nodes->values[i],
+                   find_value(alive, "/alive/", name));
+        count++;
     }
-    if (routes) {
-        free(datagrams->routes);
-        datagrams->routes = routes;
-        datagrams->route_count = count;
-    }
+    free(datagrams->routes);
+    datagrams->routes = routes;
+    datagrams->route_count = count;
 }
 
 static int compare_route(const void *name, const void *route)
@@ -176,17 +199,15 @@ static int compare_route(const void *name, const void *route)
 
 void datagrams_send(struct datagrams *datagrams, const char *node, const void *data, size_t size)
 {
-    uint8_t packet[PACKET_SIZE];
+    uint8_t packet[DATAGRAM_MAX];
+    size_t packet_size;
     const struct route *route = bsearch(node, datagrams->routes, datagrams->route_count,
                                         sizeof *datagrams->routes, compare_route);
-    size_t length = strlen(datagrams->own);
-    if (!route || size + length + 1 > sizeof packet) {
+    if (!route || route->size == 0 ||
+        datagram_seal(datagrams->sealing, data, size, packet, &packet_size, NULL) != VIOS_OK) {
         return;
     }
-    packet[0] = (uint8_t)length;
-    memcpy(packet + 1, datagrams->own, length);
-    memcpy(packet + 1 + length, data, size);
-    ssize_t sent = sendto(datagrams->fd, packet, 1 + length + size, MSG_DONTWAIT | MSG_NOSIGNAL,
+    ssize_t sent = sendto(datagrams->fd, packet, packet_size, MSG_DONTWAIT | MSG_NOSIGNAL,
                           (const struct sockaddr *)&route->socket, route->size);
     (void)sent; /* the network may lose it too */
 }
@@ -197,18 +218,18 @@ void datagrams_receive(struct datagrams *datagrams,
                        void *context)
 {
     for (int i = 0; i < DATAGRAMS_BATCH_MAX; i++) {
-        uint8_t packet[PACKET_SIZE];
-        char from[NAME_MAX_LENGTH + 1];
+        uint8_t packet[DATAGRAM_MAX + 1]; /* one that is longer is seen to be so */
+        struct datagram_message message;
         ssize_t got = recv(datagrams->fd, packet, sizeof packet, 0);
         if (got < 0) {
             return;
         }
-        size_t length = got > 0 ? packet[0] : 0;
-        if (length == 0 || length > NAME_MAX_LENGTH || (size_t)got < 1 + length) {
-            continue;
+        enum datagram_verdict verdict =
+            datagram_open(datagrams->sealing, packet, (size_t)got, &message);
+        if (verdict == DATAGRAM_GOOD) {
+            each(context, message.node, message.body, message.size);
+        } else if (verdict == DATAGRAM_UNKNOWN_SENDER || verdict == DATAGRAM_UNKNOWN_KEY) {
+            datagrams->strangers = true;
         }
-        memcpy(from, packet + 1, length);
-        from[length] = '\0';
-        each(context, from, packet + 1 + length, (size_t)got - 1 - length);
     }
 }

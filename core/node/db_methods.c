@@ -1,7 +1,8 @@
 /*
  * db_methods.c - db.status, db.check, db.backup, db.get: the VIOS DB through the daemon.
  *
- * db.get shows records as they are; what lies below /token is kept from everybody.
+ * db.get shows records as they are; what lies below /token and /secret is kept from
+ * everybody.
  */
 #include "node/job_methods.h"
 
@@ -15,7 +16,7 @@
 #define KINDS_MAX 64 /* of keys, in db.status */
 #define GET_LIST_MAX 1000
 
-static const char SECRETS[] = "/token";
+static const char *const SECRETS[] = {"/token", "/secret"};
 
 static const char *text_of(const json_t *parameters, const char *name)
 {
@@ -114,7 +115,12 @@ static int backup_db(struct call *call, const json_t *parameters, json_t **resul
 
 static bool is_secret(const char *key)
 {
-    return strncmp(key, SECRETS, sizeof SECRETS - 1) == 0;
+    for (size_t i = 0; i < sizeof SECRETS / sizeof SECRETS[0]; i++) {
+        if (strncmp(key, SECRETS[i], strlen(SECRETS[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
 }
 
 static json_t *show_value(const struct store_value *value)
@@ -176,7 +182,7 @@ static int get_db(struct call *call, const json_t *parameters, json_t **result,
     const char *key = text_of(parameters, "key");
     size_t length = strlen(key);
     if (is_secret(key)) {
-        return operation_fail(operation, VIOS_E_DENIED, key, NULL, "tokens are not shown");
+        return operation_fail(operation, VIOS_E_DENIED, key, NULL, "tokens and keys are not shown");
     }
     int status = node_store(call->node, &store, operation);
     if (status == VIOS_OK) {
@@ -190,8 +196,8 @@ static int get_db(struct call *call, const json_t *parameters, json_t **result,
 
 static const struct method METHODS[] = {
     {"db.status", "", ROLE_VIEWER, 0, status_db},
-    {"db.check", "", ROLE_OPERATOR, METHOD_STREAM, check_db},
-    {"db.backup", "path:text", ROLE_ADMIN, METHOD_CHANGES | METHOD_STREAM, backup_db},
+    {"db.check", "", ROLE_OPERATOR, METHOD_LASTS, check_db},
+    {"db.backup", "path:text", ROLE_ADMIN, METHOD_CHANGES | METHOD_LASTS, backup_db},
     {"db.get", "key:text", ROLE_ADMIN, 0, get_db},
 };
 

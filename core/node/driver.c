@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "node/datagrams.h"
 #include "node/facts.h"
+#include "node/identity.h"
 #include "node/members.h"
 
 #include <assert.h>
@@ -29,6 +30,7 @@
 
 #define PROMISED_FILE "promised"
 #define FACTS_STALE_MS 10000 /* then whatever is measured hangs */
+#define STRANGERS_MS 200     /* between two listings because of strangers' packets */
 #define DRIVER_THREADS (AGENT_LANES + 2)
 
 struct store_lane {
@@ -38,7 +40,9 @@ struct store_lane {
     pthread_cond_t wanted;
     bool busy;
     struct agent_request request;
+    bool failing;        /* said so */
     struct store *store; /* of its thread */
+    struct ring ring;    /* as listed last; count 0: not */
 };
 
 struct driver {
@@ -55,6 +59,7 @@ struct driver {
     pthread_cond_t changed;
     uint64_t changes;
     bool stopping;
+    int64_t strangers_ms; /* when it listed because of them last */
     int64_t facts_ms;     /* when they were measured last */
     bool renewed, listed; /* once */
     int first_status;     /* of the first renewal or listing that failed; its error */
@@ -124,7 +129,11 @@ static void outlet_extend(void *context, json_t *record)
     json_object_set_new(
         record, "page_memory",
         json_pack("{s:I, s:I}", "size", (json_int_t)size, "used", (json_int_t)used));
-    json_object_set_new(record, "port", json_integer(datagrams_port(driver->datagrams)));
+    json_object_set_new(record, "port", json_integer(node->port));
+    datagrams_tell_ring(driver->datagrams, record);
+    char nbd[MEMBER_PORT_SIZE];
+    identity_nbd(node->identity, nbd, sizeof nbd);
+    json_object_set_new(record, "nbd", json_string(nbd));
 }
 
 static void outlet_notice(void *context, const struct agent_notice *notice)
@@ -165,12 +174,30 @@ static void outlet_notice(void *context, const struct agent_notice *notice)
 static int list_all(struct store *store, struct roster_listing *listing,
                     struct operation *operation)
 {
-    int status = VIOS_OK;
-    for (size_t i = 0; i < ROSTER_PREFIXES && status == VIOS_OK; i++) {
-        status =
-            store_list(store, roster_prefix(i), roster_listing_part(listing, i), NULL, operation);
+    const char *prefixes[ROSTER_PREFIXES];
+    struct store_list lists[ROSTER_PREFIXES];
+    for (size_t i = 0; i < ROSTER_PREFIXES; i++) {
+        prefixes[i] = roster_prefix(i);
+    }
+    int status = store_list_many(store, prefixes, ROSTER_PREFIXES, lists, NULL, operation);
+    for (size_t i = 0; i < ROSTER_PREFIXES; i++) {
+        *roster_listing_part(listing, i) = lists[i];
     }
     return status;
+}
+
+/* The ring key, which no agent needs to know. Without one keep-alives do without a new one. */
+static void read_ring(struct store_lane *lane, struct operation *operation)
+{
+    struct store_value value;
+    struct vios_error error = {0};
+    if (store_get(lane->store, RING_KEY, &value, operation) != VIOS_OK) {
+        return;
+    }
+    if (ring_parse(value.json, &lane->ring, &error) != VIOS_OK) {
+        log_error("cluster", "%s", error.message);
+    }
+    store_value_clear(&value);
 }
 
 static int execute(struct store_lane *lane, struct agent_answer *answer,
@@ -184,8 +211,11 @@ static int execute(struct store_lane *lane, struct agent_answer *answer,
         }
     }
     switch (request->kind) {
-    case AGENT_LIST:
+    case AGENT_LIST: {
+        struct operation reading = *operation;
+        read_ring(lane, &reading);
         return list_all(lane->store, answer->listing, operation);
+    }
     case AGENT_READ:
         return store_get(lane->store, request->key, answer->value, operation);
     case AGENT_COMMIT:
@@ -200,6 +230,28 @@ static void update_members(struct driver *driver, const struct roster_listing *l
     datagrams_route(driver->datagrams, &listing->nodes, &listing->alive);
     if (members_update(driver->node->members, &listing->nodes, &listing->alive) != VIOS_OK) {
         log_error("cluster", "no memory for the view of the members");
+    }
+}
+
+/* Says so once, and when it is over: without a listing the view of the cluster stands still. */
+static void tell_failing(struct store_lane *lane, const struct vios_error *error, int status)
+{
+    static const char *const names[AGENT_LANES] = {
+        [AGENT_RENEWAL] = "the renewal", [AGENT_CONTROL] = "the look at the cluster"};
+    const char *name = names[lane->lane];
+    struct recorder *recorder = lane->driver->node->recorder;
+    bool absent = status == VIOS_E_NOT_FOUND && lane->request.kind == AGENT_READ;
+    bool fails = status != VIOS_OK && status != VIOS_E_CONFLICT && !absent;
+    if (fails == lane->failing || status == VIOS_E_CANCELLED) {
+        return;
+    }
+    lane->failing = fails;
+    if (fails) {
+        log_error("cluster", "%s fails: %s", name, error->message);
+        recorder_note(recorder, "cluster", "%s fails: %s", name, error->message);
+    } else {
+        log_notice("cluster", "%s succeeds again", name);
+        recorder_note(recorder, "cluster", "%s succeeds again", name);
     }
 }
 
@@ -228,6 +280,9 @@ static void give_answer(struct store_lane *lane, struct agent_answer *answer,
     agent_answered(driver->agent, answer, now_ms);
     if (listed) {
         update_members(driver, answer->listing);
+        if (lane->ring.count > 0) {
+            datagrams_set_ring(driver->datagrams, &lane->ring);
+        }
     }
     note_first(driver, &asked, error, answer->status);
     note_change(driver);
@@ -244,6 +299,7 @@ static void serve_request(struct store_lane *lane)
     operation_start(&operation, lane->timeout_ms, driver->cancel);
     pthread_mutex_unlock(&driver->lock);
     answer.status = execute(lane, &answer, &operation);
+    tell_failing(lane, &operation.error, answer.status);
     pthread_mutex_lock(&driver->lock);
     give_answer(lane, &answer, &operation.error);
     roster_listing_clear(&listing);
@@ -264,6 +320,7 @@ static void *run_lane(void *argument)
     }
     pthread_mutex_unlock(&driver->lock);
     store_close(lane->store);
+    ring_forget(&lane->ring);
     return NULL;
 }
 
@@ -281,6 +338,18 @@ static void check_facts(struct driver *driver, int64_t now_ms)
         .name = "repository", .value = "does not answer", .limit = "writable"};
     if (driver->facts_ms > 0 && now_ms - driver->facts_ms > FACTS_STALE_MS) {
         agent_set_facts(driver->agent, &stale, 1);
+    }
+}
+
+/* A node that joined a moment ago is not to wait for the next listing; but who sends rubbish must
+ * not make us list all the time. */
+static void look_for_strangers(struct driver *driver)
+{
+    int64_t now_ms = clock_now_ms();
+    if (now_ms - driver->strangers_ms >= STRANGERS_MS &&
+        datagrams_had_strangers(driver->datagrams)) {
+        driver->strangers_ms = now_ms;
+        agent_list_soon(driver->agent);
     }
 }
 
@@ -306,6 +375,7 @@ static void *run_agent(void *argument)
         pthread_mutex_lock(&driver->lock);
         if (ready > 0 && waits[0].revents) {
             datagrams_receive(driver->datagrams, receive, driver);
+            look_for_strangers(driver);
         }
     }
     pthread_mutex_unlock(&driver->lock);
@@ -445,7 +515,10 @@ int driver_start(struct driver **driver, struct node *node, const struct driver_
         status = operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
     }
     if (status == VIOS_OK) {
-        status = datagrams_open(&made->datagrams, node, settings->start, &operation->error);
+        status = datagrams_open(&made->datagrams, node, settings->udp, settings->start,
+                                &operation->error);
+    } else {
+        close(settings->udp);
     }
     if (status == VIOS_OK) {
         status = start_threads(made, &operation->error);
@@ -504,8 +577,15 @@ struct agent *driver_lock(struct driver *driver, int64_t *now_ms)
 
 void driver_unlock(struct driver *driver)
 {
-    wake_agent(driver); /* what was asked of the agent is not to wait for its next tick */
     pthread_mutex_unlock(&driver->lock);
+}
+
+json_t *driver_keepalives(struct driver *driver)
+{
+    pthread_mutex_lock(&driver->lock);
+    json_t *counts = datagrams_counts(driver->datagrams);
+    pthread_mutex_unlock(&driver->lock);
+    return counts;
 }
 
 int driver_await_change(struct driver *driver, uint64_t *seen, struct operation *operation)

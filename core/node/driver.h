@@ -15,7 +15,8 @@
 
 struct driver_settings {
     const char *store_address;
-    int64_t start;   /* random, of this daemon */
+    int udp;         /* a bound socket; taken over */
+    int64_t start;   /* of this daemon; higher than its predecessors' */
     int64_t known_n; /* of the own /alive record that is there, with its revision; 0: none */
     int64_t known_revision;
     int64_t rejoins; /* the fenced incarnation of this node that ends now; 0: none */
@@ -36,6 +37,9 @@ void driver_stop(struct driver *driver);
 /* The agent and the time, until driver_unlock(). */
 struct agent *driver_lock(struct driver *driver, int64_t *now_ms);
 void driver_unlock(struct driver *driver);
+
+/* How many packets came of each kind, see datagrams_counts(). The caller's. */
+json_t *driver_keepalives(struct driver *driver);
 
 /* Waits until something changed in the cluster since the count was `*seen` (start with 0), and puts
  * the new count there. Looks at what changed itself. */

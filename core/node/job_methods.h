@@ -8,5 +8,6 @@ extern const struct method_group job_methods;     /* job.list, show, wait, cance
 extern const struct method_group db_methods;      /* db.status, check, backup, get */
 extern const struct method_group primary_methods; /* and cluster.matrix, cluster.simulate */
 extern const struct method_group config_methods;
+extern const struct method_group settings_methods; /* cluster.set */
 
 #endif

@@ -49,6 +49,7 @@ static void read_node(struct member *member, const char *json)
     json_t *record = json_loads(json, 0, NULL);
     copy_text(member->address, sizeof member->address, record, "address");
     copy_text(member->nbd, sizeof member->nbd, record, "nbd");
+    copy_text(member->serial, sizeof member->serial, record, "serial");
     copy_text(member->role, sizeof member->role, record, "role");
     copy_text(member->since, sizeof member->since, record, "since");
     member->level = json_integer_value(json_object_get(record, "level"));
@@ -60,7 +61,10 @@ static void read_alive(struct member *member, const char *json)
 {
     json_t *record = json_loads(json, 0, NULL);
     const json_t *memory = json_object_get(record, "page_memory");
+    json_int_t port = json_integer_value(json_object_get(record, "port"));
     member->state = MEMBER_UP;
+    member->port = port > 0 && port <= UINT16_MAX ? (int)port : 0;
+    copy_text(member->nbd_tls, sizeof member->nbd_tls, record, "nbd");
     member->incarnation = json_integer_value(json_object_get(record, "incarnation"));
     member->page_memory_bytes = member_size(memory, "size");
     member->page_memory_used_bytes = member_size(memory, "used");
@@ -129,6 +133,27 @@ int node_members(struct node *node, struct member **members, size_t *count)
     }
     judge(node, *members, *count);
     return VIOS_OK;
+}
+
+int node_allows(struct node *node, const char *name, const char *serial, struct vios_error *error)
+{
+    struct members *view = node->members;
+    bool known = false, same = false;
+    pthread_mutex_lock(&view->lock);
+    for (size_t i = 0; i < view->count; i++) {
+        if (strcmp(view->members[i].name, name) == 0) {
+            known = true;
+            same = strcmp(view->members[i].serial, serial) == 0;
+        }
+    }
+    pthread_mutex_unlock(&view->lock);
+    if (same) {
+        return VIOS_OK;
+    }
+    return known ? error_set(error, VIOS_E_DENIED, name, NULL,
+                             "node %s has another certificate now", name)
+                 : error_set(error, VIOS_E_DENIED, name, NULL,
+                             "node %s is not of the cluster, or was removed", name);
 }
 
 enum member_state node_member_state(struct node *node, const char *name)

@@ -7,10 +7,10 @@
  * known, and of the right type. Methods run on lane threads and may block.
  *
  * `parameters` is a list of "name:type" separated by blanks; "?" behind the type: optional.
- * Types: name, lpar, node, pool, lu, image, job (a valid name or id; text), text, size
- * (bytes: integer, or text as parse_size), duration (milliseconds: integer, or text as
- * parse_duration), integer, boolean, object, list. Sizes and durations arrive as integers,
- * whatever they were sent as.
+ * Types: name, lpar, node, pool, lu, image, job (a valid name or id; text), text, secret (text
+ * that the audit does not show), size (bytes: integer, or text as parse_size), duration
+ * (milliseconds: integer, or text as parse_duration), integer, boolean, object, list. Sizes and
+ * durations arrive as integers, whatever they were sent as.
  */
 #ifndef NODE_METHOD_H
 #define NODE_METHOD_H
@@ -26,7 +26,8 @@
 struct node;
 struct call;
 
-enum role { ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
+/* Nobody is who comes without a certificate, to join. */
+enum role { ROLE_NOBODY = -1, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
 
 enum method_flags {
     METHOD_CHANGES = 1,      /* audited */
@@ -34,6 +35,7 @@ enum method_flags {
                                 "wait" and "operation" without naming them */
     METHOD_STREAM = 4,       /* sends items or bytes; runs on a thread of its own */
     METHOD_UNCONFIGURED = 8, /* works before the node has a cluster */
+    METHOD_LASTS = 16,       /* waits for others: runs on a thread of its own */
 };
 
 struct method {

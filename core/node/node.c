@@ -6,6 +6,8 @@
  */
 #include "node/node.h"
 
+#include "net/rpc.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -19,6 +21,11 @@ struct store_pool {
     struct store *idle[STORES_IDLE_MAX];
     size_t idle_count;
 };
+
+int64_t node_level(void)
+{
+    return NODE_SOFTWARE_LEVEL - RPC_LEVEL + rpc_level();
+}
 
 struct store_pool *store_pool_new(const char *address)
 {
@@ -45,6 +52,22 @@ void store_pool_free(struct store_pool *pool)
     pthread_mutex_destroy(&pool->lock);
     free(pool->address);
     free(pool);
+}
+
+bool store_pool_move(struct store_pool *pool, const char *address)
+{
+    char *copy = strdup(address);
+    if (!copy) {
+        return false;
+    }
+    pthread_mutex_lock(&pool->lock);
+    while (pool->idle_count > 0) {
+        store_close(pool->idle[--pool->idle_count]);
+    }
+    free(pool->address);
+    pool->address = copy;
+    pthread_mutex_unlock(&pool->lock);
+    return true;
 }
 
 void store_pool_guard(struct store_pool *pool, const struct store_guard *guard)

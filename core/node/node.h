@@ -22,11 +22,19 @@
 
 struct node;
 struct method_group;
+struct identity;
 
 /* What methods ask of the daemon that runs them. */
 struct node_hooks {
     /* /cluster and /node/self are in the store: take part. VIOS_OK when it does already. */
     int (*activate)(struct node *node, struct operation *operation);
+    /* The VIOS DB is at this address from now on; before activate. */
+    int (*use_store)(struct node *node, const char *address, struct operation *operation);
+    /* Somebody did not get in: at `port` ("RPC", "NBD", "UDP"), who, and why. Any thread; never
+     * blocks. */
+    void (*refused)(struct node *node, const char *port, const char *who, const char *why);
+    /* Other certificates are allowed than before: close the connections of those that are not. */
+    void (*peers_changed)(struct node *node);
     /* Ends the daemon and begins it anew in the same process: this incarnation is over. Any thread.
      */
     void (*restart)(struct node *node);
@@ -47,9 +55,13 @@ struct node {
     const struct node_hooks *hooks;
     const struct method_group *const *method_groups; /* NULL-terminated: all methods there are */
 
-    atomic_bool active;  /* it takes part in a cluster: the rest is there */
-    const char *cluster; /* "" until `cluster create` or `node join` */
-    int64_t incarnation; /* grows with a boot or a fence (DESIGN "Fencing") */
+    atomic_bool changes_cluster; /* it founds or joins a cluster, see membership_begin() */
+
+    atomic_bool active;        /* it takes part in a cluster: the rest is there */
+    const char *cluster;       /* "" until `cluster create` or `node join` */
+    int64_t incarnation;       /* grows with a boot or a fence (DESIGN "Fencing") */
+    int port;                  /* TCP and UDP, as bound */
+    struct identity *identity; /* certificate and key, see identity.h */
     struct jobs *jobs;
     struct io_client *io;    /* the data plane of this node */
     struct driver *driver;   /* of its agent, see driver.h; NULL in tests that have none */
@@ -57,6 +69,10 @@ struct node {
     struct paging *paging;   /* core/paging's own state; NULL until it started */
     struct lpars *lpars;     /* core/lpar's own state; likewise */
 };
+
+/* The level of this software; in a build with VIOS_TEST_HOOKS the environment variable VIOS_LEVEL
+ * says another one. */
+int64_t node_level(void);
 
 /* A connection for the calling thread, until node_store_return(); VIOS_E_UNREACHABLE with the way
  * out when the node has no store yet. */
@@ -69,6 +85,8 @@ int node_store_create(struct node *node, struct store **store, struct operation 
 /* The pool behind it. `address` is copied; nothing is opened yet. */
 struct store_pool *store_pool_new(const char *address);
 void store_pool_free(struct store_pool *pool);
+/* Another address, while no other thread borrows one. False: no memory. */
+bool store_pool_move(struct store_pool *pool, const char *address);
 /* Of all its connections from now on; NULL: none. While no other thread borrows one. */
 void store_pool_guard(struct store_pool *pool, const struct store_guard *guard);
 

@@ -1,8 +1,10 @@
 /* primary_methods.c - primary.*, cluster.matrix and cluster.simulate: this node's agent, asked. */
+#include "base/clock.h"
 #include "node/driver.h"
 #include "node/job_methods.h"
 #include "node/method.h"
 #include "node/node.h"
+#include "node/others.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -67,14 +69,32 @@ static int await_successor(struct node *node, struct operation *operation)
                                 "no other node was elected in %d s", HAND_OVER_MS / 1000);
 }
 
+/* The node that is primary, when it is another one; "" when none, or this one, is. */
+static void other_primary(struct node *node, char name[NAME_MAX_LENGTH + 1])
+{
+    int64_t now_ms, epoch;
+    const struct agent *agent = driver_lock(node->driver, &now_ms);
+    const char *primary = agent_primary(agent, &epoch);
+    bool other = strcmp(primary, node->name) != 0;
+    snprintf(name, NAME_MAX_LENGTH + 1, "%s", other ? primary : "");
+    driver_unlock(node->driver);
+}
+
 static int primary_resign(struct call *call, const json_t *parameters, json_t **result,
                           struct operation *operation)
 {
     const char *to = json_string_value(json_object_get(parameters, "to"));
     struct node *node = call->node;
+    char primary[NAME_MAX_LENGTH + 1];
     int64_t now_ms;
+    other_primary(node, primary);
+    if (primary[0] && !strchr(call->actor, '@')) { /* forwarded once: it may have changed again */
+        return others_call(call, primary, "primary.resign", json_deep_copy(parameters), result,
+                           operation);
+    }
     struct agent *agent = driver_lock(node->driver, &now_ms);
     int status = agent_resign(agent, to, &operation->error);
+    agent_tick(agent, now_ms, clock_wall_ms()); /* at once */
     driver_unlock(node->driver);
     if (status == VIOS_OK) {
         status = await_successor(node, operation);
@@ -104,7 +124,7 @@ static const struct method METHODS[] = {
     {"primary.show", "", ROLE_VIEWER, 0, primary_show},
     {"primary.explain", "", ROLE_VIEWER, 0, primary_explain},
     {"primary.history", "", ROLE_VIEWER, 0, primary_history},
-    {"primary.resign", "to:node?", ROLE_ADMIN, METHOD_CHANGES | METHOD_STREAM, primary_resign},
+    {"primary.resign", "to:node?", ROLE_ADMIN, METHOD_CHANGES | METHOD_LASTS, primary_resign},
     {"cluster.matrix", "", ROLE_VIEWER, 0, cluster_matrix},
     {"cluster.simulate", "sides:list", ROLE_VIEWER, 0, cluster_simulate},
 };

@@ -16,6 +16,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 /* A replica whose node is up but whose page server stays away this many ttls is replaced. */
 #define LOST_TTLS 2
@@ -44,15 +45,43 @@ static const struct member *find_member(const struct paging_round *round, const 
     return NULL;
 }
 
-/* The socket of `node`'s page server for this node: paging_address over a round. */
+/* A build with VIOS_TEST_HOOKS takes the way to another machine where VIOS_PAGES_BY_TCP is set. */
+static bool must_use_tcp(void)
+{
+#ifdef VIOS_TEST_HOOKS
+    return getenv("VIOS_PAGES_BY_TCP") != NULL;
+#else
+    return false;
+#endif
+}
+
+/* The member's socket for this node, when both are on one machine: they have one address, and the
+ * socket is there. Two machines may have an address in common, such as 127.0.0.1 by mistake. */
+static bool find_socket(const struct paging_round *round, const struct member *member, char *text,
+                        size_t size)
+{
+    struct stat socket;
+    const char *own = config_text(round->node->config, "address");
+    if (strcmp(member->address, own) != 0 || strncmp(member->nbd, "unix:", 5) != 0 ||
+        must_use_tcp()) {
+        return false;
+    }
+    snprintf(text, size, "%s/peer/%s.sock", member->nbd, round->node->name);
+    return stat(text + 5, &socket) == 0 && S_ISSOCK(socket.st_mode);
+}
+
+/* The address of `node`'s page server for this node: paging_address over a round. */
 static const char *page_server(void *context, const char *node, char *text, size_t size)
 {
     const struct paging_round *round = context;
     const struct member *member = find_member(round, node);
-    if (!member) {
+    if (member && find_socket(round, member, text, size)) {
+        return text;
+    }
+    if (!member || !member->nbd_tls[0]) {
         return NULL;
     }
-    snprintf(text, size, "%s/peer/%s.sock", member->nbd, round->node->name);
+    snprintf(text, size, "%s", member->nbd_tls);
     return text;
 }
 

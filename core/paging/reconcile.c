@@ -71,8 +71,37 @@ static void listen_at(struct paging_round *round, json_t *listening, const char 
     }
 }
 
+static bool is_member_socket(const struct paging_round *round, const char *path)
+{
+    for (size_t i = 0; i < round->member_count; i++) {
+        char own[128];
+        snprintf(own, sizeof own, "peer/%s.sock", round->members[i].name);
+        if (strcmp(path, own) == 0) {
+            return true;
+        }
+    }
+    return strncmp(path, "peer/", 5) != 0;
+}
+
+/* A node that was removed has no socket here any more. */
+static void unlisten_removed(struct paging_round *round, json_t *listening)
+{
+    const char *path;
+    json_t *unused;
+    void *next;
+    json_object_foreach_safe(listening, next, path, unused)
+    {
+        if (!is_member_socket(round, path) &&
+            io_client_call(round->node->io, json_pack("{s:s, s:s}", "do", "unlisten", "path", path),
+                           NULL, 0, NULL, round->operation) == VIOS_OK) {
+            json_object_del(listening, path);
+        }
+    }
+}
+
 static void listen_for_peers(struct paging_round *round, json_t *listening)
 {
+    unlisten_removed(round, listening);
     listen_at(round, listening, "nbd.sock", "local");
     for (size_t i = 0; i < round->member_count; i++) {
         char path[128], as[128];

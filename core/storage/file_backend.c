@@ -92,7 +92,7 @@ static void came_back(struct task *task)
     struct file_job *job = (struct file_job *)((char *)task - offsetof(struct file_job, done));
     if (job->refused) {
         park(&job->file->unsent, job);
-    } else if (job->file->gate && !gate_is_open(job->file->gate)) {
+    } else if (job->file->gate && !gate_may_answer(job->file->gate)) {
         park(&job->file->unsaid, job);
     } else {
         finish(job);

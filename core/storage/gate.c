@@ -230,6 +230,11 @@ void gate_leave(struct gate *gate)
     pthread_mutex_unlock(&gate->lock);
 }
 
+bool gate_may_answer(const struct gate *gate)
+{
+    return gate_is_open(gate);
+}
+
 void gate_wait(struct gate *gate, struct gate_waiter *waiter)
 {
     pthread_mutex_lock(&gate->lock);

@@ -57,6 +57,9 @@ bool gate_enter(struct gate *gate);
 /* After it; the timer is disarmed when none is left. */
 void gate_leave(struct gate *gate);
 
+/* Before an answer leaves: looks again. False: it waits until the gate opens. Any thread. */
+bool gate_may_answer(const struct gate *gate);
+
 /* Posts the waiter's task when the gate is open, perhaps at once. Any thread. */
 void gate_wait(struct gate *gate, struct gate_waiter *waiter);
 

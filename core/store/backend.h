@@ -14,8 +14,9 @@ struct store_backend {
     void (*close)(void *state);
     int (*get)(void *state, const char *key, struct store_value *value,
                struct operation *operation);
-    int (*list)(void *state, const char *prefix, struct store_list *list, int64_t *revision,
-                struct operation *operation);
+    /* `lists` are empty; what is in them after a failure is cleared by the caller. */
+    int (*list)(void *state, const char *const *prefixes, size_t count, struct store_list *lists,
+                int64_t *revision, struct operation *operation);
     int (*commit)(void *state, const struct store_compare *compares, size_t compare_count,
                   const struct store_change *changes, size_t change_count, int64_t *revision,
                   struct operation *operation);

@@ -13,8 +13,8 @@
  *     etcd_address.c     the text of an address       etcd_request.c  bodies of requests
  *     etcd_http.c        one request, one stream      etcd_json.c     answers, validated
  *     etcd_connection.c  endpoints, tokens, whether it is still the same etcd
- *     etcd_commit.c      commits                      etcd_watch.c    watches
- *     etcd_care.c        compaction, backup, check
+ *     etcd_list.c        lists                        etcd_commit.c   commits
+ *     etcd_watch.c       watches                      etcd_care.c     compaction, backup, check
  *     etcd_replace.c     another content in the place of all that is there
  */
 #include "store/etcd.h"
@@ -60,94 +60,6 @@ static int etcd_get(void *state, const char *key, struct store_value *value,
     }
     json_decref(answer);
     store_gather_clear(&gather);
-    return status;
-}
-
-/* Keys must grow, or a page would not follow the one before. */
-static int check_order(const struct store_gather *gather, size_t from, struct operation *operation)
-{
-    for (size_t i = from > 0 ? from : 1; i < gather->count; i++) {
-        if (strcmp(gather->values[i - 1].key, gather->values[i].key) >= 0) {
-            return operation_fail(operation, VIOS_E_CORRUPT, "etcd", NULL,
-                                  "a list whose keys are not in order");
-        }
-    }
-    return VIOS_OK;
-}
-
-/* Adds one page; `*revision` 0 is set to that of the first one. */
-static int list_page(struct etcd_connection *connection, const char *space, const char *prefix,
-                     struct store_gather *gather, int64_t *revision, bool *more,
-                     struct operation *operation)
-{
-    size_t before = gather->count;
-    struct etcd_header header;
-    json_t *answer;
-    struct etcd_range range = {.space = space,
-                               .key = prefix,
-                               .prefix = true,
-                               .after = before ? gather->values[before - 1].key : NULL,
-                               .revision = *revision,
-                               .limit = ETCD_PAGE_KEYS};
-    int status = etcd_call(connection, RANGE_PATH, etcd_json_range(&range), &answer, &header, NULL,
-                           operation);
-    if (status == VIOS_OK) {
-        status = etcd_json_values(answer, space, false, gather, more, operation);
-    }
-    json_decref(answer);
-    if (status == VIOS_OK && header.revision < 1) {
-        status = operation_fail(operation, VIOS_E_CORRUPT, "etcd", NULL, "a list of no revision");
-    }
-    if (status == VIOS_OK && *revision == 0) {
-        *revision = header.revision;
-    }
-    return status == VIOS_OK ? check_order(gather, before, operation) : status;
-}
-
-static int list_once(struct etcd_connection *connection, const char *space, const char *prefix,
-                     struct store_gather *gather, int64_t *revision, struct operation *operation)
-{
-    size_t bytes = 0;
-    bool more = true;
-    int status = VIOS_OK;
-    *revision = 0;
-    while (status == VIOS_OK && more) {
-        size_t before = gather->count;
-        status = list_page(connection, space, prefix, gather, revision, &more, operation);
-        for (size_t i = before; i < gather->count; i++) {
-            bytes += strlen(gather->values[i].key) + strlen(gather->values[i].json);
-        }
-        if (status == VIOS_OK && bytes > (size_t)ETCD_LIST_BYTES_MAX) {
-            status = operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL,
-                                    "a list has at most %ld bytes", ETCD_LIST_BYTES_MAX);
-        }
-    }
-    return status;
-}
-
-int etcd_list_space(struct etcd_connection *connection, const char *space, const char *prefix,
-                    struct store_gather *gather, int64_t *revision, struct operation *operation)
-{
-    int status = VIOS_E_COMPACTED;
-    for (int tries = 0; tries < ETCD_LIST_ANEW_MAX && status == VIOS_E_COMPACTED; tries++) {
-        store_gather_clear(gather);
-        status = list_once(connection, space, prefix, gather, revision, operation);
-    }
-    return status;
-}
-
-static int etcd_list(void *state, const char *prefix, struct store_list *list, int64_t *revision,
-                     struct operation *operation)
-{
-    struct etcd_connection *connection = state;
-    struct store_gather gather = {0};
-    int status =
-        etcd_list_space(connection, connection->data_space, prefix, &gather, revision, operation);
-    if (status == VIOS_OK) {
-        *list = (struct store_list){gather.values, gather.count};
-    } else {
-        store_gather_clear(&gather);
-    }
     return status;
 }
 

@@ -18,6 +18,8 @@
 #define STATUS_PATH "/v3/maintenance/status"
 #define MARKS_AT_ONCE 64 /* removed after one compaction */
 
+static const char *const ALL[] = {""}; /* the prefix of all keys */
+
 static int compact_to(struct etcd_connection *connection, int64_t revision,
                       struct operation *operation)
 {
@@ -105,16 +107,13 @@ void etcd_compact_sometimes(struct etcd_connection *connection, int64_t revision
 
 int etcd_backup(void *state, const char *path, struct operation *operation)
 {
-    struct etcd_connection *connection = state;
-    struct store_gather gather = {0};
+    struct store_list list = {0};
     int64_t revision = 0;
-    int status =
-        etcd_list_space(connection, connection->data_space, "", &gather, &revision, operation);
+    int status = etcd_list(state, ALL, 1, &list, &revision, operation);
     if (status == VIOS_OK) {
-        struct store_list list = {gather.values, gather.count};
         status = sqlite_store_write(path, &list, revision, operation);
     }
-    store_gather_clear(&gather);
+    store_list_clear(&list);
     return status;
 }
 
@@ -174,21 +173,20 @@ static int check_endpoint(struct etcd_connection *connection, unsigned index,
 /* What only a look at each value shows. */
 static int check_values(struct etcd_connection *connection, struct operation *operation)
 {
-    struct store_gather gather = {0};
+    struct store_list list = {0};
     int64_t revision = 0;
-    int status =
-        etcd_list_space(connection, connection->data_space, "", &gather, &revision, operation);
-    for (size_t i = 0; i < gather.count && status == VIOS_OK; i++) {
-        json_t *json = json_loads(gather.values[i].json, JSON_REJECT_DUPLICATES, NULL);
-        if (!json_is_object(json) || gather.values[i].revision > revision) {
-            status = operation_fail(operation, VIOS_E_CORRUPT, gather.values[i].key,
+    int status = etcd_list(connection, ALL, 1, &list, &revision, operation);
+    for (size_t i = 0; i < list.count && status == VIOS_OK; i++) {
+        json_t *json = json_loads(list.values[i].json, JSON_REJECT_DUPLICATES, NULL);
+        if (!json_is_object(json) || list.values[i].revision > revision) {
+            status = operation_fail(operation, VIOS_E_CORRUPT, list.values[i].key,
                                     "restore a backup: vios db restore FILE",
                                     "the store is damaged: a value that is not JSON, or from the "
                                     "future");
         }
         json_decref(json);
     }
-    store_gather_clear(&gather);
+    store_list_clear(&list);
     return status;
 }
 

@@ -4,6 +4,8 @@
  * A call begins at the endpoint that answered last, for whichever connection of this process.
  * One that refuses to connect, has no leader, or does not answer within its share of the time is
  * left for the next one, so that a stopped member costs a part of the deadline and not all of it.
+ * One that ends a call, by its silence or an answer that cannot be, is left too: the next call
+ * would fail there likewise.
  *
  * Revisions of another etcd mean nothing. Each answer must carry the cluster id that the first
  * one had, and no revision lower than one that was answered before the request was made: so an
@@ -257,6 +259,7 @@ static enum etcd_outcome take_reply(struct etcd_connection *connection, struct e
         }
         json_decref(attempt->answer);
         attempt->answer = NULL;
+        next_endpoint(connection, operation->error.message); /* the other members may be right */
         return ETCD_UNUSABLE;
     }
     etcd_json_refusal(reply->body, reply->size, &attempt->refusal);
@@ -302,8 +305,8 @@ static enum etcd_outcome exchange(struct etcd_connection *connection, struct etc
         next_endpoint(connection, reply.why);
         return reply.sent ? ETCD_OPEN : ETCD_NOT_SENT;
     }
-    snprintf(connection->why, sizeof connection->why, "%.120s did not answer",
-             connection->address.endpoints[connection->endpoint]);
+    /* The caller's time may be too short for another attempt each time that it asks. */
+    next_endpoint(connection, "it did not answer");
     return ETCD_ENDED;
 }
 

@@ -101,11 +101,9 @@ bool etcd_token_refused(struct etcd_connection *connection, const struct etcd_re
 int etcd_check_cluster(struct etcd_connection *connection, const struct etcd_header *header,
                        struct vios_error *error);
 
-/* etcd.c: all keys with `prefix` of `space` at one revision, page by page. */
-int etcd_list_space(struct etcd_connection *connection, const char *space, const char *prefix,
-                    struct store_gather *gather, int64_t *revision, struct operation *operation);
-
-/* etcd_commit.c, etcd_watch.c and etcd_care.c: members of the back end's table. */
+/* etcd_list.c, etcd_commit.c, etcd_watch.c and etcd_care.c: members of the back end's table. */
+int etcd_list(void *state, const char *const *prefixes, size_t count, struct store_list *lists,
+              int64_t *revision, struct operation *operation);
 int etcd_commit(void *state, const struct store_compare *compares, size_t compare_count,
                 const struct store_change *changes, size_t change_count, int64_t *revision,
                 struct operation *operation);

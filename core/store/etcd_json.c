@@ -207,6 +207,24 @@ int etcd_json_succeeded(const json_t *answer, bool *succeeded, struct vios_error
                                                         : corrupt(error, "not that of a commit");
 }
 
+int etcd_json_ranges_answer(const json_t *answer, size_t count, const json_t **parts,
+                            struct vios_error *error)
+{
+    const json_t *responses = json_object_get(answer, "responses");
+    bool succeeded = false;
+    if (!read_boolean(answer, "succeeded", &succeeded) || !succeeded ||
+        json_array_size(responses) != count) {
+        return corrupt(error, "not the values of several ranges");
+    }
+    for (size_t i = 0; i < count; i++) {
+        parts[i] = json_object_get(json_array_get(responses, i), "response_range");
+        if (!json_is_object(parts[i])) {
+            return corrupt(error, "not the values of several ranges");
+        }
+    }
+    return VIOS_OK;
+}
+
 /* What one range within a txn found: one key or none. */
 static bool read_seen(const json_t *response, bool mark, struct etcd_seen *seen)
 {

@@ -50,6 +50,8 @@ struct etcd_range {
     bool keys_only;
 };
 char *etcd_json_range(const struct etcd_range *range);
+/* All of one snapshot: a txn. */
+char *etcd_json_ranges(const struct etcd_range *ranges, size_t count);
 
 /* See etcd_commit.c for the mark. */
 struct etcd_txn {
@@ -88,6 +90,10 @@ void etcd_json_refusal(const char *text, size_t size, struct etcd_refusal *refus
 /* Adds the values of a range; keys outside of `space` are wrong. `*more`: there are others. */
 int etcd_json_values(const json_t *answer, const char *space, bool keys_only,
                      struct store_gather *gather, bool *more, struct operation *operation);
+
+/* The parts of the answer to etcd_json_ranges(), each for etcd_json_values(); the answer's. */
+int etcd_json_ranges_answer(const json_t *answer, size_t count, const json_t **parts,
+                            struct vios_error *error);
 
 /* What a failed txn saw: mod_revision 0 for a key that is absent. */
 struct etcd_seen {

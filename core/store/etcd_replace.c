@@ -89,14 +89,12 @@ int etcd_store_read(const char *text, const char *prefix, struct store_reading *
                     struct operation *operation)
 {
     struct replacing replacing;
-    struct store_gather gather = {0};
     int status = open_replacing(&replacing, text, operation);
     if (status != VIOS_OK) {
         return status;
     }
-    status = etcd_list_space(replacing.connection, replacing.connection->data_space, prefix,
-                             &gather, &reading->revision, operation);
-    reading->list = (struct store_list){gather.values, gather.count};
+    status =
+        etcd_list(replacing.connection, &prefix, 1, &reading->list, &reading->revision, operation);
     reading->begun = replacing.restoring != 0;
     if (status == VIOS_OK && reading->begun) {
         status = operation_fail(operation, VIOS_E_CORRUPT, "VIOS DB", ETCD_RESTORE_HINT,
@@ -221,11 +219,11 @@ static bool is_in(const struct store_list *list, size_t *at, const char *key)
 static int delete_others(struct replacing *replacing, struct batch *batch,
                          const struct store_list *list, struct operation *operation)
 {
-    struct store_gather there = {0};
+    static const char *const all[] = {""};
+    struct store_list there = {0};
     int64_t revision;
     size_t at = 0;
-    int status = etcd_list_space(replacing->connection, replacing->connection->data_space, "",
-                                 &there, &revision, operation);
+    int status = etcd_list(replacing->connection, all, 1, &there, &revision, operation);
     for (size_t i = 0; i < there.count && status == VIOS_OK; i++) {
         if (!is_in(list, &at, there.values[i].key)) {
             status = add(replacing, batch, there.values[i].key, NULL, operation);
@@ -234,7 +232,7 @@ static int delete_others(struct replacing *replacing, struct batch *batch,
     if (status == VIOS_OK) {
         status = flush(replacing, batch, operation);
     }
-    store_gather_clear(&there);
+    store_list_clear(&there);
     return status;
 }
 

@@ -72,32 +72,53 @@ static void put_range_end(struct text *text, const char *space, const char *pref
     put_bytes(text, "range_end", end, "", "");
 }
 
+static void put_range(struct text *text, const struct etcd_range *range)
+{
+    fputc('{', text->file);
+    if (range->after) {
+        /* the smallest byte a key can have: nothing lies between a key and this one */
+        put_bytes(text, "key", range->space, range->after, "!");
+    } else {
+        put_bytes(text, "key", range->space, range->key, "");
+    }
+    if (range->prefix) {
+        put_range_end(text, range->space, range->key);
+    }
+    if (range->revision) {
+        fprintf(text->file, ",\"revision\":\"%lld\"", (long long)range->revision);
+    }
+    if (range->max_mod_revision) {
+        fprintf(text->file, ",\"max_mod_revision\":\"%lld\"", (long long)range->max_mod_revision);
+    }
+    if (range->limit) {
+        fprintf(text->file, ",\"limit\":\"%u\"", range->limit);
+    }
+    fprintf(text->file, "%s}", range->keys_only ? ",\"keys_only\":true" : "");
+}
+
 char *etcd_json_range(const struct etcd_range *range)
 {
     struct text text;
     if (!text_open(&text)) {
         return NULL;
     }
-    fputc('{', text.file);
-    if (range->after) {
-        /* the smallest byte a key can have: nothing lies between a key and this one */
-        put_bytes(&text, "key", range->space, range->after, "!");
-    } else {
-        put_bytes(&text, "key", range->space, range->key, "");
+    put_range(&text, range);
+    return text_close(&text);
+}
+
+char *etcd_json_ranges(const struct etcd_range *ranges, size_t count)
+{
+    struct text text;
+    if (!text_open(&text)) {
+        return NULL;
     }
-    if (range->prefix) {
-        put_range_end(&text, range->space, range->key);
+    fputs("{\"success\":[", text.file);
+    for (size_t i = 0; i < count; i++) {
+        fputs(i > 0 ? ",{\"request_range\":" : "{\"request_range\":", text.file);
+        put_range(&text, &ranges[i]);
+        fputc('}', text.file);
     }
-    if (range->revision) {
-        fprintf(text.file, ",\"revision\":\"%lld\"", (long long)range->revision);
-    }
-    if (range->max_mod_revision) {
-        fprintf(text.file, ",\"max_mod_revision\":\"%lld\"", (long long)range->max_mod_revision);
-    }
-    if (range->limit) {
-        fprintf(text.file, ",\"limit\":\"%u\"", range->limit);
-    }
-    fprintf(text.file, "%s}", range->keys_only ? ",\"keys_only\":true" : "");
+    fputs("]}", text.file);
     return text_close(&text);
 }
 

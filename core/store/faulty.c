@@ -84,13 +84,14 @@ static int faulty_get(void *state, const char *key, struct store_value *value,
     return status == VIOS_OK ? store_get(faulty->inner, key, value, operation) : status;
 }
 
-static int faulty_list(void *state, const char *prefix, struct store_list *list, int64_t *revision,
-                       struct operation *operation)
+static int faulty_list(void *state, const char *const *prefixes, size_t count,
+                       struct store_list *lists, int64_t *revision, struct operation *operation)
 {
     struct faulty *faulty = state;
     int status = strike(faulty, FAULTY_LIST, NULL, operation);
-    return status == VIOS_OK ? store_list(faulty->inner, prefix, list, revision, operation)
-                             : status;
+    return status == VIOS_OK
+               ? store_list_many(faulty->inner, prefixes, count, lists, revision, operation)
+               : status;
 }
 
 static int faulty_commit(void *state, const struct store_compare *compares, size_t compare_count,

@@ -51,11 +51,12 @@ static int sqlite_get(void *state, const char *key, struct store_value *value,
     return sqlite_leave(connection, status);
 }
 
-int sqlite_gather(struct sqlite_connection *connection, const char *prefix,
-                  struct store_gather *gather)
+int sqlite_list_prefix(struct sqlite_connection *connection, const char *prefix,
+                       struct store_list *list)
 {
     char end[SQLITE_PREFIX_END_SIZE];
     bool row = false;
+    struct store_gather gather = {0};
     sqlite3_stmt *statement = sqlite_statement(connection, SQL_LIST);
     if (!statement) {
         return connection->operation->error.code;
@@ -67,33 +68,28 @@ int sqlite_gather(struct sqlite_connection *connection, const char *prefix,
     while (status == VIOS_OK && row) {
         struct store_value value = sqlite_row(statement);
         status = value.key && value.json
-                     ? store_gather_add(gather, &value, connection->operation)
+                     ? store_gather_add(&gather, &value, connection->operation)
                      : operation_fail(connection->operation, VIOS_E_CORRUPT, connection->path, NULL,
                                       "the store is damaged: a row is empty");
         if (status == VIOS_OK) {
             status = sqlite_step(connection, statement, &row, "listing");
         }
     }
+    *list = (struct store_list){gather.values, gather.count};
     return status;
 }
 
-static int sqlite_list(void *state, const char *prefix, struct store_list *list, int64_t *revision,
-                       struct operation *operation)
+static int sqlite_list(void *state, const char *const *prefixes, size_t count,
+                       struct store_list *lists, int64_t *revision, struct operation *operation)
 {
     struct sqlite_connection *connection = state;
-    struct store_gather gather = {0};
     sqlite_enter(connection, operation);
     int status = sqlite_run(connection, SQL_BEGIN_READ, "listing");
     if (status == VIOS_OK) {
         status = sqlite_meta(connection, "revision", revision);
     }
-    if (status == VIOS_OK) {
-        status = sqlite_gather(connection, prefix, &gather);
-    }
-    if (status == VIOS_OK) {
-        *list = (struct store_list){gather.values, gather.count};
-    } else {
-        store_gather_clear(&gather);
+    for (size_t i = 0; i < count && status == VIOS_OK; i++) {
+        status = sqlite_list_prefix(connection, prefixes[i], &lists[i]);
     }
     return sqlite_leave(connection, status);
 }

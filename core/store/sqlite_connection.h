@@ -77,9 +77,9 @@ int sqlite_run(struct sqlite_connection *connection, enum sqlite_sql sql, const 
 int sqlite_meta(struct sqlite_connection *connection, const char *name, int64_t *value);
 int sqlite_set_meta(struct sqlite_connection *connection, const char *name, int64_t value);
 
-/* Adds all values with the prefix, in order; after a failure those before it. */
-int sqlite_gather(struct sqlite_connection *connection, const char *prefix,
-                  struct store_gather *gather);
+/* All values with the prefix, in order; after a failure those before it. */
+int sqlite_list_prefix(struct sqlite_connection *connection, const char *prefix,
+                       struct store_list *list);
 
 /* The current row of SQL_GET, SQL_LIST, SQL_LOG_AFTER: key, json, revision, created. The texts
  * are sqlite's, valid until the next step. */

@@ -30,11 +30,11 @@ static const char *const BESIDE[] = {"-wal", "-shm"};
 /* --- reading --- */
 
 /* A damaged file's number is that of its newest value. */
-static int64_t newest_of(const struct store_gather *gather)
+static int64_t newest_of(const struct store_list *list)
 {
     int64_t newest = 0;
-    for (size_t i = 0; i < gather->count; i++) {
-        newest = gather->values[i].revision > newest ? gather->values[i].revision : newest;
+    for (size_t i = 0; i < list->count; i++) {
+        newest = list->values[i].revision > newest ? list->values[i].revision : newest;
     }
     return newest;
 }
@@ -43,12 +43,11 @@ static int64_t newest_of(const struct store_gather *gather)
 static int read_all(struct sqlite_connection *connection, const char *prefix,
                     struct store_reading *reading)
 {
-    struct store_gather gather = {0};
     int status = sqlite_run(connection, SQL_BEGIN_READ, "reading");
     int checked = status == VIOS_OK ? sqlite_check_all(connection) : status;
     struct vios_error why = connection->operation->error;
     if (status == VIOS_OK) {
-        status = sqlite_gather(connection, prefix, &gather);
+        status = sqlite_list_prefix(connection, prefix, &reading->list);
     }
     if (status == VIOS_OK) {
         status = sqlite_meta(connection, "revision", &reading->revision);
@@ -58,9 +57,8 @@ static int read_all(struct sqlite_connection *connection, const char *prefix,
         status = checked;
     }
     if (status != VIOS_OK && reading->revision == 0) {
-        reading->revision = newest_of(&gather);
+        reading->revision = newest_of(&reading->list);
     }
-    reading->list = (struct store_list){gather.values, gather.count};
     return status;
 }
 

@@ -227,18 +227,36 @@ void store_value_clear(struct store_value *value)
 int store_list(struct store *store, const char *prefix, struct store_list *list, int64_t *revision,
                struct operation *operation)
 {
-    memset(list, 0, sizeof *list);
-    int status = check_key(prefix, 0, operation);
+    return store_list_many(store, &prefix, 1, list, revision, operation);
+}
+
+int store_list_many(struct store *store, const char *const *prefixes, size_t count,
+                    struct store_list *lists, int64_t *revision, struct operation *operation)
+{
+    int64_t unused;
+    memset(lists, 0, count * sizeof *lists);
+    if (count < 1 || count > STORE_PREFIXES_MAX) {
+        return operation_fail(operation, VIOS_E_INVALID, "store", NULL,
+                              "a list is of 1 to %d prefixes, this one of %zu", STORE_PREFIXES_MAX,
+                              count);
+    }
+    int status = VIOS_OK;
+    for (size_t i = 0; i < count && status == VIOS_OK; i++) {
+        status = check_key(prefixes[i], 0, operation);
+    }
     if (status == VIOS_OK) {
         status = operation_check(operation);
     }
     if (status != VIOS_OK) {
         return status;
     }
-    int64_t unused;
     enter(store);
-    return leave(store, store->backend->list(store->state, prefix, list,
-                                             revision ? revision : &unused, operation));
+    status = leave(store, store->backend->list(store->state, prefixes, count, lists,
+                                               revision ? revision : &unused, operation));
+    for (size_t i = 0; i < count && status != VIOS_OK; i++) {
+        store_list_clear(&lists[i]);
+    }
+    return status;
 }
 
 void store_list_clear(struct store_list *list)

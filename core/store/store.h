@@ -22,6 +22,7 @@
 #define STORE_KEY_MAX 512
 #define STORE_VALUE_MAX (64 * 1024)
 #define STORE_CHANGES_MAX 128
+#define STORE_PREFIXES_MAX 16
 
 struct store;
 struct store_watch;
@@ -95,6 +96,11 @@ void store_value_clear(struct store_value *value);
 int store_list(struct store *store, const char *prefix, struct store_list *list, int64_t *revision,
                struct operation *operation);
 void store_list_clear(struct store_list *list);
+
+/* The same of 1 to STORE_PREFIXES_MAX prefixes, all from one snapshot: `lists[i]` is that of
+ * `prefixes[i]`. Costs as much as one list does. After a failure all are empty. */
+int store_list_many(struct store *store, const char *const *prefixes, size_t count,
+                    struct store_list *lists, int64_t *revision, struct operation *operation);
 
 /* See the four outcomes above. `*revision` (may be NULL) is the new revision. A broken limit or
  * key, or JSON that is not an object with "v", is VIOS_E_INVALID and never sent. */

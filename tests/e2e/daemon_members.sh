@@ -20,7 +20,8 @@ declare -A PID_OF
 start_daemon() { # NODE [STATE_DIR]
     mkdir -p "$DIR/$1"
     "$DAEMON" --node "$1" --store "sqlite:$DIR/vios.db" --run-dir "$DIR/$1/run" \
-        --state-dir "${2:-$DIR/$1/state}" --ttl 3s --port 0 2>>"$DIR/$1.log" >/dev/null &
+        --state-dir "${2:-$DIR/$1/state}" --ttl 3s --port 0 --nbd-port 0 \
+        2>>"$DIR/$1.log" >/dev/null &
     PID_OF[$1]=$!
     PIDS+=("$!")
     await "'$CALL' '$DIR/$1/run/vios.sock' rpc.hello" 20 || bail "$1 does not answer"
@@ -30,6 +31,10 @@ call() { # NODE METHOD [JSON]
     local node=$1
     shift
     "$CALL" "$DIR/$node/run/vios.sock" "$@"
+}
+
+join() { # NODE
+    call "$1" node.join "$(call n1 node.token | jq -c '{token}')" >/dev/null
 }
 
 states() { # NODE
@@ -49,11 +54,10 @@ done
 call n1 cluster.create '{"name":"lab"}' >/dev/null
 is "n1 creates" $? 0
 for node in n2 n3; do
-    call "$node" node.join >/dev/null
+    join "$node"
     is "$node joins" $? 0
 done
-call n3 node.join >/dev/null
-is "joining twice is fine" $? 0
+like "joining twice is refused" "$(join n3 2>&1)" 'a member of cluster.*already'
 for node in n1 n2 n3; do
     ok "$node sees all up" await "[ \"\$(states $node)\" = 'n1=up n2=up n3=up' ]" 20
 done
@@ -76,13 +80,21 @@ ok "n2 too" await "[ \"\$(states n2)\" = 'n1=up n2=up n3=down' ]" 20
 is "the cluster is degraded" "$(call n1 cluster.status | jq -r .state)" DEGRADED
 
 # --- another daemon under a living node's name ---
+mkdir -m 700 "$DIR/x" "$DIR/x/state"
+cp -p "$DIR/n2/state"/{node.key,node.crt,ca.crt} "$DIR/x/state"
 run_status "is refused" 1 "$DAEMON" --node n2 --store "sqlite:$DIR/vios.db" \
     --run-dir "$DIR/x/run" --state-dir "$DIR/x/state" --ttl 3s --port 0
 like "with the reason" "$ERR" "another daemon runs under the name"
 is "and n2 is not disturbed" "$(states n2)" "n1=up n2=up n3=down"
 
-# --- a dead one's name with a new state folder is a new life ---
+# --- a dead one's name with a new state folder is a new life, once the old one is removed ---
 start_daemon n3 "$DIR/n3/state-2"
+like "it has no certificate" "$(cat "$DIR/n3.log")" 'node remove n3.*|this one has no certificate'
+like "and cannot join under this name" "$(join n3 2>&1)" 'node remove n3.*has a node of this name'
+call n1 node.remove '{"node":"n3"}' >/dev/null
+is "the old one is removed" $? 0
+join n3
+is "the new one joins" $? 0
 ok "n3 is back" await "[ \"\$(states n1)\" = 'n1=up n2=up n3=up' ]" 20
 is "as the next incarnation" "$(alive n3 incarnation)" 2
 

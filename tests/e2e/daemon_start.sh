@@ -27,7 +27,8 @@ start_daemon() { # NODE [OPTION...]
     shift
     mkdir -p "$DIR/$node"
     "$DAEMON" --node "$node" --store "sqlite:$DIR/vios.db" --run-dir "$DIR/$node/run" \
-        --state-dir "$DIR/$node/state" --ttl 2s --port 0 "$@" 2>>"$DIR/$node.log" >/dev/null &
+        --state-dir "$DIR/$node/state" --ttl 2s --port 0 --nbd-port 0 "$@" \
+        2>>"$DIR/$node.log" >/dev/null &
     PID=$!
     PIDS+=("$PID")
     await "'$CALL' '$DIR/$node/run/vios.sock' rpc.hello" 20 || bail "$node does not answer"
@@ -68,7 +69,7 @@ run_status "hello says the node" 0 "$CALL" "$SOCKET" rpc.hello
 is "hello" "$OUT" '{"cluster":"","level":1,"node":"n1","role":"admin"}'
 run_status "other methods say what to do" 4 "$CALL" "$SOCKET" node.list
 like "the way out" "$ERR" "vios cluster create NAME"
-run_status "joining nothing too" 4 "$CALL" "$SOCKET" node.join
+run_status "joining takes a token" 2 "$CALL" "$SOCKET" node.join
 run_status "config works" 0 "$CALL" "$SOCKET" config.get '{"key":"ttl"}'
 is "the value is the option's" "$(jq -r '.value + " " + .origin' <<<"$OUT")" "2s option"
 run_status "an unknown key" 1 "$CALL" "$SOCKET" config.get '{"key":"tll"}'
@@ -109,7 +110,8 @@ if [ "$(id -u)" = 0 ]; then
     like "and told why" "$ERR" '"code":"denied".*allow_viewers'
     start_daemon n2 --allow-viewers yes
     chmod 711 "$DIR/n2"
-    run_status "n2 joins" 0 "$CALL" "$DIR/n2/run/vios.sock" node.join
+    run_status "n2 joins" 0 "$CALL" "$DIR/n2/run/vios.sock" node.join \
+        "$("$CALL" "$SOCKET" node.token | jq -c '{token}')"
     run_status "a viewer may look" 0 "${AS[@]}" "$DIR/call" "$DIR/n2/run/vios.sock" node.list
     run_status "a viewer may not change" 1 "${AS[@]}" "$DIR/call" "$DIR/n2/run/vios.sock" \
         config.set '{"key":"ttl","value":"9s"}'

@@ -75,8 +75,9 @@ for node in n1 n2 n3; do
 done
 start n1 n2 n3
 run_status "a cluster on SQLite" 0 vios n1 cluster create lab
-run_status "n2 joins" 0 vios n2 node join
-run_status "n3 joins" 0 vios n3 node join
+for node in n2 n3; do
+    run_status "$node joins" 0 vios "$node" node join "$(vios n1 node token --json | jq -r .token)"
+done
 truncate -s 1M "$DIR/disk.raw"
 run_status "a guest's record" 0 vios n1 lpar create g1 --memory 16M --disk "$DIR/disk.raw"
 ok "all are up" await "all_up n1" 30

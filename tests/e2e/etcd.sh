@@ -15,12 +15,14 @@ ETCD_ENDPOINTS=''
 ETCD_PIDS=()
 ETCD_ARGUMENTS=() # of each member, a line
 ETCD_FOLDER=''
+ETCD_HOST=${ETCD_HOST:-127.0.0.1} # the address that they listen on
+ETCD_IN=()                        # what they are started by, as in (ip netns exec NAME)
 
 etcd_launch() { # INDEX
     local arguments
     read -ra arguments <<<"${ETCD_ARGUMENTS[$1]}"
-    etcd --data-dir "$ETCD_FOLDER/m$1" --log-level error "${ETCD_OPTIONS[@]}" "${arguments[@]}" \
-        >>"$ETCD_FOLDER/m$1.log" 2>&1 &
+    "${ETCD_IN[@]}" etcd --data-dir "$ETCD_FOLDER/m$1" --log-level error \
+        "${ETCD_OPTIONS[@]}" "${arguments[@]}" >>"$ETCD_FOLDER/m$1.log" 2>&1 &
     ETCD_PIDS[$1]=$!
     PIDS+=("$!")
 }
@@ -30,7 +32,7 @@ etcd_await() { # INDEX
     local url tries
     url=$(cut -d, -f$(($1 + 1)) <<<"$ETCD_ENDPOINTS")
     for ((tries = 0; tries < 600; tries++)); do
-        if curl -s -m 2 "$url/v3/kv/range" -d '{"key":"YQ=="}' 2>/dev/null |
+        if "${ETCD_IN[@]}" curl -s -m 2 "$url/v3/kv/range" -d '{"key":"YQ=="}' 2>/dev/null |
             grep -q cluster_id; then
             return 0
         fi
@@ -49,13 +51,13 @@ etcd_try_start() { # COUNT
     local count=$1 base all='' i client peer
     base=$((20000 + RANDOM % 10000))
     for ((i = 0; i < count; i++)); do
-        all+=${all:+,}m$i=http://127.0.0.1:$((base + 2 * i + 1))
+        all+=${all:+,}m$i=http://$ETCD_HOST:$((base + 2 * i + 1))
     done
     ETCD_ENDPOINTS=''
     ETCD_PIDS=()
     for ((i = 0; i < count; i++)); do
-        client=http://127.0.0.1:$((base + 2 * i))
-        peer=http://127.0.0.1:$((base + 2 * i + 1))
+        client=http://$ETCD_HOST:$((base + 2 * i))
+        peer=http://$ETCD_HOST:$((base + 2 * i + 1))
         ETCD_ENDPOINTS+=${ETCD_ENDPOINTS:+,}$client
         ETCD_ARGUMENTS[i]="--name m$i --listen-client-urls $client --advertise-client-urls $client
             --listen-peer-urls $peer --initial-advertise-peer-urls $peer --initial-cluster $all"

@@ -49,14 +49,25 @@ run_status "an unknown node is refused" 1 on n1 cluster simulate split n1/n9
 like "by its name" "$ERR" 'node "n9"'
 run_status "a side without nodes is refused" 2 on n1 cluster simulate split n1/
 
-# --- it resigns to a named node, and only it can ---
+# --- what holds for all ---
+run_status "a setting" 0 on n2 cluster set split_time 3s
+is "is in the record" "$(on n1 db get /cluster --json | jq '.[0].value.split_time')" 3000
+run_status "one that is none is refused" 1 on n2 cluster set split_tim 3s
+like "the near one is named" "$ERR" '"split_time"'
+run_status "a bad value is refused" 2 on n2 cluster set split_time long
+run_status "a level that a member has not is refused" 7 on n2 cluster set level 99
+like "with the member" "$ERR" 'node "n[1-5]"'
+
+# --- it resigns to a named node; whoever is asked forwards it ---
 TO=$(printf '%s\n' n1 n2 n3 n4 n5 | grep -v "$FIRST" | tail -n 1)
-run_status "another node cannot resign for it" 1 on "$TO" primary resign
-like "and says who is primary" "$ERR" "$FIRST is"
-run_status "an unknown successor is refused" 1 on "$FIRST" primary resign --to n9
+run_status "an unknown successor is refused" 1 on "$TO" primary resign --to n9
+like "by the primary" "$ERR" "n9"
 able() { [ "$(on "$1" primary explain --json | jq ".declined | length")" = 0 ]; }
 ok "all of them are able" await 'able "$FIRST"' 20
-run_status "it resigns" 0 on "$FIRST" primary resign --to "$TO"
+run_status "it resigns" 0 on "$TO" primary resign --to "$TO"
+is "in the name of who asked" "$(on "$TO" audit list --json |
+    jq -r '[.[] | select(.method == "primary.resign" and .node == "'"$FIRST"'")][-1].actor')" \
+    "uid:$(id -u)@$TO"
 ok "the named one is primary" await 'all_see "$TO" n1 n2 n3 n4 n5' 20
 ok "of a higher epoch" [ "$(epoch_seen_by n1)" -gt "$EPOCH" ]
 

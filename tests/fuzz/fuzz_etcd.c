@@ -1,6 +1,6 @@
-/* fuzz_etcd.c - what an etcd may answer: the first byte says to what (a range, a commit with or
- * without a mark, a watch, a status, a token, an error), the rest is the answer. What a watch
- * accepts must be in order, and all keys must be ours. */
+/* fuzz_etcd.c - what an etcd may answer: the first byte says to what (one range or several, a
+ * commit with or without a mark, a watch, a status, a token, an error), the rest is the answer.
+ * What a watch accepts must be in order, and all keys must be ours. */
 #include "store/etcd_address.h"
 #include "store/etcd_json.h"
 
@@ -52,6 +52,16 @@ static void try_range(const json_t *answer)
     store_gather_clear(&gather);
 }
 
+static void try_ranges(const json_t *answer)
+{
+    const json_t *parts[2];
+    struct vios_error error;
+    if (etcd_json_ranges_answer(answer, 2, parts, &error) == VIOS_OK) {
+        try_range(parts[0]);
+        try_range(parts[1]);
+    }
+}
+
 static void try_commit(const json_t *answer, bool marked)
 {
     const struct store_compare compares[] = {{STORE_ABSENT, "/a", 0}, {STORE_EXISTS, "/b", 0}};
@@ -85,6 +95,7 @@ static void try_answer(unsigned kind, const char *text, size_t size)
     }
     if (kind == 0) {
         try_range(answer);
+        try_ranges(answer);
     } else if (kind <= 2) {
         try_commit(answer, kind == 2);
     } else if (kind == 3) {

@@ -192,6 +192,18 @@ static void hello(const json_t *id, const json_t *parameters)
                          "role", "admin"));
 }
 
+/* n2 is known, and does not answer. */
+static void call_node(const json_t *id, const json_t *parameters)
+{
+    const char *name = json_string_value(json_object_get(parameters, "node"));
+    if (name && strcmp(name, "n2") == 0) {
+        answer_error(id, VIOS_E_UNREACHABLE, "node \"n2\"", "its daemon does not answer", NULL);
+    } else {
+        answer_error(id, VIOS_E_NOT_FOUND, "node \"n7\"", "there is no such node",
+                     "did you mean \"n1\", \"n2\"?");
+    }
+}
+
 static void show_cluster(const json_t *id, const json_t *parameters)
 {
     (void)parameters;
@@ -221,7 +233,8 @@ static void serve(void)
                    {"node.show", show_node},   {"audit.list", list_audit},
                    {"config.get", get_config}, {"job.wait", wait_job},
                    {"job.list", empty_list},   {"lpar.list", list_lpars},
-                   {"lpar.console", console},  {"cluster.status", show_cluster}};
+                   {"lpar.console", console},  {"cluster.status", show_cluster},
+                   {"node.call", call_node}};
     for (;;) {
         json_t *message = receive(-1);
         const char *name = json_string_value(json_object_get(message, "method"));

@@ -222,8 +222,8 @@ static void it_resigns_to_the_one_named(void)
         run_ms(phase_ms);
         is_int(agent_resign(agent_of(0), "n3", &error), VIOS_OK);
         agent_tick(agent_of(0), lab.now_ms, WALL_MS + lab.now_ms);
-        run_ms(10 * 2 * LATENCY_MS); /* nobody waits for a tick of its own */
-        is_int((long long)primary_now(), 2);
+        /* nobody waits for a tick of its own: four requests to the store, and one message */
+        is_int((long long)await_primary(4 * 2 * LATENCY_MS + 1), 2);
         run_ms(2000);
         is_int((long long)primary_now(), 2);
         is_text(agent_primary(agent_of(0), &epoch), "n3");

@@ -76,16 +76,32 @@ static void fill(char *text, size_t length)
     text[length] = '\0';
 }
 
-static void the_largest_one_fits(void)
+static void make_largest(enum keepalive_kind kind)
 {
-    make(KEEPALIVE_ELECT);
+    make(kind);
     fill(sent.primary, NAME_MAX_LENGTH);
-    fill(sent.name, NAME_MAX_LENGTH);
-    fill(sent.reason, KEEPALIVE_REASON_MAX);
+    sent.name[0] = sent.reason[0] = '\0';
     sent.row_count = KEEPALIVE_ROW_MAX;
     for (size_t i = 0; i < KEEPALIVE_ROW_MAX; i++) {
         fill(sent.row[i], NAME_MAX_LENGTH);
     }
+}
+
+static void a_reason_leaves_less_room_for_the_row(void)
+{
+    make_largest(KEEPALIVE_ELECT);
+    fill(sent.name, NAME_MAX_LENGTH);
+    fill(sent.reason, KEEPALIVE_REASON_MAX);
+    size_t size = keepalive_write(&sent, data);
+    ok(size <= KEEPALIVE_SIZE_MAX, "%zu bytes", size);
+    ok(keepalive_read(&got, data, size), "it is refused");
+    is_text(got.reason, sent.reason);
+    is_int((long long)got.row_count, 14);
+}
+
+static void the_largest_row_fits(void)
+{
+    make_largest(KEEPALIVE_ROW);
     size_t size = keepalive_write(&sent, data);
     ok(size <= KEEPALIVE_SIZE_MAX, "%zu bytes", size);
     ok(keepalive_read(&got, data, size), "it is refused");
@@ -203,7 +219,8 @@ int main(void)
 {
     RUN(each_kind_comes_back_as_it_was);
     RUN(an_empty_one_comes_back_as_it_was);
-    RUN(the_largest_one_fits);
+    RUN(the_largest_row_fits);
+    RUN(a_reason_leaves_less_room_for_the_row);
     RUN(every_truncation_is_refused);
     RUN(what_is_behind_is_refused);
     RUN(the_head_is_validated);

@@ -60,8 +60,9 @@ static void up_to_17_all_are_neighbours(void)
     for (size_t members = 1; members <= MATRIX_NEIGHBOURS + 1; members++) {
         begin(members, (uint16_t)(members - 1));
         is_int((long long)neighbour_count(), (long long)members - 1);
-        for (uint16_t i = 0; i < members; i++) {
-            ok(matrix_is_neighbour(matrix, i) == (i + 1u < members), "%u of %zu", i, members);
+        for (size_t i = 0; i < members; i++) {
+            ok(matrix_is_neighbour(matrix, (uint16_t)i) == (i + 1 < members), "%zu of %zu", i,
+               members);
         }
         end();
     }
@@ -87,10 +88,10 @@ static void neighbours_are_so_of_each_other(void)
 {
     enum { MEMBERS = 40 };
     static bool of[MEMBERS][MEMBERS];
-    for (uint16_t own = 0; own < MEMBERS; own++) {
-        begin(MEMBERS, own);
-        for (uint16_t i = 0; i < MEMBERS; i++) {
-            of[own][i] = matrix_is_neighbour(matrix, i);
+    for (size_t own = 0; own < MEMBERS; own++) {
+        begin(MEMBERS, (uint16_t)own);
+        for (size_t i = 0; i < MEMBERS; i++) {
+            of[own][i] = matrix_is_neighbour(matrix, (uint16_t)i);
         }
         end();
     }
@@ -167,21 +168,33 @@ static void one_way_loss_is_not_death(void)
 
 static void what_the_node_says_of_itself_does_not_count(void)
 {
-    begin(2, 0);
+    begin(3, 0);
     heard(1, 0, 1);
     now_ms += SUSPICION_MS + 1;
+    heard(2, 0, ROSTER_NOBODY);
     ok(matrix_lost(matrix, 1, now_ms), "it vouches for itself");
+    end();
+}
+
+static void who_hears_nobody_judges_nobody(void)
+{
+    begin(3, 0);
+    now_ms += SUSPICION_MS + 1;
+    ok(!matrix_lost(matrix, 1, now_ms), "it may be us who are cut off");
+    heard(2, 0, ROSTER_NOBODY);
+    ok(matrix_lost(matrix, 1, now_ms), "another one confirms it");
     end();
 }
 
 static void an_old_row_hears_nobody(void)
 {
-    begin(3, 0);
+    begin(4, 0);
     heard(2, 0, 1);
     ok(matrix_knows(matrix, 2, now_ms), "the row is not fresh");
     now_ms += SUSPICION_MS + 1;
     ok(!matrix_knows(matrix, 2, now_ms), "the row is fresh");
     ok(!matrix_says(matrix, 2, 1, now_ms), "an old row counts");
+    heard(3, 0, ROSTER_NOBODY);
     ok(matrix_lost(matrix, 1, now_ms), "an old row keeps a node alive");
     end();
 }
@@ -291,6 +304,7 @@ int main(void)
     RUN(lost_is_whom_nobody_hears);
     RUN(one_way_loss_is_not_death);
     RUN(what_the_node_says_of_itself_does_not_count);
+    RUN(who_hears_nobody_judges_nobody);
     RUN(an_old_row_hears_nobody);
     RUN(those_who_are_no_neighbours_are_not_judged);
     RUN(our_own_row_is_whom_we_hear);

@@ -229,6 +229,18 @@ static void a_side_without_the_store_is_dead(void)
     end();
 }
 
+/* All hear n1, so it is not lost; but it hears nobody, and the others are the majority. */
+static void a_deaf_primary_is_replaced(void)
+{
+    begin_running(3);
+    lab.cut[1][0] = lab.cut[2][0] = true;
+    ok(await_key("/split/1", 10000), "nothing is decided");
+    is_text(losers(), "n1");
+    ok(primary_now() == 1 || primary_now() == 2, "the primary is node %zu", primary_now());
+    is_text(field("/split/1", "rule"), "majority");
+    end();
+}
+
 int main(void)
 {
     RUN(the_majority_decides_and_the_minority_is_told);
@@ -240,6 +252,7 @@ int main(void)
     RUN(one_way_loss_among_three_is_no_split);
     RUN(decisions_are_far_apart);
     RUN(a_merge_does_not_undo_a_decision);
+    RUN(a_deaf_primary_is_replaced);
     RUN(a_primary_that_lost_resigns);
     RUN(a_primary_of_another_incarnation_lost_nothing);
     RUN(a_decision_of_unknown_outcome_is_looked_up);

@@ -54,7 +54,6 @@ static void somebody_else_is_seen(void)
     renewal_attempt(&renewal, 1000);
     renewal_succeeded(&renewal, 101);
     renewal_attempt(&renewal, 2000);
-    is_int(renewal_read(&renewal, 3, 99, 12, 102), RENEWAL_FOREIGN);
     is_int(renewal_read(&renewal, 4, 77, 12, 102), RENEWAL_FOREIGN);
     is_int(renewal_read(&renewal, 3, 77, 13, 102), RENEWAL_FOREIGN);
     is_int(renewal.renewed_ms, 1000);
@@ -72,6 +71,20 @@ static void an_attempt_too_old_to_remember_is_ours_and_counts_for_nothing(void)
     renewal_attempt(&renewal, 90000);
     renewal_succeeded(&renewal, 106);
     is_int(renewal.renewed_ms, 90000);
+}
+
+static void what_an_earlier_daemon_sent_may_land_late(void)
+{
+    begin();
+    renewal_attempt(&renewal, 1000);
+    is_int(renewal_read(&renewal, 3, 99, 10, 102), RENEWAL_PREDECESSOR);
+    is_int(renewal.revision, 102);
+    is_int(renewal_read(&renewal, 2, 55, 40, 103), RENEWAL_PREDECESSOR);
+    is_int(renewal.revision, 103);
+    is_int(renewal.renewed_ms, 0);
+    renewal_attempt(&renewal, 2000);
+    renewal_succeeded(&renewal, 104);
+    is_int(renewal_read(&renewal, 3, 99, 11, 105), RENEWAL_FOREIGN);
 }
 
 static void time_never_goes_back(void)
@@ -102,6 +115,7 @@ int main(void)
     RUN(a_conflict_with_nothing_new_changes_nothing);
     RUN(somebody_else_is_seen);
     RUN(an_attempt_too_old_to_remember_is_ours_and_counts_for_nothing);
+    RUN(what_an_earlier_daemon_sent_may_land_late);
     RUN(time_never_goes_back);
     RUN(a_removed_record_is_made_anew);
     return tap_done();

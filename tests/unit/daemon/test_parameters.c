@@ -98,6 +98,21 @@ static void names_the_object(void)
     json_decref(checked);
 }
 
+static void shows_no_secret(void)
+{
+    json_t *checked = json_pack("{s:s, s:s}", "name", "lab", "passphrase", "open sesame");
+    json_t *shown = parameters_shown("name:name passphrase:secret?", 0, checked);
+    is_text(json_string_value(json_object_get(shown, "name")), "lab");
+    is_text(json_string_value(json_object_get(shown, "passphrase")), "(not shown)");
+    is_text(json_string_value(json_object_get(checked, "passphrase")), "open sesame");
+    json_decref(shown);
+    json_object_del(checked, "passphrase");
+    shown = parameters_shown("name:name passphrase:secret?", 0, checked);
+    ok(json_object_size(shown) == 1, "what was not given is not shown either");
+    json_decref(shown);
+    json_decref(checked);
+}
+
 int main(void)
 {
     RUN(takes_what_the_row_allows);
@@ -105,5 +120,6 @@ int main(void)
     RUN(bounds_texts);
     RUN(a_job_takes_two_more);
     RUN(names_the_object);
+    RUN(shows_no_secret);
     return tap_done();
 }

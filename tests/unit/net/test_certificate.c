@@ -298,6 +298,27 @@ static void fingerprints_tell_authorities_apart(void)
     is_int(authority_make(&bad, "lab", "no uuid", NULL), VIOS_E_USAGE);
 }
 
+static void an_authority_says_which_cluster_it_is_of(void)
+{
+    static const char UUID[] = "11111111-2222-4333-8444-555555555555";
+    struct vios_error error;
+    struct authority *one;
+    char cluster[NAME_MAX_LENGTH + 1], uuid[UUID_TEXT_SIZE], serial[CERTIFICATE_SERIAL_SIZE];
+    char *key, *request, *certificate;
+    is_int(authority_make(&one, "lab", UUID, &error), VIOS_OK);
+    is_int(authority_names(authority_certificate(one), cluster, uuid, &error), VIOS_OK);
+    is_text(cluster, "lab");
+    is_text(uuid, UUID);
+    is_int(certificate_request("n1", &key, &request, &error), VIOS_OK);
+    is_int(authority_sign(one, request, "n1", &certificate, serial, &error), VIOS_OK);
+    is_int(authority_names(certificate, cluster, uuid, &error), VIOS_E_INVALID);
+    is_int(authority_names("nonsense", cluster, uuid, &error), VIOS_E_INVALID);
+    crypto_forget(key);
+    free(request);
+    free(certificate);
+    authority_free(one);
+}
+
 int main(void)
 {
     RUN(a_node_is_signed_and_read_back);
@@ -307,5 +328,6 @@ int main(void)
     RUN(the_key_is_kept_in_a_file_of_ours_only);
     RUN(a_passphrase_locks_the_copy);
     RUN(fingerprints_tell_authorities_apart);
+    RUN(an_authority_says_which_cluster_it_is_of);
     return tap_done();
 }

@@ -11,6 +11,7 @@
 #include "tests/tap.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <sys/wait.h>
 
 #define SUITE_PATIENCE_MS 20000
@@ -117,6 +118,142 @@ static void lists_by_prefix_in_order(void)
     is_int(store_list(suite_store, "", &list, NULL, &operation), VIOS_OK);
     ok(list.count >= 4, "the empty prefix lists all: %zu", list.count);
     store_list_clear(&list);
+}
+
+/* Three prefixes, in another order than their keys, one of them without any. */
+static void lists_several_prefixes_at_once(void)
+{
+    static const char *const prefixes[] = {"/several/z/", "/several/none/", "/several/a/"};
+    static const size_t counts[] = {1, 0, 2};
+    struct operation operation = suite_operation();
+    struct store_list lists[STORE_PREFIXES_MAX + 1];
+    const char *many[STORE_PREFIXES_MAX + 1];
+    int64_t revision = 0;
+    suite_put(suite_store, "/several/a/2", "{\"v\":1}");
+    suite_put(suite_store, "/several/a/1", "{\"v\":2}");
+    suite_put(suite_store, "/several/z/1", "{\"v\":3}");
+    is_int(store_list_many(suite_store, prefixes, 3, lists, &revision, &operation), VIOS_OK);
+    is_int(revision, suite_now(suite_store));
+    for (size_t i = 0; i < 3; i++) {
+        is_int(lists[i].count, counts[i]);
+    }
+    if (lists[0].count == 1 && lists[2].count == 2) {
+        is_text(lists[0].values[0].key, "/several/z/1");
+        is_text(lists[0].values[0].json, "{\"v\":3}");
+        is_int(lists[0].values[0].revision, revision);
+        is_text(lists[2].values[0].key, "/several/a/1");
+        is_text(lists[2].values[1].key, "/several/a/2");
+    }
+    for (size_t i = 0; i < 3; i++) {
+        store_list_clear(&lists[i]);
+    }
+    for (size_t i = 0; i <= STORE_PREFIXES_MAX; i++) {
+        many[i] = "/several/";
+    }
+    is_int(store_list_many(suite_store, many, STORE_PREFIXES_MAX, lists, NULL, &operation),
+           VIOS_OK);
+    for (size_t i = 0; i < STORE_PREFIXES_MAX; i++) {
+        is_int(lists[i].count, 3);
+        store_list_clear(&lists[i]);
+    }
+    is_int(store_list_many(suite_store, many, STORE_PREFIXES_MAX + 1, lists, NULL, &operation),
+           VIOS_E_INVALID);
+    is_text(operation.error.message, "a list is of 1 to 16 prefixes, this one of 17");
+    is_int(store_list_many(suite_store, many, 0, lists, NULL, &operation), VIOS_E_INVALID);
+    many[1] = "/a b";
+    is_int(store_list_many(suite_store, many, 2, lists, NULL, &operation), VIOS_E_INVALID);
+    is_int(lists[0].count, 0);
+}
+
+/* More keys below two of the prefixes than a back end may ask for at once. */
+static void lists_many_keys_below_several_prefixes(void)
+{
+    enum { COMMITS = 10, HALF = STORE_CHANGES_MAX / 2 };
+    static const char *const prefixes[] = {"/long/a/", "/long/b", "/long/c/", "/long/c/one"};
+    static char keys[STORE_CHANGES_MAX][40];
+    struct operation operation = suite_operation();
+    struct store_change changes[STORE_CHANGES_MAX];
+    struct store_list lists[4];
+    suite_put(suite_store, "/long/c/one", "{\"v\":1}");
+    for (int commit = 0; commit < COMMITS; commit++) {
+        for (int i = 0; i < STORE_CHANGES_MAX; i++) {
+            snprintf(keys[i], sizeof keys[i], "/long/%c/%03d", i < HALF ? 'a' : 'b',
+                     commit * HALF + i % HALF);
+            changes[i] = (struct store_change){keys[i], "{\"v\":1}"};
+        }
+        is_int(store_commit(suite_store, NULL, 0, changes, STORE_CHANGES_MAX, NULL, &operation),
+               VIOS_OK);
+    }
+    is_int(store_list_many(suite_store, prefixes, 4, lists, NULL, &operation), VIOS_OK);
+    for (size_t list = 0; list < 2; list++) {
+        size_t in_order = 0;
+        is_int(lists[list].count, COMMITS * HALF);
+        for (size_t i = 0; i < lists[list].count; i++) {
+            snprintf(keys[0], sizeof keys[0], "/long/%c/%03zu", (char)('a' + list), i);
+            in_order += strcmp(lists[list].values[i].key, keys[0]) == 0;
+        }
+        is_int(in_order, COMMITS * HALF);
+    }
+    for (size_t list = 0; list < 4; list++) {
+        is_int(lists[list].count, list < 2 ? COMMITS * HALF : 1);
+        store_list_clear(&lists[list]);
+    }
+}
+
+static _Atomic bool torn_end;
+
+/* Writes the same number to the first and the last key of the pages, and one between. */
+static void *write_together(void *context)
+{
+    struct store *store = context;
+    intptr_t failed = 0;
+    for (int number = 1; !torn_end; number++) {
+        struct operation operation = suite_operation();
+        char json[64];
+        snprintf(json, sizeof json, "{\"v\":1,\"n\":%d}", number);
+        struct store_change changes[] = {
+            {"/torn/z", json}, {"/long/a/000", json}, {"/long/b/639", json}};
+        failed += store_commit(store, NULL, 0, changes, 3, NULL, &operation) != VIOS_OK;
+    }
+    return (void *)failed;
+}
+
+static void a_list_of_several_prefixes_is_never_torn(void)
+{
+    enum { TIMES = 40 };
+    static const char *const prefixes[] = {"/long/b/", "/torn/", "/long/a/"};
+    struct store *other = suite_open();
+    struct store_list lists[3];
+    int64_t first = suite_now(suite_store), last = 0;
+    pthread_t thread;
+    void *failed;
+    torn_end = false;
+    pthread_create(&thread, NULL, write_together, other);
+    int seen = 0;
+    while (seen < TIMES) {
+        struct operation operation = suite_operation();
+        int64_t revision = 0;
+        if (!is_int(store_list_many(suite_store, prefixes, 3, lists, &revision, &operation),
+                    VIOS_OK)) {
+            break;
+        }
+        if (lists[1].count == 1 && lists[0].count == 640 && lists[2].count == 640) {
+            int64_t written = lists[1].values[0].revision;
+            ok(lists[0].values[639].revision == written && lists[2].values[0].revision == written &&
+                   written <= revision,
+               "one snapshot");
+            seen += written != last;
+            last = written;
+        }
+        for (size_t i = 0; i < 3; i++) {
+            store_list_clear(&lists[i]);
+        }
+    }
+    torn_end = true;
+    pthread_join(thread, &failed);
+    is_int((intptr_t)failed, 0);
+    ok(last >= first + TIMES, "it was written meanwhile");
+    store_close(other);
 }
 
 static void deletes_and_makes_anew(void)
@@ -411,6 +548,9 @@ __attribute__((unused)) static void suite_run_degraded(struct store *(*open_one)
     RUN(gets_what_was_put);
     RUN(misses_what_is_not_there);
     RUN(lists_by_prefix_in_order);
+    RUN(lists_several_prefixes_at_once);
+    RUN(lists_many_keys_below_several_prefixes);
+    RUN(a_list_of_several_prefixes_is_never_torn);
     RUN(deletes_and_makes_anew);
     RUN(compares_three_ways);
     RUN(commits_all_or_nothing);

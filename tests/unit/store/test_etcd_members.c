@@ -1,9 +1,12 @@
 /* Proves: the store on three members of etcd does what every store does with one of them killed,
  * stopped or back again; while that happens no acknowledged commit is lost, none that was made is
- * called a conflict, and a watch sees every revision once, in order.
+ * called a conflict, and a watch sees every revision once, in order. A member that is silent or
+ * foreign is left by the call after the one that it failed.
  * needs: heavy
  * limit: 150 */
 #include "tests/unit/store/etcd_store.h"
+
+#include "store/etcd.h"
 
 #include <stdatomic.h>
 
@@ -20,6 +23,54 @@ static void a_check_names_the_member_that_is_away(void)
     is_int(store_check(store, &operation), VIOS_E_UNREACHABLE);
     is_text(operation.error.object, endpoint);
     store_close(store);
+}
+
+/* Each call is too short for a second attempt: the next one must begin elsewhere. */
+static void a_silent_member_does_not_hold_short_calls(void)
+{
+    struct store_value value;
+    struct operation operation;
+    address_from(2, "");
+    struct store *store = open_one();
+    suite_put(store, "/short", "{\"v\":1}");
+    etcd_signal(&servers, 2, SIGSTOP);
+    int64_t end_ms = clock_now_ms() + SUITE_PATIENCE_MS;
+    int status, first = VIOS_OK;
+    do {
+        operation_start(&operation, ETCD_ATTEMPT_LEAST_MS - 10, NULL);
+        status = store_get(store, "/short", &value, &operation);
+        store_value_clear(&value);
+        first = first == VIOS_OK ? status : first;
+    } while (status != VIOS_OK && clock_now_ms() < end_ms);
+    is_int(first, VIOS_E_TIMEOUT);
+    is_int(status, VIOS_OK);
+    etcd_signal(&servers, 2, SIGCONT);
+    etcd_await(&servers, 2);
+    store_close(store);
+}
+
+/* Another etcd at one of the endpoints fails the call that meets it, not all that follow. */
+static void a_foreign_member_fails_one_call(void)
+{
+    static struct etcd_servers foreign;
+    char where[ADDRESS_SIZE + 64];
+    struct store_value value;
+    struct operation operation;
+    etcd_start(&foreign, 1, "foreign");
+    snprintf(where, sizeof where, "etcd:http://127.0.0.1:%d,http://127.0.0.1:%d",
+             servers.members[0].client_port, foreign.members[0].client_port);
+    struct store *store = open_or_exit(where);
+    suite_put(store, "/foreign", "{\"v\":1}");
+    etcd_signal(&servers, 0, SIGSTOP);
+    operation = suite_operation();
+    is_int(store_get(store, "/foreign", &value, &operation), VIOS_E_CORRUPT);
+    etcd_signal(&servers, 0, SIGCONT);
+    etcd_await(&servers, 0);
+    operation = suite_operation();
+    is_int(store_get(store, "/foreign", &value, &operation), VIOS_OK);
+    store_value_clear(&value);
+    store_close(store);
+    etcd_stop(&foreign);
 }
 
 /* The first endpoint of the address is the one that is killed. */
@@ -245,6 +296,8 @@ int main(void)
     suite_run(open_one);
     run_with_one_killed();
     run_with_one_stopped();
+    RUN(a_silent_member_does_not_hold_short_calls);
+    RUN(a_foreign_member_fails_one_call);
     RUN(nothing_is_lost_while_members_go_and_come);
     address_from(0, "");
     suite_store = open_one();

@@ -79,6 +79,24 @@ static void the_planned_call_fails_and_no_other(void)
     store_close(store);
 }
 
+static void a_list_of_several_prefixes_is_one_call(void)
+{
+    static const char *const prefixes[] = {"/fault/", "/none", "/"};
+    struct faulty_plan plan = {FAULTY_LIST, 2, FAULTY_UNREACHABLE};
+    struct operation operation = suite_operation();
+    struct store *store = faulty_wrap(open_plain(), &plan, 1);
+    struct store_list lists[3];
+    for (int i = 1; i <= 3; i++) {
+        is_int(store_list_many(store, prefixes, 3, lists, NULL, &operation),
+               i == 2 ? VIOS_E_UNREACHABLE : VIOS_OK);
+        ok((lists[0].count > 0) == (i != 2), "values, or none");
+        for (size_t list = 0; list < 3; list++) {
+            store_list_clear(&lists[list]);
+        }
+    }
+    store_close(store);
+}
+
 static void a_plan_is_parsed_or_refused(void)
 {
     char text[200];
@@ -101,6 +119,7 @@ int main(void)
     suite_run(open_wrapped);
     RUN(a_commit_ends_in_each_way);
     RUN(the_planned_call_fails_and_no_other);
+    RUN(a_list_of_several_prefixes_is_one_call);
     RUN(a_plan_is_parsed_or_refused);
     file_remove_tree(tap_folder(), NULL);
     return tap_done();

@@ -1,0 +1,315 @@
+/*
+ * admission.c - `node token` and `node.admit`, both on the node with the authority's key.
+ *
+ *     /token/ID {"v":1,"hash":"64 hex digits","expires":ms,"by":"uid:0"}
+ *
+ * A token is used up by the commit that makes the member: it compares the token's revision and
+ * deletes it, so that of two that come with the same one only one gets in. Nothing is signed for a
+ * name that is taken, nor without a valid token.
+ */
+#include "base/clock.h"
+#include "base/log.h"
+#include "net/crypto.h"
+#include "net/token.h"
+#include "node/credentials.h"
+#include "node/members.h"
+#include "node/membership.h"
+#include "node/ports.h"
+
+#include <openssl/crypto.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static int no_memory(struct operation *operation)
+{
+    return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+}
+
+static int take_authority(struct node *node, struct authority **authority,
+                          struct operation *operation)
+{
+    int status = credentials_authority(node, authority, &operation->error);
+    return status == VIOS_E_NOT_FOUND
+               ? operation_fail(operation, VIOS_E_INVALID, "this node",
+                                "run it on the node where the cluster was created",
+                                "it does not have the key of the cluster's authority")
+               : status;
+}
+
+/* --- node token --- */
+
+static int fill_token(struct node *node, struct token *token, int64_t valid_ms,
+                      struct operation *operation)
+{
+    struct authority *authority;
+    int status = take_authority(node, &authority, operation);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    status = token_make(token, &operation->error);
+    if (status == VIOS_OK) {
+        status = certificate_fingerprint(authority_certificate(authority), token->fingerprint,
+                                         &operation->error);
+    }
+    ports_address(config_text(node->config, "address"), node->port, token->addresses[0],
+                  sizeof token->addresses[0]);
+    token->address_count = 1;
+    token->expires_ms = (clock_wall_ms() + valid_ms) / 1000 * 1000;
+    authority_free(authority);
+    return status;
+}
+
+/* Those of them that are over. */
+static size_t choose_expired(const struct store_list *list, struct store_change *changes)
+{
+    size_t count = 0;
+    for (size_t i = 0; i < list->count && count < MEMBERSHIP_TOKENS_PRUNED_MAX; i++) {
+        json_t *record = json_loads(list->values[i].json, 0, NULL);
+        if (json_integer_value(json_object_get(record, "expires")) < clock_wall_ms()) {
+            changes[count++] = (struct store_change){.key = list->values[i].key};
+        }
+        json_decref(record);
+    }
+    return count;
+}
+
+static int commit_token(struct store *store, const struct token *token, const char *actor,
+                        struct operation *operation)
+{
+    char key[STORE_KEY_MAX], hash[TOKEN_HASH_SIZE];
+    struct store_change changes[MEMBERSHIP_TOKENS_PRUNED_MAX + 1];
+    struct store_list list = {0};
+    int status = token_hash(token, hash, &operation->error);
+    if (status == VIOS_OK) {
+        status = store_list(store, "/token/", &list, NULL, operation);
+    }
+    if (status != VIOS_OK) {
+        return status;
+    }
+    size_t count = choose_expired(&list, changes);
+    snprintf(key, sizeof key, "/token/%s", token->id);
+    json_t *record = json_pack("{s:i, s:s, s:I, s:s}", "v", 1, "hash", hash, "expires",
+                               (json_int_t)token->expires_ms, "by", actor);
+    char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
+    struct store_compare absent = {.kind = STORE_ABSENT, .key = key};
+    changes[count++] = (struct store_change){.key = key, .json = text};
+    status = text ? store_commit(store, &absent, 1, changes, count, NULL, operation)
+                  : no_memory(operation);
+    free(text);
+    json_decref(record);
+    store_list_clear(&list);
+    return status;
+}
+
+int node_token(struct call *call, const json_t *parameters, json_t **result,
+               struct operation *operation)
+{
+    const json_t *valid = json_object_get(parameters, "valid");
+    int64_t valid_ms = valid ? json_integer_value(valid) : MEMBERSHIP_TOKEN_VALID_MS;
+    char text[TOKEN_TEXT_SIZE], expires[CLOCK_TEXT_SIZE];
+    struct token token = {0};
+    struct store *store = NULL;
+    if (valid_ms > MEMBERSHIP_TOKEN_VALID_MAX_MS) {
+        return operation_fail(operation, VIOS_E_USAGE, "valid", "make a new one when it is needed",
+                              "a token is valid for a week at most");
+    }
+    int status = fill_token(call->node, &token, valid_ms, operation);
+    if (status == VIOS_OK) {
+        status = token_format(&token, text, &operation->error);
+    }
+    if (status == VIOS_OK) {
+        status = node_store(call->node, &store, operation);
+    }
+    if (status == VIOS_OK) {
+        status = commit_token(store, &token, call->actor, operation);
+    }
+    node_store_return(call->node, store);
+    if (status == VIOS_OK) {
+        *result = json_pack("{s:s, s:s, s:s}", "token", text, "id", token.id, "expires",
+                            clock_format(token.expires_ms, expires));
+        OPENSSL_cleanse(text, sizeof text);
+    }
+    token_forget(&token);
+    return status;
+}
+
+/* --- node.admit --- */
+
+struct applicant {
+    const char *node, *request, *address, *run_dir, *role;
+    int64_t level;
+    struct token token;
+    char key[STORE_KEY_MAX]; /* of the token's record, with its revision */
+    int64_t revision;
+};
+
+static const char *text_of(const json_t *parameters, const char *name)
+{
+    const char *text = json_string_value(json_object_get(parameters, name));
+    return text ? text : "";
+}
+
+static int refuse_token(struct operation *operation)
+{
+    return operation_fail(operation, VIOS_E_DENIED, "token",
+                          "make a new one with \"vios node token\"",
+                          "it was used already, or it has expired, or it never was");
+}
+
+/* Everything that is taken from outside, before any of it is used. */
+static int read_applicant(const json_t *parameters, struct applicant *applicant,
+                          struct operation *operation)
+{
+    struct sockaddr_storage unused;
+    socklen_t size;
+    *applicant = (struct applicant){
+        .node = text_of(parameters, "node"),
+        .request = text_of(parameters, "request"),
+        .address = text_of(parameters, "address"),
+        .run_dir = text_of(parameters, "run_dir"),
+        .role = json_is_true(json_object_get(parameters, "witness")) ? "witness" : "member",
+        .level = json_integer_value(json_object_get(parameters, "level"))};
+    const char *id = text_of(parameters, "id"), *secret = text_of(parameters, "secret");
+    uint8_t id_bytes[TOKEN_ID_BYTES];
+    if (!crypto_unhex(id, id_bytes, sizeof id_bytes) ||
+        !crypto_unhex(secret, applicant->token.secret, TOKEN_SECRET_BYTES)) {
+        return refuse_token(operation);
+    }
+    snprintf(applicant->token.id, sizeof applicant->token.id, "%s", id);
+    snprintf(applicant->key, sizeof applicant->key, "/token/%s", id);
+    if (strlen(applicant->run_dir) >= MEMBER_ADDRESS_SIZE ||
+        strncmp(applicant->run_dir, "unix:/", 6) != 0) {
+        return operation_fail(operation, VIOS_E_INVALID, "run_dir", NULL, "it is no folder");
+    }
+    return ports_parse(applicant->address, 0, &unused, &size, &operation->error);
+}
+
+static int check_token(struct store *store, struct applicant *applicant,
+                       struct operation *operation)
+{
+    json_t *record;
+    int status = node_record(store, applicant->key, &record, &applicant->revision, operation);
+    if (status != VIOS_OK) {
+        return status == VIOS_E_NOT_FOUND ? refuse_token(operation) : status;
+    }
+    const char *hash = json_string_value(json_object_get(record, "hash"));
+    bool matches = hash && token_matches(&applicant->token, hash);
+    bool over = json_integer_value(json_object_get(record, "expires")) < clock_wall_ms();
+    json_decref(record);
+    return matches && !over ? VIOS_OK : refuse_token(operation);
+}
+
+static int check_name(struct store *store, const struct applicant *applicant,
+                      struct operation *operation)
+{
+    char key[STORE_KEY_MAX], object[96], hint[160];
+    struct store_value value;
+    snprintf(key, sizeof key, "/node/%s", applicant->node);
+    snprintf(object, sizeof object, "node \"%.63s\"", applicant->node);
+    snprintf(hint, sizeof hint, "take another name, or run \"vios node remove %.63s\" first",
+             applicant->node);
+    int status = store_get(store, key, &value, operation);
+    if (status == VIOS_E_NOT_FOUND) {
+        memset(&operation->error, 0, sizeof operation->error);
+        return VIOS_OK;
+    }
+    if (status == VIOS_OK) {
+        store_value_clear(&value);
+        status = operation_fail(operation, VIOS_E_EXISTS, object, hint,
+                                "the cluster has a node of this name");
+    }
+    return status;
+}
+
+static int check_level(const json_t *cluster, const struct applicant *applicant,
+                       struct operation *operation)
+{
+    json_int_t level = json_integer_value(json_object_get(cluster, "level"));
+    return applicant->level >= level
+               ? VIOS_OK
+               : operation_fail(operation, VIOS_E_INVALID, applicant->node,
+                                "install the version that the other nodes have",
+                                "its software is of level %lld, the cluster's is %lld",
+                                (long long)applicant->level, (long long)level);
+}
+
+static int commit_member(struct store *store, const struct applicant *applicant, const char *serial,
+                         struct operation *operation)
+{
+    char key[STORE_KEY_MAX];
+    snprintf(key, sizeof key, "/node/%s", applicant->node);
+    char *record = membership_record(applicant->node, applicant->address, applicant->run_dir,
+                                     applicant->role, applicant->level, serial);
+    const struct store_compare compares[] = {
+        {.kind = STORE_REVISION_IS, .key = applicant->key, .revision = applicant->revision},
+        {.kind = STORE_ABSENT, .key = key},
+        {.kind = STORE_EXISTS, .key = "/cluster"}};
+    const struct store_change changes[] = {{.key = applicant->key}, {.key = key, .json = record}};
+    int status = record ? store_commit(store, compares, 3, changes, 2, NULL, operation)
+                        : no_memory(operation);
+    free(record);
+    return status == VIOS_E_CONFLICT
+               ? operation_fail(operation, VIOS_E_CONFLICT, "token", "try again with a new token",
+                                "another node joined with this token, or under this name")
+               : status;
+}
+
+/* Signs, and makes it a member. */
+static int admit(struct node *node, struct store *store, const struct applicant *applicant,
+                 const json_t *cluster, json_t **result, struct operation *operation)
+{
+    struct authority *authority;
+    char serial[CERTIFICATE_SERIAL_SIZE], *certificate = NULL;
+    int status = take_authority(node, &authority, operation);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    status = authority_sign(authority, applicant->request, applicant->node, &certificate, serial,
+                            &operation->error);
+    if (status == VIOS_OK) {
+        status = commit_member(store, applicant, serial, operation);
+    }
+    if (status == VIOS_OK) {
+        log_notice("cluster", "node %s joined", applicant->node);
+        *result = json_pack("{s:s, s:s, s:s, s:s, s:s}", "certificate", certificate, "authority",
+                            authority_certificate(authority), "cluster",
+                            json_string_value(json_object_get(cluster, "name")), "uuid",
+                            json_string_value(json_object_get(cluster, "uuid")), "store",
+                            store_address(store));
+    }
+    free(certificate);
+    authority_free(authority);
+    return status;
+}
+
+int node_admit(struct call *call, const json_t *parameters, json_t **result,
+               struct operation *operation)
+{
+    struct applicant applicant;
+    struct store *store = NULL;
+    json_t *cluster = NULL;
+    int status = read_applicant(parameters, &applicant, operation);
+    if (status == VIOS_OK) {
+        status = node_store(call->node, &store, operation);
+    }
+    if (status == VIOS_OK) {
+        status = check_token(store, &applicant, operation);
+    }
+    if (status == VIOS_OK) {
+        status = check_name(store, &applicant, operation);
+    }
+    if (status == VIOS_OK) {
+        status = node_record(store, "/cluster", &cluster, NULL, operation);
+    }
+    if (status == VIOS_OK) {
+        status = check_level(cluster, &applicant, operation);
+    }
+    if (status == VIOS_OK) {
+        status = admit(call->node, store, &applicant, cluster, result, operation);
+    }
+    json_decref(cluster);
+    node_store_return(call->node, store);
+    token_forget(&applicant.token);
+    return status;
+}

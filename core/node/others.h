@@ -1,0 +1,25 @@
+/*
+ * others.h - calls from this daemon to those of the other members, by TLS.
+ *
+ * A call is made on behalf of its caller: the other end learns the actor and its role, runs the
+ * method with no more than that role, and audits it under that actor. It believes so much because
+ * our certificate is a member's; a member could do anything anyway.
+ */
+#ifndef NODE_OTHERS_H
+#define NODE_OTHERS_H
+
+#include "node/method.h"
+#include "node/node.h"
+
+#define OTHERS_CONNECT_MS 5000 /* to connect and to say hello */
+
+/* Calls `method` on node `name`, for the caller of `call`. Takes over `parameters`. `*result` is
+ * the caller's. VIOS_E_NOT_FOUND: no such node. VIOS_E_UNREACHABLE: it does not answer. */
+int others_call(struct call *call, const char *name, const char *method, json_t *parameters,
+                json_t **result, struct operation *operation);
+
+/* The method node.call. */
+int node_call(struct call *call, const json_t *parameters, json_t **result,
+              struct operation *operation);
+
+#endif

@@ -1,0 +1,144 @@
+/*
+ * settings_methods.c - cluster.set: what holds for the whole cluster, in /cluster.
+ *
+ * A setting is a row: its key, how its words are checked, and where it goes. The agents read the
+ * record with their listings (cluster/partition.c, cluster/requirement.c).
+ */
+#include "base/parse.h"
+#include "node/driver.h"
+#include "node/job_methods.h"
+#include "node/method.h"
+#include "node/node.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define SPLIT_TIME_MAX_MS (60 * 60 * 1000)
+
+struct setting {
+    const char *key;
+    /* The words as the value that the record has; NULL: the error says why not. */
+    json_t *(*read)(struct node *node, const char *words, struct operation *operation);
+};
+
+static json_t *read_split_time(struct node *node, const char *words, struct operation *operation)
+{
+    int64_t time_ms;
+    (void)node;
+    if (parse_duration(words, &time_ms, &operation->error) != VIOS_OK) {
+        return NULL;
+    }
+    if (time_ms > SPLIT_TIME_MAX_MS) {
+        operation_fail(operation, VIOS_E_USAGE, "split_time", "give 0s to 1h",
+                       "%s is longer than an hour", words);
+        return NULL;
+    }
+    return json_integer(time_ms);
+}
+
+/* The lowest level of all members, and whose it is. */
+static int64_t lowest_level(struct node *node, char name[NAME_MAX_LENGTH + 1])
+{
+    int64_t now_ms, lowest = INT64_MAX;
+    size_t count;
+    const struct roster *roster = agent_roster(driver_lock(node->driver, &now_ms));
+    const uint16_t *present = roster_present(roster, &count);
+    for (size_t i = 0; i < count; i++) {
+        const struct roster_member *member = roster_member(roster, present[i]);
+        if (member->level < lowest) {
+            lowest = member->level;
+            snprintf(name, NAME_MAX_LENGTH + 1, "%s", member->name);
+        }
+    }
+    driver_unlock(node->driver);
+    return lowest;
+}
+
+static json_t *read_level(struct node *node, const char *words, struct operation *operation)
+{
+    char name[NAME_MAX_LENGTH + 1] = "";
+    int64_t level;
+    if (parse_integer(words, 0, INT32_MAX, &level, &operation->error) != VIOS_OK) {
+        return NULL;
+    }
+    if (level > lowest_level(node, name)) {
+        operation_fail(operation, VIOS_E_INVALID, "level", "upgrade its software first",
+                       "node \"%s\" has a lower one", name);
+        return NULL;
+    }
+    return json_integer(level);
+}
+
+static const struct setting SETTINGS[] = {
+    {"split_time", read_split_time},
+    {"level", read_level},
+};
+#define SETTING_COUNT (sizeof SETTINGS / sizeof SETTINGS[0])
+
+static const struct setting *find_setting(const char *key, struct operation *operation)
+{
+    const char *names[SETTING_COUNT];
+    char hint[160];
+    for (size_t i = 0; i < SETTING_COUNT; i++) {
+        if (strcmp(SETTINGS[i].key, key) == 0) {
+            return &SETTINGS[i];
+        }
+        names[i] = SETTINGS[i].key;
+    }
+    parse_hint(key, names, SETTING_COUNT, "there are split_time and level", hint, sizeof hint);
+    operation_fail(operation, VIOS_E_NOT_FOUND, NULL, hint, "the cluster has no setting \"%.60s\"",
+                   key);
+    return NULL;
+}
+
+static int commit_setting(struct store *store, const char *key, json_t *value,
+                          struct operation *operation)
+{
+    json_t *cluster = NULL;
+    int64_t revision;
+    int status = node_record(store, "/cluster", &cluster, &revision, operation);
+    if (status != VIOS_OK) {
+        json_decref(value);
+        return status;
+    }
+    json_object_set_new(cluster, key, value);
+    char *text = json_dumps(cluster, JSON_COMPACT);
+    json_decref(cluster);
+    struct store_compare compare = {
+        .kind = STORE_REVISION_IS, .key = "/cluster", .revision = revision};
+    struct store_change change = {.key = "/cluster", .json = text};
+    status = text ? store_commit(store, &compare, 1, &change, 1, NULL, operation)
+                  : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    free(text);
+    return status;
+}
+
+static int cluster_set(struct call *call, const json_t *parameters, json_t **result,
+                       struct operation *operation)
+{
+    const char *key = json_string_value(json_object_get(parameters, "key"));
+    const char *words = json_string_value(json_object_get(parameters, "value"));
+    const struct setting *setting = find_setting(key, operation);
+    json_t *value = setting ? setting->read(call->node, words, operation) : NULL;
+    struct store *store = NULL;
+    if (!value) {
+        return operation->error.code;
+    }
+    int status = node_store(call->node, &store, operation);
+    if (status == VIOS_OK) {
+        status = commit_setting(store, key, json_incref(value), operation);
+        node_store_return(call->node, store);
+    }
+    if (status == VIOS_OK) {
+        *result = json_pack("{s:s, s:O}", "key", key, "value", value);
+    }
+    json_decref(value);
+    return status;
+}
+
+static const struct method METHODS[] = {
+    {"cluster.set", "key:text value:text", ROLE_ADMIN, METHOD_CHANGES, cluster_set},
+};
+
+const struct method_group settings_methods = {METHODS, sizeof METHODS / sizeof METHODS[0]};
