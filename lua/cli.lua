@@ -57,6 +57,19 @@ local function as_lua(row, parameters)
   return "vios." .. row.noun .. "." .. row.verb .. "{" .. table.concat(parts, ", ") .. "}"
 end
 
+-- What a row with a preview would do, for whoever is asked next: true, or nil, err.
+local function preview(row, parameters, globals)
+  local function note(text)
+    io.stderr:write(vios.term.escape(text), "\n")
+  end
+  local options = setmetatable({ dry_run = true }, { __index = globals })
+  local result, err = row.preview(parameters, { options = options, note = note })
+  for line in (result and row.text(result, parameters) or ""):gmatch("[^\n]+") do
+    note(line)
+  end
+  return result and true, err
+end
+
 -- Asks before something is destroyed: true, or nil, err.
 local function confirm(row, parameters, globals)
   if not row.confirm or globals.yes then
@@ -68,6 +81,12 @@ local function confirm(row, parameters, globals)
   end)
   if not (vios.term.is_tty(0) and vios.term.is_tty(2)) then
     return nil, vios.error("usage", row.name .. " " .. what, { hint = "say --yes to do it" })
+  end
+  if row.preview then
+    local shown, err = preview(row, parameters, globals)
+    if not shown then
+      return nil, err
+    end
   end
   local answer = vios.term.ask(vios.term.escape(row.name .. " " .. what) .. ": go on? [y/N] ")
   if answer and answer:lower():match("^y") then
@@ -162,7 +181,7 @@ local function run_parsed(parse, globals)
   if parse.group.builtin then
     return row.run(parse.parameters, globals, cli)
   end
-  if globals.dry_run then
+  if globals.dry_run and not row.preview then
     local sent, err = require("vios.execute").parameters(row, parse.parameters)
     if not sent then
       return report(err, globals)
@@ -170,7 +189,10 @@ local function run_parsed(parse, globals)
     print(as_lua(row, parse.parameters))
     return 0
   end
-  local ok, err = confirm(row, parse.parameters, globals)
+  local ok, err = true, nil
+  if not globals.dry_run then
+    ok, err = confirm(row, parse.parameters, globals)
+  end
   if not ok then
     return report(err, globals)
   end

@@ -29,6 +29,8 @@
 --         stream = true,   -- the method sends items: printed as they come
 --         console = true,  -- the method streams bytes both ways: the terminal goes raw
 --         confirm = "stops {lpar} without asking it",  -- asks, unless --yes
+--         preview = function(parameters, context) … return result  -- as `run` with
+--         end,             -- options.dry_run: shown (by `text`) before it asks, and for --dry-run
 --         examples = { "lpar stop web1 --timeout 30s" },
 --       },
 --     },

@@ -147,6 +147,12 @@ static int is_fenced(struct store *store, const struct node *node, int64_t incar
     return status;
 }
 
+/* No daemon wrote the record: it is of an incarnation that nobody was (restore/plan.h). */
+static bool is_restored(const struct own_record *own)
+{
+    return own->revision > 0 && own->start == 0;
+}
+
 /* The highest incarnation of a node of this name that was fenced; one that was removed is. 0: none.
  */
 static int highest_fence(struct store *store, const struct node *node, int64_t *highest,
@@ -168,7 +174,8 @@ static int highest_fence(struct store *store, const struct node *node, int64_t *
 }
 
 /* The fence of the incarnation that the record shows, if there is one, ends with ours; without a
- * record it is the last one that ran here, or under this name anywhere. */
+ * record it is the last one that ran here, or under this name anywhere. After a
+ * restore ours is above both, for the one that ran here last may run still. */
 static int choose_incarnation(struct store *store, const struct node *node, const struct boot *boot,
                               const char *boot_id, const struct own_record *own,
                               struct boot_choice *choice, struct operation *operation)
@@ -187,7 +194,7 @@ static int choose_incarnation(struct store *store, const struct node *node, cons
     choice->incarnation = same_boot ? highest : highest + 1;
     if (fenced) {
         choice->rejoins = before;
-        choice->incarnation = highest > before ? highest : before + 1;
+        choice->incarnation = highest > before && !is_restored(own) ? highest : highest + 1;
     }
     choice->known_n = own->n;
     choice->known_revision = own->revision;
@@ -207,7 +214,7 @@ static int choose(struct store *store, struct node *node, struct boot_choice *ch
     if (status == VIOS_OK) {
         status = read_own(store, node, &own, operation);
     }
-    if (status == VIOS_OK && own.revision > 0 && own.start != boot.start) {
+    if (status == VIOS_OK && own.revision > 0 && own.start != boot.start && !is_restored(&own)) {
         status = watch_foreign(store, node, &own, operation);
     }
     if (status == VIOS_OK) {

@@ -5,7 +5,8 @@
  * STATE_DIR/boot {"v","boot_id","incarnation","start"} says on which boot this node ran last, and
  * what its last daemon called itself. That one is dead (the state folder is locked), so its record
  * is taken over at once; a record of an unknown start is watched for a TTL first, for it may be of
- * a living daemon with the same name and another state folder.
+ * a living daemon with the same name and another state folder. A record of start 0 comes from `db
+ * restore`: nobody writes it, and every incarnation of this node that ever ran is below ours.
  */
 #ifndef DAEMON_BOOT_H
 #define DAEMON_BOOT_H

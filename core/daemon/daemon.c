@@ -30,7 +30,7 @@
 #define ACTIVATE_TIMEOUT_MS 60000
 #define LOCK_WAIT_MS 3000 /* for a predecessor that was killed a moment ago */
 #define RUN_DIR_MAX 512
-#define ADDRESS_MAX 4200
+#define PROGRAM_MAX 4200
 
 struct daemon {
     struct node node; /* the first member: hooks get from it to us */
@@ -39,7 +39,7 @@ struct daemon {
     atomic_bool stop_guests;
     atomic_bool restart;
     int lock_fd;
-    char store_address[ADDRESS_MAX];
+    char store_address[DAEMON_STORE_ADDRESS_SIZE];
     struct server *server;
 
     pthread_mutex_t let_in; /* of the next two */
@@ -144,7 +144,7 @@ static void on_io_restored(void *context)
 
 static int start_io(struct daemon *daemon, struct operation *operation)
 {
-    char program[ADDRESS_MAX];
+    char program[PROGRAM_MAX];
     snprintf(program, sizeof program, "%s/io", daemon->program_dir);
     struct io_client_settings settings = {.program = program,
                                           .run_dir = daemon->node.run_dir,
@@ -465,7 +465,7 @@ static int open_folders(struct daemon *daemon, struct vios_error *error)
 
 static int open_recorder(struct daemon *daemon, struct vios_error *error)
 {
-    char path[ADDRESS_MAX];
+    char path[PROGRAM_MAX];
     snprintf(path, sizeof path, "%s/recorder", daemon->node.state_dir);
     return recorder_open(&daemon->node.recorder, path, RECORDER_SLOTS, error);
 }
@@ -488,21 +488,20 @@ static int activate_at_start(struct daemon *daemon, struct vios_error *error)
     return status;
 }
 
-/* The configured one; else what joining brought; else a file of this node's own. */
-static void choose_store(struct daemon *daemon)
+void daemon_store_address(const struct config *config, char address[DAEMON_STORE_ADDRESS_SIZE])
 {
-    char path[ADDRESS_MAX], *joined = NULL;
+    char path[PROGRAM_MAX], *joined = NULL;
     size_t size;
-    const char *state_dir = daemon->node.state_dir;
-    const char *store = config_text(daemon->config, "store");
+    const char *state_dir = config_text(config, "state_dir");
+    const char *store = config_text(config, "store");
     snprintf(path, sizeof path, "%s/%s", state_dir, CREDENTIALS_STORE);
     if (store && store[0]) {
-        snprintf(daemon->store_address, sizeof daemon->store_address, "%s", store);
-    } else if (file_read(AT_FDCWD, path, ADDRESS_MAX - 1, &joined, &size, NULL) == VIOS_OK) {
-        snprintf(daemon->store_address, sizeof daemon->store_address, "%s", joined);
+        snprintf(address, DAEMON_STORE_ADDRESS_SIZE, "%s", store);
+    } else if (file_read(AT_FDCWD, path, DAEMON_STORE_ADDRESS_SIZE - 1, &joined, &size, NULL) ==
+               VIOS_OK) {
+        snprintf(address, DAEMON_STORE_ADDRESS_SIZE, "%s", joined);
     } else {
-        snprintf(daemon->store_address, sizeof daemon->store_address, "sqlite:%s/vios.db",
-                 state_dir);
+        snprintf(address, DAEMON_STORE_ADDRESS_SIZE, "sqlite:%s/vios.db", state_dir);
     }
     free(joined);
 }
@@ -519,7 +518,7 @@ static void fill_node(struct daemon *daemon, const struct daemon_settings *setti
     node->hooks = &hooks;
     node->method_groups = parts_methods();
     node->cluster = "";
-    choose_store(daemon);
+    daemon_store_address(settings->config, daemon->store_address);
     node->stores = store_pool_new(daemon->store_address);
 }
 

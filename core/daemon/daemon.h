@@ -9,6 +9,8 @@
 
 #include <stdbool.h>
 
+#define DAEMON_STORE_ADDRESS_SIZE 4200
+
 struct daemon;
 
 struct daemon_settings {
@@ -17,6 +19,10 @@ struct daemon_settings {
     const char *program_dir; /* where io is */
     bool stop_guests;        /* when it ends, guests and io end too */
 };
+
+/* Where the VIOS DB is: as configured, else as joining brought it, else a file of this node's own.
+ */
+void daemon_store_address(const struct config *config, char address[DAEMON_STORE_ADDRESS_SIZE]);
 
 /* Takes the folders (one daemon per state folder: VIOS_E_LOCKED), listens, and takes part in its
  * cluster when it has one. */

@@ -2,10 +2,14 @@
  * main.c - the program libexec/vios/daemon: options, configuration, log, then daemon.h.
  *
  * Each key of the configuration is also an option (--key VALUE), laid over the file.
+ *
+ * With --restore or --check it is no daemon, but what `vios db restore` and `vios db check` run
+ * when there is none: it says on stdout what restore.h tells, a line of JSON each, and ends.
  */
 #include "base/config.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
+#include "restore/restore.h"
 
 #include <errno.h>
 #include <libgen.h>
@@ -27,8 +31,15 @@ static char **words; /* as the program was started */
 struct options {
     const char *config_path;
     bool stop_guests;
-    bool is_told; /* --node or --store say that this is meant */
+    bool is_told;                     /* --node or --store say that this is meant */
+    const char *restore, *to, *check; /* NULL: not given */
+    bool dry_run;
 };
+
+static bool is_offline(const struct options *options)
+{
+    return options->restore || options->check;
+}
 
 static int usage(const struct vios_error *error)
 {
@@ -44,7 +55,11 @@ static void help(void)
     const struct config_row *rows = config_rows(&count);
     printf("usage: vios daemon [--config FILE] [--stop-guests] [--KEY VALUE ...]\n\n"
            "  --config FILE      the configuration file (%s)\n"
-           "  --stop-guests      when it ends, guests and io end too\n\nKeys:\n",
+           "  --stop-guests      when it ends, guests and io end too\n"
+           "  --restore FILE     no daemon: restore a backup, see \"vios db restore\"\n"
+           "      --to ADDRESS   into this VIOS DB, if not the configured one\n"
+           "      --dry-run      only say what would be lost\n"
+           "  --check ADDRESS    no daemon: check a VIOS DB or a backup\n\nKeys:\n",
            DEFAULT_CONFIG);
     for (size_t i = 0; i < count; i++) {
         printf("  --%-16s %s (%s)\n", rows[i].key, rows[i].help,
@@ -73,14 +88,32 @@ static bool known_key(const char *key)
     return false;
 }
 
+/* The words that are no keys and take a value: where it goes; NULL for others. */
+static const char **word_place(struct options *options, const char *key)
+{
+    return strcmp(key, "config") == 0    ? &options->config_path
+           : strcmp(key, "restore") == 0 ? &options->restore
+           : strcmp(key, "check") == 0   ? &options->check
+           : strcmp(key, "to") == 0      ? &options->to
+                                         : NULL;
+}
+
+static bool take_flag(struct options *options, const char *word)
+{
+    bool stop_guests = strcmp(word, "--stop-guests") == 0;
+    bool dry_run = strcmp(word, "--dry-run") == 0;
+    options->stop_guests |= stop_guests;
+    options->dry_run |= dry_run;
+    return stop_guests || dry_run;
+}
+
 /* Without `config` only the options that are no keys are taken: they say which file to read. */
 static int parse_options(int argc, char **argv, struct options *options, struct config *config,
                          struct vios_error *error)
 {
     for (int i = 1; i < argc; i++) {
         char key[KEY_SIZE];
-        if (strcmp(argv[i], "--stop-guests") == 0) {
-            options->stop_guests = true;
+        if (take_flag(options, argv[i])) {
             continue;
         }
         if (strncmp(argv[i], "--", 2) != 0) {
@@ -88,8 +121,8 @@ static int parse_options(int argc, char **argv, struct options *options, struct 
                              "\"%.80s\" is no option", argv[i]);
         }
         key_of(argv[i], key);
-        bool is_config = strcmp(key, "config") == 0;
-        if (!is_config && !known_key(key)) {
+        const char **word = word_place(options, key);
+        if (!word && !known_key(key)) {
             return error_set(error, VIOS_E_USAGE, NULL, "run \"vios daemon --help\"",
                              "there is no option %.80s", argv[i]);
         }
@@ -97,8 +130,8 @@ static int parse_options(int argc, char **argv, struct options *options, struct 
             return error_set(error, VIOS_E_USAGE, NULL, NULL, "%s needs a value", argv[i]);
         }
         const char *value = argv[++i];
-        if (is_config) {
-            options->config_path = value;
+        if (word) {
+            *word = value;
         } else if (config && config_set(config, key, value, error) != VIOS_OK) {
             return error->code;
         }
@@ -181,7 +214,7 @@ static int configure(int argc, char **argv, struct options *options, struct conf
     if (status == VIOS_OK) {
         status = configure_log(config, error);
     }
-    if (status == VIOS_OK && !config_text(config, "node") &&
+    if (status == VIOS_OK && !config_text(config, "node") && !is_offline(options) &&
         (options->config_path || options->is_told)) {
         status = error_set(error, VIOS_E_USAGE, "node", "set \"node = NAME\", or give --node NAME",
                            "this node has no name");
@@ -226,6 +259,36 @@ static int run(const struct options *options, struct config *config)
     return anew;
 }
 
+static void say_line(void *context, json_t *line)
+{
+    (void)context;
+    json_dumpf(line, stdout, JSON_COMPACT);
+    putchar('\n');
+    fflush(stdout);
+    json_decref(line);
+}
+
+/* What is done while no daemon runs. */
+static int run_offline(const struct options *options, const struct config *config)
+{
+    char configured[DAEMON_STORE_ADDRESS_SIZE];
+    struct operation operation;
+    const struct restore_outlet outlet = {.say = say_line};
+    operation_start(&operation, OPERATION_NO_DEADLINE, NULL);
+    daemon_store_address(config, configured);
+    if (options->check) {
+        return error_exit_status(restore_check_run(options->check[0] ? options->check : configured,
+                                                   &outlet, &operation));
+    }
+    struct restore_request request = {.file = options->restore,
+                                      .to = options->to ? options->to : configured,
+                                      .configured = configured,
+                                      .state_dir = config_text(config, "state_dir"),
+                                      .ttl_ms = config_duration_ms(config, "ttl"),
+                                      .dry_run = options->dry_run};
+    return error_exit_status(restore_run(&request, &outlet, &operation));
+}
+
 int main(int argc, char **argv)
 {
     words = argv;
@@ -249,6 +312,8 @@ int main(int argc, char **argv)
     int exit_status;
     if (status != VIOS_OK) {
         exit_status = usage(&error);
+    } else if (is_offline(&options)) {
+        exit_status = run_offline(&options, config);
     } else if (!options.config_path && !options.is_told) {
         exit_status = unconfigured();
     } else {

@@ -3,8 +3,8 @@
  *
  * Below the address's prefix lie three spaces: `:data` with our keys behind it, `:mark/` with a
  * key for each connection that commits (etcd_commit.c), and `:store`, which says that a store was
- * made here. A prefix has no ':', so that one cluster's keys are never within another's spaces,
- * also when one prefix begins like the other.
+ * made here, or `:restoring` in its place (etcd_replace.c). A prefix has no ':', so that one
+ * cluster's keys are never within another's spaces, also when one prefix begins like the other.
  *
  * Revisions are etcd's own and count for the whole etcd. Reads are linearizable: etcd asks its
  * majority first. A list of several pages is read at the revision of its first page. No lease is
@@ -15,6 +15,7 @@
  *     etcd_connection.c  endpoints, tokens, whether it is still the same etcd
  *     etcd_list.c        lists                        etcd_commit.c   commits
  *     etcd_watch.c       watches                      etcd_care.c     compaction, backup, check
+ *     etcd_replace.c     another content in the place of all that is there
  */
 #include "store/etcd.h"
 
@@ -24,7 +25,6 @@
 #include <string.h>
 
 #define RANGE_PATH "/v3/kv/range"
-#define STORE_VALUE "{\"v\":1}"
 #define CREATE_HINT "make one: vios cluster create NAME"
 
 static void etcd_close(void *state)
@@ -63,32 +63,55 @@ static int etcd_get(void *state, const char *key, struct store_value *value,
     return status;
 }
 
-/* The key `:store`: `*made` is the revision that made it, 0: it is not there. */
-static int find_store(struct etcd_connection *connection, int64_t *made,
-                      struct operation *operation)
+/* A key of the store's own, `name` behind ':'; gather.count is 0 when it is absent. */
+static int get_own(struct etcd_connection *connection, const char *name,
+                   struct store_gather *gather, struct operation *operation)
 {
     char space[ETCD_SPACE_MAX];
     struct etcd_header header;
-    struct store_gather gather = {0};
-    struct etcd_range range = {.space = connection->store_key, .key = ""};
+    struct etcd_range range = {.space = space, .key = name};
     json_t *answer;
     bool more = false;
     snprintf(space, sizeof space, "%.128s/:", connection->address.prefix);
     int status = etcd_call(connection, RANGE_PATH, etcd_json_range(&range), &answer, &header, NULL,
                            operation);
     if (status == VIOS_OK) {
-        status = etcd_json_values(answer, space, false, &gather, &more, operation);
+        status = etcd_json_values(answer, space, false, gather, &more, operation);
     }
-    if (status == VIOS_OK && gather.count == 1 && strcmp(gather.values[0].json, STORE_VALUE) != 0) {
+    json_decref(answer);
+    return status;
+}
+
+/* A restore takes `:store` away first: who sees it there, and then no `:restoring`, opened it
+ * before that. */
+static int check_restoring(struct etcd_connection *connection, struct operation *operation)
+{
+    struct store_gather gather = {0};
+    int status = get_own(connection, "restoring", &gather, operation);
+    if (status == VIOS_OK && gather.count > 0) {
+        status = operation_fail(operation, VIOS_E_CORRUPT, connection->store_key, ETCD_RESTORE_HINT,
+                                "the VIOS DB is being restored, or a restore of it did not end");
+    }
+    store_gather_clear(&gather);
+    return status;
+}
+
+/* The key `:store`: `*made` is the revision that made it, 0: it is not there. */
+static int find_store(struct etcd_connection *connection, int64_t *made,
+                      struct operation *operation)
+{
+    struct store_gather gather = {0};
+    int status = get_own(connection, "store", &gather, operation);
+    if (status == VIOS_OK && gather.count == 1 &&
+        strcmp(gather.values[0].json, ETCD_STORE_VALUE) != 0) {
         status =
             operation_fail(operation, VIOS_E_INVALID, connection->store_key, "use a newer vios",
                            "the store is of a kind that this vios does "
                            "not know");
     }
     *made = status == VIOS_OK && gather.count == 1 ? gather.values[0].created : 0;
-    json_decref(answer);
     store_gather_clear(&gather);
-    return status;
+    return status == VIOS_OK ? check_restoring(connection, operation) : status;
 }
 
 static int make_store(struct etcd_connection *connection, struct operation *operation)
@@ -96,7 +119,7 @@ static int make_store(struct etcd_connection *connection, struct operation *oper
     json_t *answer;
     struct etcd_header header;
     int status =
-        etcd_call(connection, "/v3/kv/txn", etcd_json_make(connection->store_key, STORE_VALUE),
+        etcd_call(connection, "/v3/kv/txn", etcd_json_make(connection->store_key, ETCD_STORE_VALUE),
                   &answer, &header, NULL, operation);
     json_decref(answer); /* whoever made it */
     return status;

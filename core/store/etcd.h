@@ -25,8 +25,18 @@
 #define ETCD_SILENCE_MS 2000      /* of a watch, then its endpoint is asked whether it lives */
 #define ETCD_TOKENS_MAX 3         /* asked for in one call */
 
+#define ETCD_STORE_VALUE "{\"v\":1}" /* of the key that says that a store was made */
+#define ETCD_RESTORE_HINT "restore a backup: vios db restore FILE"
+
 /* See store_open(); `text` is what stands behind "etcd:", see etcd_address.h. */
 int etcd_store_open(struct store **store, const char *text, bool create,
                     struct operation *operation);
+
+/* The parts of replace.h for an etcd. */
+struct store_reading;
+int etcd_store_read(const char *text, const char *prefix, struct store_reading *reading,
+                    struct operation *operation);
+int etcd_store_replace(const char *text, const struct store_list *list,
+                       struct operation *operation);
 
 #endif

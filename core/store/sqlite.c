@@ -51,7 +51,7 @@ static int sqlite_get(void *state, const char *key, struct store_value *value,
     return sqlite_leave(connection, status);
 }
 
-static int list_prefix(struct sqlite_connection *connection, const char *prefix,
+int sqlite_list_prefix(struct sqlite_connection *connection, const char *prefix,
                        struct store_list *list)
 {
     char end[SQLITE_PREFIX_END_SIZE];
@@ -67,7 +67,10 @@ static int list_prefix(struct sqlite_connection *connection, const char *prefix,
     int status = sqlite_step(connection, statement, &row, "listing");
     while (status == VIOS_OK && row) {
         struct store_value value = sqlite_row(statement);
-        status = store_gather_add(&gather, &value, connection->operation);
+        status = value.key && value.json
+                     ? store_gather_add(&gather, &value, connection->operation)
+                     : operation_fail(connection->operation, VIOS_E_CORRUPT, connection->path, NULL,
+                                      "the store is damaged: a row is empty");
         if (status == VIOS_OK) {
             status = sqlite_step(connection, statement, &row, "listing");
         }
@@ -86,7 +89,7 @@ static int sqlite_list(void *state, const char *const *prefixes, size_t count,
         status = sqlite_meta(connection, "revision", revision);
     }
     for (size_t i = 0; i < count && status == VIOS_OK; i++) {
-        status = list_prefix(connection, prefixes[i], &lists[i]);
+        status = sqlite_list_prefix(connection, prefixes[i], &lists[i]);
     }
     return sqlite_leave(connection, status);
 }

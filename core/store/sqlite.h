@@ -7,6 +7,7 @@
 
 #include "store/store.h"
 
+#include <limits.h>
 #include <sys/vfs.h>
 
 #define SQLITE_STORE_BUSY_MAX_MS 30000   /* another process holds the file: then it is a time-out */
@@ -23,6 +24,16 @@ int sqlite_store_open(struct store **store, const char *path, bool create,
  * revisions, at `revision`, without history: a backup of another back end. Whole or absent. */
 int sqlite_store_write(const char *path, const struct store_list *list, int64_t revision,
                        struct operation *operation);
+
+/* The parts of replace.h for a file. */
+struct store_reading;
+int sqlite_store_read(const char *path, const char *prefix, struct store_reading *reading,
+                      struct operation *operation);
+void sqlite_store_left(const char *path, char left[PATH_MAX + 16]);
+int sqlite_store_check_unused(const char *path, struct operation *operation);
+int sqlite_store_replace(const char *path, const struct store_list *list, int64_t revision,
+                         char aside[PATH_MAX + 64], struct operation *operation);
+int sqlite_store_retire(const char *path, char aside[PATH_MAX + 64], struct operation *operation);
 
 /* What is found at `path`, without opening it: an open and close by anything but sqlite would
  * drop this process's locks. */

@@ -86,7 +86,7 @@ static const struct {
     {"numbers missing", "SELECT 'meta' WHERE (SELECT count(*) FROM meta) <> 2"},
 };
 
-static int run_checks(struct sqlite_connection *connection)
+int sqlite_check_all(struct sqlite_connection *connection)
 {
     int status = VIOS_OK;
     for (size_t i = 0; i < sizeof CHECKS / sizeof CHECKS[0] && status == VIOS_OK; i++) {
@@ -101,7 +101,7 @@ int sqlite_check(void *state, struct operation *operation)
     sqlite_enter(connection, operation);
     int status = sqlite_run(connection, SQL_BEGIN_READ, "checking");
     if (status == VIOS_OK) {
-        status = run_checks(connection);
+        status = sqlite_check_all(connection);
     }
     return sqlite_leave(connection, status);
 }
@@ -146,7 +146,8 @@ static int write_copy(struct sqlite_connection *connection, const char *path)
     if (status == VIOS_OK) {
         /* So that the copy is one file, which can be read where nothing may be written. */
         result = sqlite3_exec(copy.handle, "PRAGMA journal_mode = DELETE", NULL, NULL, NULL);
-        status = result == SQLITE_OK ? run_checks(&copy) : sqlite_fail(&copy, result, "backing up");
+        status = result == SQLITE_OK ? sqlite_check_all(&copy)
+                                     : sqlite_fail(&copy, result, "backing up");
     }
     sqlite3_close(copy.handle);
     return status;
@@ -264,7 +265,7 @@ static int write_rows(struct sqlite_connection *connection, const struct store_l
         status = sqlite_set_meta(connection, "compacted", revision);
     }
     if (status == VIOS_OK) {
-        status = run_checks(connection);
+        status = sqlite_check_all(connection);
     }
     return status == VIOS_OK ? sqlite_run(connection, SQL_COMMIT, "backing up") : status;
 }

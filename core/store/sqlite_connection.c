@@ -126,6 +126,25 @@ int sqlite_fail(struct sqlite_connection *connection, int result, const char *do
 void sqlite_enter(struct sqlite_connection *connection, struct operation *operation)
 {
     connection->operation = operation;
+    connection->looked = false;
+}
+
+/* Once in each call: what is written to a file that lost its name is seen by nobody else. */
+static int check_moved(struct sqlite_connection *connection)
+{
+    int moved = 0;
+    if (connection->looked) {
+        return VIOS_OK;
+    }
+    connection->looked = true;
+    sqlite3_file_control(connection->handle, "main", SQLITE_FCNTL_HAS_MOVED, &moved);
+    if (!moved) {
+        return VIOS_OK;
+    }
+    return operation_fail(connection->operation, VIOS_E_CORRUPT, connection->path,
+                          "restart the daemon when the VIOS DB was restored, else: vios db "
+                          "restore FILE",
+                          "the store's file was replaced or removed while it was in use");
 }
 
 int sqlite_leave(struct sqlite_connection *connection, int status)
@@ -148,6 +167,9 @@ int sqlite_leave(struct sqlite_connection *connection, int status)
 sqlite3_stmt *sqlite_statement(struct sqlite_connection *connection, enum sqlite_sql sql)
 {
     sqlite3_stmt **statement = &connection->statements[sql];
+    if (check_moved(connection) != VIOS_OK) {
+        return NULL;
+    }
     if (*statement) {
         sqlite3_reset(*statement);
         return *statement;
@@ -359,10 +381,10 @@ static int quick_check(struct sqlite_connection *connection)
     return result;
 }
 
-static int open_handle(struct sqlite_connection *connection, bool create)
+/* `access` is SQLITE_OPEN_READONLY, or _READWRITE with or without _CREATE. */
+static int open_handle(struct sqlite_connection *connection, int access)
 {
-    int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE |
-                (create ? SQLITE_OPEN_CREATE : 0);
+    int flags = access | SQLITE_OPEN_NOMUTEX | SQLITE_OPEN_EXRESCODE;
     int result = sqlite3_open_v2(connection->path, &connection->handle, flags, NULL);
     if (result != SQLITE_OK) {
         return sqlite_fail(connection, result, "opening");
@@ -395,7 +417,7 @@ int sqlite_connection_open(struct sqlite_connection **connection, const char *pa
         return operation_fail(operation, VIOS_E_NO_SPACE, path, NULL, "out of memory");
     }
     sqlite_enter(made, operation);
-    status = open_handle(made, create);
+    status = open_handle(made, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0));
     if (status == VIOS_OK) {
         status = prepare_file(made, create);
     }
@@ -418,11 +440,28 @@ int sqlite_connection_open(struct sqlite_connection **connection, const char *pa
 
 int sqlite_connection_make(struct sqlite_connection *connection)
 {
-    int status = open_handle(connection, false);
+    int status = open_handle(connection, SQLITE_OPEN_READWRITE);
     if (status == VIOS_OK) {
         status = execute(connection, SETTINGS);
     }
     return status == VIOS_OK ? make_schema(connection) : status;
+}
+
+int sqlite_connection_look(struct sqlite_connection *connection)
+{
+    bool blank = false;
+    int status = open_handle(connection, SQLITE_OPEN_READONLY);
+    if (status == VIOS_OK) {
+        status = execute(connection, "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON;");
+    }
+    if (status == VIOS_OK) {
+        status = identify_at_once(connection, &blank);
+    }
+    if (status == VIOS_OK && blank) {
+        status = operation_fail(connection->operation, VIOS_E_NOT_FOUND, connection->path, NULL,
+                                "an empty database");
+    }
+    return status;
 }
 
 void sqlite_connection_end(struct sqlite_connection *connection)

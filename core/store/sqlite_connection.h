@@ -39,6 +39,7 @@ struct sqlite_connection {
     struct operation *operation; /* the call's, between enter and leave */
     int64_t busy_since_ms;       /* 0: not waiting */
     bool committing;             /* COMMIT must not be interrupted */
+    bool looked;                 /* in this call: the file still has its name */
 };
 
 int sqlite_connection_open(struct sqlite_connection **connection, const char *path, bool create,
@@ -49,6 +50,10 @@ void sqlite_connection_close(struct sqlite_connection *connection);
  * file is all there is of it. sqlite_connection_end() also after a failure. */
 int sqlite_connection_make(struct sqlite_connection *connection);
 void sqlite_connection_end(struct sqlite_connection *connection);
+
+/* The caller's own connection that reads and changes nothing, not even what a crash left. VIOS_OK
+ * for a store, which may be damaged all the same. sqlite_connection_end() also after a failure. */
+int sqlite_connection_look(struct sqlite_connection *connection);
 
 void sqlite_enter(struct sqlite_connection *connection, struct operation *operation);
 
@@ -72,6 +77,10 @@ int sqlite_run(struct sqlite_connection *connection, enum sqlite_sql sql, const 
 int sqlite_meta(struct sqlite_connection *connection, const char *name, int64_t *value);
 int sqlite_set_meta(struct sqlite_connection *connection, const char *name, int64_t value);
 
+/* All values with the prefix, in order; after a failure those before it. */
+int sqlite_list_prefix(struct sqlite_connection *connection, const char *prefix,
+                       struct store_list *list);
+
 /* The current row of SQL_GET, SQL_LIST, SQL_LOG_AFTER: key, json, revision, created. The texts
  * are sqlite's, valid until the next step. */
 struct store_value sqlite_row(sqlite3_stmt *statement);
@@ -88,6 +97,9 @@ void sqlite_watch_close(void *watch);
 int sqlite_compact(void *state, int64_t revision, struct operation *operation);
 int sqlite_backup(void *state, const char *path, struct operation *operation);
 int sqlite_check(void *state, struct operation *operation);
+
+/* Whether the file and what is in it are whole, as sqlite_check(). */
+int sqlite_check_all(struct sqlite_connection *connection);
 
 /* Forgets history at and before `revision`, within the transaction that is open. */
 int sqlite_forget(struct sqlite_connection *connection, int64_t revision);

@@ -109,11 +109,22 @@ static int leave(struct store *store, int status)
     return status;
 }
 
-/* Keys: 1 to STORE_KEY_MAX of [A-Za-z0-9._:/-]; a prefix may be empty. */
+/* How many bytes of a text may be a key's. */
+static size_t key_span(const char *text)
+{
+    return strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789._:/-");
+}
+
+bool store_key_is_valid(const char *key)
+{
+    size_t length = key_span(key);
+    return length > 0 && length <= STORE_KEY_MAX && key[length] == '\0';
+}
+
+/* A prefix may be empty: at least so many bytes. */
 static int check_key(const char *key, size_t least, struct operation *operation)
 {
-    size_t length = strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                "0123456789._:/-");
+    size_t length = key_span(key);
     if (key[length] != '\0') {
         return operation_fail(operation, VIOS_E_INVALID, "store key", NULL,
                               "\"%.200s\" has a byte other than A-Z a-z 0-9 . _ : / -", key);

@@ -27,6 +27,9 @@
 struct store;
 struct store_watch;
 
+/* 1 to STORE_KEY_MAX of [A-Za-z0-9._:/-]. */
+bool store_key_is_valid(const char *key);
+
 struct store_value {
     char *key;
     char *json;       /* compact JSON text, NUL-terminated; NULL in a watch: deleted */

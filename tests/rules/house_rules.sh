@@ -22,8 +22,9 @@ core/node     : core/job core/store core/nbd core/net core/cluster core/base
 core/paging   : core/node core/job core/store core/nbd core/net core/base
 core/storage  : core/node core/job core/store core/nbd core/net core/base
 core/lpar     : core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
+core/restore  : core/store core/base
 core/io       : core/paging core/storage core/nbd core/net core/base
-core/daemon   : core/lpar core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
+core/daemon   : core/restore core/lpar core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
 lua           : core/net core/base
 shell         : lua core/net core/base
 '
