@@ -34,8 +34,8 @@ socket() { echo "$DIR/$1/run/vios.sock"; } # NODE
 
 node_start() { # NODE
     mkdir -p "$DIR/$1"
-    "$BUILD/libexec/vios/daemon" --node "$1" --port 0 --nbd-port 0 --store "$STORE" --run-dir "$DIR/$1/run" \
-        --state-dir "$DIR/$1/state" >>"$DIR/$1.log" 2>&1 &
+    "$BUILD/libexec/vios/daemon" --node "$1" --port 0 --nbd-port 0 --store "$STORE" \
+        --run-dir "$DIR/$1/run" --state-dir "$DIR/$1/state" >>"$DIR/$1.log" 2>&1 &
     PID_OF[$1]=$!
     disown
     local tries

@@ -16,8 +16,8 @@
 #     n4  its daemon is stopped; io stops itself when a write is done and still counted
 #     n5  its daemon is stopped; io stops itself before it looks at the gate to answer a write
 #
-# n6 and n7 live. n6 takes each guest over, copies the file before anybody else writes it, and writes
-# its own marks. At the end, three TTLs after it was frozen, each node goes on.
+# n6 and n7 live. n6 takes each guest over, copies the file before anybody else writes it, and
+# writes its own marks. At the end, three TTLs after it was frozen, each node goes on.
 
 . "$(dirname "${BASH_SOURCE[0]}")/nodes.sh"
 
@@ -105,8 +105,8 @@ not_in() { # NODE FILE
     ' "$2" "$DIR/$1.acked" "$DIR/$1.console"
 }
 
-# An answer for which io looked at the gate just before T may still be on its way to the client then;
-# as the client has one write in flight, that is one answer at most, and soon: before until_kill.
+# An answer for which io looked at the gate just before T may still be on its way to the client
+# then; as the client has one write in flight, that is one answer at most, and soon: before until_kill.
 # Nobody else writes before the whole margin is over.
 late_acks() { # NODE
     awk -v stop="${STOP_AT[$1]}" -v kill="${KILL_AT[$1]}" '
