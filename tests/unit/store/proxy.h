@@ -26,7 +26,8 @@ struct proxy {
     pthread_t thread;
     _Atomic int mode; /* for the next commit only */
     _Atomic int eaten;
-    char *held; /* the request */
+    _Atomic int requests; /* that came */
+    char *held;           /* the request */
     size_t held_size;
     pthread_mutex_t lock;
 };
@@ -84,6 +85,7 @@ static void proxy_serve(struct proxy_pipe *pipe, char *request)
             return;
         }
         int mode = PROXY_PASS;
+        atomic_fetch_add(&pipe->proxy->requests, 1);
         if (strncmp(request, "POST /v3/kv/txn ", 16) == 0) {
             mode = atomic_exchange(&pipe->proxy->mode, PROXY_PASS);
         }

@@ -4,6 +4,7 @@
  * needs: heavy
  * limit: 120 */
 #include "tests/unit/store/etcd_store.h"
+#include "tests/unit/store/proxy.h"
 
 #include "store/etcd.h"
 #include "store/etcd_address.h"
@@ -165,6 +166,32 @@ static void a_long_list_is_of_one_revision(void)
     }
     store_list_clear(&list);
     store_close(store);
+}
+
+/* A member that takes its time for each request would otherwise delay a list by many times that. */
+static void a_list_of_several_prefixes_is_one_request(void)
+{
+    static const char *const prefixes[] = {"/one/a/", "/one/b/", "/one/c/",
+                                           "/one/d",  "/one/e",  "/one/f"};
+    char where[64];
+    struct proxy proxy;
+    struct operation operation = suite_operation();
+    struct store_list lists[6];
+    proxy_start(&proxy, servers.members[0].client_port);
+    snprintf(where, sizeof where, "etcd:http://127.0.0.1:%d", proxy.port);
+    struct store *store = open_or_exit(where);
+    suite_put(store, "/one/a/1", "{\"v\":1}");
+    suite_put(store, "/one/f", "{\"v\":1}");
+    int before = atomic_load(&proxy.requests);
+    is_int(store_list_many(store, prefixes, 6, lists, NULL, &operation), VIOS_OK);
+    is_int(atomic_load(&proxy.requests), before + 1);
+    is_int(lists[0].count, 1);
+    is_int(lists[5].count, 1);
+    for (size_t i = 0; i < 6; i++) {
+        store_list_clear(&lists[i]);
+    }
+    store_close(store);
+    proxy_stop(&proxy);
 }
 
 static void a_large_commit_is_refused_before_it_is_sent(void)
@@ -405,6 +432,7 @@ int main(void)
     RUN(an_absent_store_is_made_only_with_create);
     RUN(prefixes_keep_stores_apart);
     RUN(a_long_list_is_of_one_revision);
+    RUN(a_list_of_several_prefixes_is_one_request);
     RUN(a_large_commit_is_refused_before_it_is_sent);
     RUN(a_backup_is_a_store);
     RUN(a_failed_backup_leaves_nothing);
