@@ -336,6 +336,7 @@ static void the_history_bounds_itself(void)
             }
         }
     }
+    operation = suite_operation(); /* all those commits may have taken long */
     is_int(store_watch_open(&watch, store, "/bound", start, &operation), VIOS_OK);
     is_int(store_watch_next(watch, &changes, &operation), VIOS_E_COMPACTED);
     store_watch_close(watch);
