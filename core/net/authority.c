@@ -83,7 +83,7 @@ static char *certificate_text(X509 *certificate)
     BIO *bio = BIO_new(BIO_s_mem());
     if (bio && PEM_write_bio_X509(bio, certificate)) {
         long size = BIO_get_mem_data(bio, &data);
-        text = strndup(data, (size_t)size);
+        text = crypto_text(data, (size_t)size);
     }
     BIO_free(bio);
     return text;
@@ -215,7 +215,7 @@ int authority_encrypt(const struct authority *authority, const char *passphrase,
     BIO *bio = BIO_new(BIO_s_mem());
     if (encrypted && bio && PEM_write_bio_PKCS8(bio, encrypted)) {
         long size = BIO_get_mem_data(bio, &data);
-        *pem = strndup(data, (size_t)size);
+        *pem = crypto_text(data, (size_t)size);
     }
     if (!*pem) {
         status =

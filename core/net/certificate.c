@@ -26,7 +26,7 @@ static char *text_of(BIO *bio)
 {
     char *data;
     long size = BIO_get_mem_data(bio, &data);
-    return size > 0 ? strndup(data, (size_t)size) : NULL;
+    return size > 0 ? crypto_text(data, (size_t)size) : NULL;
 }
 
 static X509_REQ *make_request(EVP_PKEY *key, const char *node)

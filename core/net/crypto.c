@@ -68,6 +68,16 @@ int crypto_random(void *data, size_t size, struct vios_error *error)
                : crypto_fail(error, VIOS_E_SYSTEM, NULL, "no random numbers");
 }
 
+char *crypto_text(const void *data, size_t size)
+{
+    char *text = malloc(size + 1);
+    if (text) {
+        memcpy(text, data, size);
+        text[size] = 0;
+    }
+    return text;
+}
+
 void crypto_forget(char *text)
 {
     if (text) {
