@@ -93,6 +93,7 @@ static int read_identity(struct daemon *daemon, const json_t *self, struct opera
         identity_free(identity);
         return not_the_member(daemon, "with another certificate than this one", operation);
     }
+    identity_free(daemon->node.identity); /* of an earlier look, with which nothing was begun */
     daemon->node.identity = identity;
     return VIOS_OK;
 }

@@ -63,14 +63,18 @@ $ADMIT")" 'used already, or it has expired, or it never was'
 audited "a token that is none" RPC "it never was"
 
 # --- NBD ---
-not_ok "a plain NBD connection" nbdinfo --list "nbd://127.0.0.1:$NBD" >/dev/null 2>&1
+plain_nbd() { nbdinfo --list "nbd://127.0.0.1:$NBD" >/dev/null 2>&1; }
+not_ok "a plain NBD connection" plain_nbd
 audited "a plain NBD connection" NBD "connections"
 
 # --- a removed node ---
 cp -r "$VIOS_LAB_DIR/n3/state" "$DIR/n3"
+mkfifo "$DIR/say"
+exec 9<>"$DIR/say" # which keeps it open
+echo "$HELLO" >&9
 # shellcheck disable=SC2046
-(echo "$HELLO" && exec sleep 60) | openssl s_client -connect "127.0.0.1:$PORT" -alpn rpc -quiet \
-    $(as "$DIR/n3") >"$DIR/held" 2>/dev/null &
+openssl s_client -connect "127.0.0.1:$PORT" -alpn rpc -quiet $(as "$DIR/n3") \
+    <"$DIR/say" >"$DIR/held" 2>/dev/null &
 HELD=$!
 PIDS+=("$HELD")
 ok "it is connected" await "grep -q jsonrpc '$DIR/held'" 10
