@@ -28,7 +28,8 @@ audited() { # WHAT PORT REASON
 tls() { # ALPN LINES OPTION...
     { printf '%s\n' "$2" && sleep 0.5; } |
         timeout 10 openssl s_client -connect "127.0.0.1:$PORT" -alpn "$1" -quiet \
-            -verify_return_error -CAfile "$VIOS_LAB_DIR/n1/state/ca.crt" "${@:3}" 2>"$DIR/tls.err"
+            -no_ign_eof -verify_return_error -CAfile "$VIOS_LAB_DIR/n1/state/ca.crt" "${@:3}" \
+            2>"$DIR/tls.err"
 }
 as() { # FOLDER: options for the certificate of a node's state folder
     echo "-cert $1/node.crt -key $1/node.key"
