@@ -87,10 +87,12 @@ check-asan: deps deps-check ## every test under AddressSanitizer and UBSan
 	@$(SUBMAKE) VARIANT=asan suite
 
 ROUNDS       ?= 5
+CHAOS_ROUNDS ?= 50
 FUZZ_SECONDS ?= 60
 check-long: deps deps-check ## the suite ROUNDS=5 times, ASan, sim, fuzzing (over an hour)
 	@for round in $$(seq $(ROUNDS)); do \
 	    echo "round $$round of $(ROUNDS)"; $(SUBMAKE) VARIANT=test suite || exit 1; done
+	@CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(SUBMAKE) VARIANT=test SLOW=10 suite TESTS=tests/e2e/chaos.sh
 	@$(SUBMAKE) VARIANT=asan suite
 	@$(SUBMAKE) sim
 	@$(SUBMAKE) VARIANT=test test-programs

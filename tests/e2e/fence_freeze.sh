@@ -106,8 +106,8 @@ not_in() { # NODE FILE
 }
 
 # An answer for which io looked at the gate just before T may still be on its way to the client
-# then; as the client has one write in flight, that is one answer at most, and soon: before until_kill.
-# Nobody else writes before the whole margin is over.
+# then; as the client has one write in flight, that is one answer at most, and soon: before
+# until_kill. Nobody else writes before the whole margin is over.
 late_acks() { # NODE
     awk -v stop="${STOP_AT[$1]}" -v kill="${KILL_AT[$1]}" '
         $2 >= stop && ($2 >= kill || late++) { print $1 " at T+" $2 - stop " ms" }' \

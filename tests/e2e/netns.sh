@@ -135,7 +135,7 @@ on() { # NODE COMMAND...
     "$VIOS" --socket "$DIR/$node/run/vios.sock" "$@"
 }
 
-node_start() { # NODE [OPTION...]
+node_launch() { # NODE [OPTION...]
     local node=$1
     shift
     mkdir -p "$DIR/$node" "$DIR/repository"
@@ -143,6 +143,11 @@ node_start() { # NODE [OPTION...]
         --run-dir "$DIR/$node/run" --state-dir "$DIR/$node/state" \
         --repository "$DIR/repository" "$@" >>"$DIR/$node.log" 2>&1 &
     NODE_PID[$node]=$!
+}
+
+node_start() { # NODE [OPTION...]
+    local node=$1
+    node_launch "$@"
     await "'$VIOS' --socket '$DIR/$node/run/vios.sock' config get node" 20 ||
         bail "$node does not answer"
 }
