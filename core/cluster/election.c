@@ -69,6 +69,14 @@ static int64_t timer_of(const struct agent *agent)
 
 /* --- who is primary --- */
 
+/* The election in which they passed on is over. */
+static void forget_declined(struct agent *agent)
+{
+    for (size_t i = 0; i < agent->peer_count; i++) {
+        agent->peers[i].declined[0] = '\0';
+    }
+}
+
 /* The committed primary, as far as this node knows, is now `name` at `epoch`. */
 static void set_primary(struct agent *agent, const char *name, int64_t epoch)
 {
@@ -79,9 +87,7 @@ static void set_primary(struct agent *agent, const char *name, int64_t epoch)
     agent->epoch = epoch;
     agent_note(agent, name[0] ? "primary is %s, epoch %lld" : "no primary%s, epoch %lld", name,
                (long long)epoch);
-    for (size_t i = 0; i < agent->peer_count; i++) {
-        agent->peers[i].declined[0] = '\0';
-    }
+    forget_declined(agent);
     agent->outlet.notice(
         agent->outlet.context,
         &(struct agent_notice){.kind = AGENT_NEW_PRIMARY, .node = agent->primary, .epoch = epoch});
@@ -470,6 +476,9 @@ void election_listed(struct agent *agent, int64_t now_ms)
         set_primary(agent, primary->name, primary->epoch);
     } else if (primary->state == PRIMARY_RESIGNED && primary->epoch >= agent->epoch) {
         set_primary(agent, "", primary->epoch);
+    }
+    if (agent->election.state == ELECTION_FOLLOWER && !why_required(agent, now_ms)) {
+        forget_declined(agent); /* it was wanted for a moment, and the old primary is there */
     }
     if (agent->election.state == ELECTION_PRIMARY) {
         if (!mine && primary->revision != agent->primary_revision) {

@@ -216,6 +216,39 @@ static void one_that_is_unfit_tells_the_next(void)
     end();
 }
 
+static size_t declined_seen_by(size_t node)
+{
+    json_t *shown = agent_explain_primary(agent_of(node), lab.now_ms);
+    size_t count = json_array_size(json_object_get(shown, "declined"));
+    json_decref(shown);
+    return count;
+}
+
+/* One that hears nobody for a moment passes an election on that nobody holds. */
+static void who_declined_is_forgotten_when_the_primary_is_there(void)
+{
+    begin_running(3);
+    size_t primary = primary_now(), lonely = (primary + 1) % 3;
+    bool declined = false;
+    for (size_t i = 0; i < 3; i++) {
+        lab.cut[i][lonely] = lab.cut[lonely][i] = i != lonely;
+    }
+    for (int i = 0; i < 15; i++) {
+        run_ms(100);
+        declined = declined || declined_seen_by(lonely) > 0;
+    }
+    ok(declined, "it never passed it on");
+    for (size_t i = 0; i < 3; i++) {
+        lab.cut[i][lonely] = lab.cut[lonely][i] = false;
+    }
+    run_ms(3000);
+    is_int((long long)primary_now(), (long long)primary);
+    for (size_t i = 0; i < 3; i++) {
+        is_int((long long)declined_seen_by(i), 0);
+    }
+    end();
+}
+
 static void the_history_is_bounded(void)
 {
     struct vios_error error;
@@ -392,6 +425,7 @@ int main(void)
     RUN(what_the_node_measures_itself);
     RUN(a_value_in_any_script_costs_no_renewal);
     RUN(one_that_is_unfit_tells_the_next);
+    RUN(who_declined_is_forgotten_when_the_primary_is_there);
     RUN(the_history_is_bounded);
     RUN(a_one_way_cut_shows_exactly_that_link);
     RUN(a_dead_node_is_no_broken_link);
