@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define PAGING_PPM 400000 /* of its steps write a page too */
 #define THINK_MIN_US (20 * MS)
 #define THINK_MAX_US (400 * MS)
 #define ACKNOWLEDGED_WITHIN_US (5 * SECOND) /* in a calm world */
@@ -128,7 +129,8 @@ static void think(void *context)
     if (slot < COPY_REQUESTS && block < DISK_BLOCKS) {
         copy->requests[slot] = (struct request){true, block, ++copy->lpar->disk.last_write};
         io_submit(copy, slot);
-    } else {
+    }
+    if (random_chance(random, PAGING_PPM)) {
         pages_write(copy);
     }
     copy_kick(copy);

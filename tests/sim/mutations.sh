@@ -7,7 +7,7 @@
 cd "$ROOT" || exit 1
 
 SEEDS=${SEEDS:-10000}
-RARE='no_epoch_compare hibernation_generation' # thousands of seeds
+RARE='continue_on_unknown hibernation_generation takeover_at_closing time_from_receipt'
 
 # One line: NAME, and the seed at which it was found or "not found".
 search() { # NAME
