@@ -10,10 +10,10 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
-#include "node/members.h"
 #include "paging/paging.h"
 #include "tests/job_crash.h"
 #include "tests/tap.h"
+#include "tests/unit/lpar/no_members.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -50,21 +50,6 @@ int io_client_call(struct io_client *client, json_t *request, const int *descrip
     }
     json_decref(request);
     return VIOS_OK;
-}
-
-int node_members(struct node *node, struct member **members, size_t *count)
-{
-    (void)node;
-    *members = NULL;
-    *count = 0;
-    return VIOS_OK;
-}
-
-enum member_state node_member_state(struct node *node, const char *name)
-{
-    (void)node;
-    (void)name;
-    return MEMBER_DOWN;
 }
 
 static int paging_fails; /* paging_await fails with it */

@@ -6,9 +6,9 @@
 
 #include "base/log.h"
 #include "lpar/guest.h"
-#include "node/members.h"
 #include "tests/job_crash.h"
 #include "tests/loop_mount.h"
+#include "tests/unit/lpar/no_members.h"
 
 #define UDID "11111111-2222-4333-8444-555555555555"
 #define LPAR                                                                                       \
@@ -31,21 +31,6 @@ int io_client_call(struct io_client *client, json_t *request, const int *descrip
     }
     json_decref(request);
     return VIOS_OK;
-}
-
-int node_members(struct node *node, struct member **members, size_t *count)
-{
-    (void)node;
-    *members = NULL;
-    *count = 0;
-    return VIOS_OK;
-}
-
-enum member_state node_member_state(struct node *node, const char *name)
-{
-    (void)node;
-    (void)name;
-    return MEMBER_DOWN;
 }
 
 /* --- a world: a store, a repository, one LPAR --- */
