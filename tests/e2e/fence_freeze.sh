@@ -144,6 +144,10 @@ freeze() { # NODE
     kill -STOP "${NODE_PID[$1]}"
     STOP_AT[$1]=$(gate_of "$1" until_stop)
     KILL_AT[$1]=$(gate_of "$1" until_kill)
+    if [ "$1" = n5 ]; then # a write of the guest in flight just then would cost io its life
+        kill -STOP "${QEMU_PID[$1]}"
+        await "[ \"\$(gate_of $1 gated_in_flight)\" = 0 ]" 20
+    fi
     write_blocks "$1" "$FROZEN_AT" 6000 &
     WRITER[$1]=$!
     PIDS+=("$!")
