@@ -20,7 +20,7 @@
 static void new_lpar(struct world *world, size_t number)
 {
     struct lpar *lpar = &world->lpars[number];
-    char text[200], file[32];
+    char text[200], file[40];
     lpar->world = world;
     lpar->number = number;
     lpar->clone = world->swarm.clone[number];

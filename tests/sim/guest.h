@@ -22,8 +22,8 @@ struct memory { /* a hibernation file: what that memory knows of the disk */
 struct lpar {
     struct world *world;
     size_t number;
-    char name[8];
-    char key[24], hibernation_key[24], lu_key[24], job_key[24];
+    char name[24];
+    char key[40], hibernation_key[40], lu_key[40], job_key[40];
     bool clone;
     struct disk disk;
     struct copy *copies; /* the newest first; also those that are dead */

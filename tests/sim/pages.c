@@ -82,7 +82,6 @@ static void closes(void *context)
 {
     struct closing *closing = context;
     close_export(closing->pages, closing->export);
-    free(closing);
 }
 
 static void drop(void *context, struct nbd_export *export)
@@ -91,7 +90,8 @@ static void drop(void *context, struct nbd_export *export)
     struct closing *closing = malloc(sizeof *closing);
     assert(closing);
     *closing = (struct closing){pages, find(pages, export)};
-    world_post(pages->world, random_below(&pages->world->guest_random, CLOSE_US), closes, closing);
+    world_post_owned(pages->world, random_below(&pages->world->guest_random, CLOSE_US), closes,
+                     closing);
 }
 
 struct pages *pages_new(struct world *world)
@@ -141,7 +141,6 @@ static void granted(void *context)
     if (status == VIOS_OK && pages->granted[push->lpar->number] < push->generation) {
         pages->granted[push->lpar->number] = push->generation;
     }
-    free(push);
 }
 
 void pages_claim(struct node *node, const struct lpar *lpar, int64_t generation)
@@ -149,7 +148,7 @@ void pages_claim(struct node *node, const struct lpar *lpar, int64_t generation)
     struct push *push = malloc(sizeof *push);
     assert(push);
     *push = (struct push){node->world->pages, node, lpar, generation};
-    world_post(node->world, travel_us(node->world), granted, push);
+    world_post_owned(node->world, travel_us(node->world), granted, push);
 }
 
 /* --- what the guest writes --- */
@@ -169,7 +168,6 @@ static void arrive(void *context)
                 request->copy->lpar->name, (long long)request->generation, (long long)newest);
         }
     }
-    free(request);
 }
 
 /* The export that the copy would choose by its name; EXPORTS_MAX: none. */
@@ -201,5 +199,5 @@ void pages_write(struct copy *copy)
     request->export = export;
     request->generation = copy->generation;
     request->data[0] = 1;
-    world_post(world, travel_us(world), arrive, request);
+    world_post_owned(world, travel_us(world), arrive, request);
 }

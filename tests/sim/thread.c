@@ -27,16 +27,23 @@ static void begin(void)
     thread->ended = true;
 }
 
-struct thread *thread_new(void (*run)(void *context), void *context)
+/* Not inlined: what it changes would be live across getcontext, which returns twice. */
+__attribute__((noinline)) static struct thread *take(void)
 {
     struct thread *thread = unused;
     if (thread) {
         unused = thread->next;
-    } else {
-        thread = sim_alloc(sizeof *thread);
-        thread->stack = malloc(STACK_SIZE);
-        assert(thread->stack);
+        return thread;
     }
+    thread = sim_alloc(sizeof *thread);
+    thread->stack = malloc(STACK_SIZE);
+    assert(thread->stack);
+    return thread;
+}
+
+struct thread *thread_new(void (*run)(void *context), void *context)
+{
+    struct thread *const thread = take();
     thread->run = run;
     thread->context = context;
     thread->ended = false;

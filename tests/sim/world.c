@@ -194,6 +194,14 @@ void world_post(struct world *world, int64_t delay_us, void (*run)(void *context
     push(world, (struct event){.at_us = world->now_us + delay_us, .run = run, .context = context});
 }
 
+void world_post_owned(struct world *world, int64_t delay_us, void (*run)(void *context),
+                      void *context)
+{
+    push(world,
+         (struct event){
+             .at_us = world->now_us + delay_us, .run = run, .context = context, .owned = true});
+}
+
 /* --- running --- */
 
 static void happen(struct world *world, struct event *event)

@@ -83,6 +83,10 @@ void world_run(struct world *world, int64_t until_us);
 /* `run(context)` happens after `delay_us`, whoever lives then. */
 void world_post(struct world *world, int64_t delay_us, void (*run)(void *context), void *context);
 
+/* The context, from malloc, is freed when that has happened, or never will. */
+void world_post_owned(struct world *world, int64_t delay_us, void (*run)(void *context),
+                      void *context);
+
 /* To a process, see above. Owned contexts come from malloc. */
 void process_post(struct process *process, int64_t delay_us, void (*run)(void *context),
                   void *context);
