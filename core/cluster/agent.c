@@ -82,6 +82,13 @@ struct peer *agent_peer(struct agent *agent, uint16_t node)
     return &agent->peers[node];
 }
 
+bool agent_lost_split(const struct agent *agent)
+{
+    return agent->own != ROSTER_NOBODY &&
+           roster_member(agent->roster, agent->own)->incarnation == agent->renewal.incarnation &&
+           roster_lost_split(agent->roster, agent->own);
+}
+
 char *agent_json_text(json_t *record)
 {
     char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;

@@ -145,6 +145,8 @@ void agent_send(struct agent *agent, uint16_t node, const struct keepalive *mess
 /* To everybody, neighbour or not. */
 void agent_broadcast(struct agent *agent, const struct keepalive *message);
 struct peer *agent_peer(struct agent *agent, uint16_t node);
+/* This incarnation of this node lost the last split; the record may still show the one before. */
+bool agent_lost_split(const struct agent *agent);
 char *agent_json_text(json_t *record); /* takes it over; NULL: no memory */
 
 /* alive.c: the renewal */

@@ -407,7 +407,7 @@ static void step_required(struct agent *agent, int64_t now_ms)
 static void step_primary(struct agent *agent, int64_t now_ms)
 {
     const struct roster_member *own = roster_member(agent->roster, agent->own);
-    bool must = own->drained || own->witness || roster_lost_split(agent->roster, agent->own);
+    bool must = own->drained || own->witness || agent_lost_split(agent);
     if (!(agent->resign_asked || must) || !control_idle(agent, now_ms)) {
         return;
     }

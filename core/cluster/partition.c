@@ -107,8 +107,7 @@ static uint64_t signature(const struct agent *agent, const struct partition *par
 static void tell_loss(struct agent *agent)
 {
     const struct roster_split *split = roster_split(agent->roster);
-    if (agent->own == ROSTER_NOBODY || !roster_lost_split(agent->roster, agent->own) ||
-        agent->loses_split == split->number) {
+    if (!agent_lost_split(agent) || agent->loses_split == split->number) {
         return;
     }
     agent->loses_split = split->number;

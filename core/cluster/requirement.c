@@ -43,7 +43,7 @@ static void require_sub_cluster(const struct agent *agent, struct agent_fact *fa
     for (size_t i = 0; partition && i < partition->count; i++) {
         members += own != SPLIT_NO_SIDE && partition->decision.side[i] == own;
     }
-    bool lost = agent->own != ROSTER_NOBODY && roster_lost_split(agent->roster, agent->own);
+    bool lost = agent_lost_split(agent);
     fact->passes = own != SPLIT_NO_SIDE && own == partition->decision.winner && !lost;
     snprintf(fact->value, sizeof fact->value, "%zu of %zu live nodes, rule %s%s", members,
              partition ? partition->count : 0,
