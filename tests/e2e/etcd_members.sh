@@ -42,7 +42,7 @@ start_daemon n1
 start_daemon n2
 run_status "there is no cluster yet" 4 vios n1 lpar list
 run_status "n1 creates it" 0 vios n1 cluster create lab
-run_status "n2 joins" 0 vios n2 node join
+run_status "n2 joins" 0 vios n2 node join "$(vios n1 node token)"
 ok "n1 sees both" await "[ \"\$(states n1)\" = 'n1=up n2=up' ]" 20
 run_status "n2 lists no guests" 0 vios n2 lpar list
 run_status "the DB is whole" 0 vios n1 db check
