@@ -19,7 +19,7 @@ at_exit end_strays
 
 start_daemon() { # NODE
     mkdir -p "$DIR/$1"
-    "$DAEMON" --node "$1" --store "etcd:$ETCD_ENDPOINTS?prefix=/vios/lab" \
+    "$DAEMON" --node "$1" --port 0 --nbd-port 0 --store "etcd:$ETCD_ENDPOINTS?prefix=/vios/lab" \
         --run-dir "$DIR/$1/run" --state-dir "$DIR/$1/state" 2>>"$DIR/$1.log" >/dev/null &
     PIDS+=("$!")
     DAEMONS+=("$!")
