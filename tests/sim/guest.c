@@ -158,9 +158,9 @@ struct copy *copy_new(struct lpar *lpar, struct node *node, int64_t generation,
                           .incarnation = node->state.incarnation,
                           .state = state,
                           .alive = true,
-                          .stopped_by_io = io_is_closed(node),
                           .inode = inode};
     lpar->copies = copy;
+    io_add_guest(copy);
     return copy;
 }
 

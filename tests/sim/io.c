@@ -15,6 +15,7 @@
 
 #define SOCKET_US 50 /* between processes of one machine */
 #define BUSY_LOOK_US (20 * MS)
+#define SETTLE_US (20 * MS)
 #define KILL_LATENCY_US 200 /* of the kernel's timer */
 #define KILL_SLACK_MS 2
 
@@ -162,11 +163,29 @@ bool io_is_closed(const struct node *node)
     return !node->io->gate || !gate_is_open(node->io->gate);
 }
 
-/* What waited in its socket may have opened the gate before the gate's own thread looked. */
+static void add_guest(void *context)
+{
+    struct copy *copy = context;
+    copy->stopped_by_io = io_is_closed(copy->node);
+}
+
+void io_add_guest(struct copy *copy)
+{
+    if (process_runs(&copy->node->io_process)) {
+        add_guest(copy);
+    } else {
+        process_post(&copy->node->io_process, 0, add_guest, copy);
+    }
+}
+
+/* What waited in its socket may open the gate before the gate's own thread looked: then that never
+ * knew that it was closed. */
 static void settle(void *context)
 {
     struct node *node = context;
-    if (node->io->gate && gate_is_open(node->io->gate)) {
+    if (io_is_closed(node)) {
+        process_post(&node->io_process, SETTLE_US, settle, node);
+    } else {
         stop_guests(node, false);
     }
 }
@@ -175,7 +194,7 @@ void io_look(struct node *node)
 {
     if (process_runs(&node->io_process) && node->io->gate && !gate_is_open(node->io->gate)) {
         stop_guests(node, true);
-        process_post(&node->io_process, MS, settle, node);
+        process_post(&node->io_process, SETTLE_US, settle, node);
     }
 }
 

@@ -29,8 +29,10 @@ void io_submit(struct copy *copy, size_t slot);
 
 /* Something of that guest is on its way in this node's io or kernel. */
 bool io_is_busy(const struct node *node, const struct lpar *lpar);
-/* A guest that is started now is stopped at once. */
+/* The gate is closed, or nobody knows. */
 bool io_is_closed(const struct node *node);
+/* Io is given a guest: it is stopped at once while the gate is closed. */
+void io_add_guest(struct copy *copy);
 /* At a thaw: what it does first. */
 void io_look(struct node *node);
 
