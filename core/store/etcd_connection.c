@@ -274,13 +274,17 @@ static enum etcd_outcome take_reply(struct etcd_connection *connection, struct e
     return ETCD_OPEN;
 }
 
+static const char KV_PATHS[] = "/v3/kv/";
+
 /* One exchange with the endpoint in use. */
 static enum etcd_outcome exchange(struct etcd_connection *connection, struct etcd_turn *turn,
                                   const char *path, const char *body, struct etcd_attempt *attempt,
                                   struct operation *operation)
 {
     struct etcd_reply reply;
-    int64_t floor = atomic_load(&connection->known->revision);
+    /* Only these answers are the members' common word; one that lags says so of itself. */
+    bool common = strncmp(path, KV_PATHS, sizeof KV_PATHS - 1) == 0;
+    int64_t floor = common ? atomic_load(&connection->known->revision) : 0;
     int64_t limit = limit_ms(connection, turn, operation);
     memset(attempt, 0, sizeof *attempt);
     attempt->refusal.grpc = ETCD_GRPC_NONE;
