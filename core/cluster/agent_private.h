@@ -208,7 +208,9 @@ struct partition {
     size_t count;
     struct split_decision decision;
 };
-struct partition *partition_new(const struct agent *agent); /* free() it; NULL: no memory */
+/* By the records alone, on which all agree, or at `live_ms` > 0 by what this node knows besides: it
+ * is the first to know of a split. free() it; NULL: no memory. */
+struct partition *partition_new(const struct agent *agent, int64_t live_ms);
 void partition_listed(struct agent *agent, int64_t now_ms);
 bool partition_step(struct agent *agent, int64_t now_ms);
 void partition_answered(struct agent *agent, const struct agent_answer *answer);

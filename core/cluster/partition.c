@@ -44,8 +44,25 @@ static size_t translate_row(const struct partition *partition, const struct rost
     return count;
 }
 
-static void collect(const struct agent *agent, struct partition *partition, uint16_t *place_of)
+/* As its record says or, at `live_ms`, as we know from its keep-alives and our own ears. */
+static const struct roster_row *row_of(const struct agent *agent, uint16_t number, int64_t live_ms,
+                                       struct roster_row *buffer)
 {
+    if (live_ms > 0 && number == agent->own) {
+        matrix_row(agent->matrix, buffer, live_ms);
+        return buffer;
+    }
+    if (live_ms > 0 && agent->peers[number].heard_ms > 0 &&
+        matrix_knows(agent->matrix, number, live_ms)) {
+        return matrix_peer_row(agent->matrix, number);
+    }
+    return &roster_member(agent->roster, number)->row;
+}
+
+static void collect(const struct agent *agent, int64_t live_ms, struct partition *partition,
+                    uint16_t *place_of)
+{
+    struct roster_row buffer;
     size_t present_count;
     const uint16_t *present = roster_present(agent->roster, &present_count);
     memset(place_of, 0xff, roster_count(agent->roster) * sizeof *place_of);
@@ -64,17 +81,19 @@ static void collect(const struct agent *agent, struct partition *partition, uint
             .primary =
                 primary->state == PRIMARY_COMMITTED && primary->node == partition->numbers[i],
             .hears = partition->hears[i],
-            .hears_count = translate_row(partition, &member->row, place_of, partition->hears[i])};
+            .hears_count =
+                translate_row(partition, row_of(agent, partition->numbers[i], live_ms, &buffer),
+                              place_of, partition->hears[i])};
     }
 }
 
-struct partition *partition_new(const struct agent *agent)
+struct partition *partition_new(const struct agent *agent, int64_t live_ms)
 {
     struct partition *partition = calloc(1, sizeof *partition);
     size_t count = roster_count(agent->roster);
     uint16_t *place_of = malloc((count > 0 ? count : 1) * sizeof *place_of);
     if (partition && place_of) {
-        collect(agent, partition, place_of);
+        collect(agent, live_ms, partition, place_of);
         split_decide(partition->nodes, partition->count, &partition->decision);
     } else {
         free(partition);
@@ -220,7 +239,7 @@ static bool primary_loses(const struct partition *partition)
 
 void partition_listed(struct agent *agent, int64_t now_ms)
 {
-    struct partition *partition = partition_new(agent);
+    struct partition *partition = partition_new(agent, 0);
     uint64_t seen = partition ? signature(agent, partition, now_ms) : 0;
     if (seen != agent->partition) {
         agent->partition = seen;
@@ -243,7 +262,7 @@ bool partition_step(struct agent *agent, int64_t now_ms)
         (last->number > 0 && now_ms - last->first_seen_ms < SPLIT_PAUSE_MS)) {
         return false;
     }
-    struct partition *partition = partition_new(agent);
+    struct partition *partition = partition_new(agent, 0);
     bool sent = partition && is_ours_to_decide(agent, partition, now_ms) &&
                 commit_split(agent, partition, now_ms);
     free(partition);

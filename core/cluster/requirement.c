@@ -29,9 +29,9 @@ static void require_store(const struct agent *agent, int64_t now_ms, struct agen
     }
 }
 
-static void require_sub_cluster(const struct agent *agent, struct agent_fact *fact)
+static void require_sub_cluster(const struct agent *agent, int64_t now_ms, struct agent_fact *fact)
 {
-    struct partition *partition = partition_new(agent);
+    struct partition *partition = partition_new(agent, now_ms);
     size_t own = SPLIT_NO_SIDE, members = 0;
     snprintf(fact->name, sizeof fact->name, "sub-cluster");
     snprintf(fact->limit, sizeof fact->limit, "the winning one");
@@ -111,7 +111,7 @@ size_t requirement_list(const struct agent *agent, int64_t now_ms,
     size_t count = 0;
     require_role(agent, &facts[count++]);
     require_store(agent, now_ms, &facts[count++]);
-    require_sub_cluster(agent, &facts[count++]);
+    require_sub_cluster(agent, now_ms, &facts[count++]);
     require_level(agent, &facts[count++]);
     require_clock(agent, now_ms, &facts[count++]);
     for (size_t i = 0; i < agent->fact_count; i++) {

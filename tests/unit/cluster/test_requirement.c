@@ -123,7 +123,9 @@ static void clock_off_by(int64_t off_ms, bool passes)
                                 .flags = KEEPALIVE_STORE_OK,
                                 .incarnation = 1,
                                 .epoch = 1,
-                                .primary = "n1"};
+                                .primary = "n1",
+                                .row_count = 3,
+                                .row = {"n1", "n2", "n3"}};
     for (size_t from = 0; from < 2; from++) { /* as if n1 and n2 were off the other way */
         message.start = (uint64_t)lab.nodes[from].start;
         message.wall_ms = WALL_MS + lab.now_ms - off_ms;
