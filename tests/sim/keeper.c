@@ -759,13 +759,14 @@ void keeper_resumed(struct node *node)
     }
 }
 
-/* It knows of no time yet: the guests go on only if io has one. */
+/* It has no time of its own yet: the guests go on only until the time that io says it has. */
 void keeper_begin(struct node *node)
 {
     io_start(node, MS);
-    if (io_is_closed(node)) {
+    if (!process_runs(&node->io_process) || io_is_closed(node)) {
         stop_guests(node, true);
     }
+    process_post_at(&node->daemon, node->until_stop_ms, time_is_over, node);
 }
 
 /* --- administrators --- */
