@@ -349,7 +349,8 @@ void node_thaw(struct process *process)
 {
     if (process->alive && process->frozen) {
         process->frozen = false;
-        if (!process->world->plain) {
+        process->thawed_in_pause = process->node->paused;
+        if (!process->world->plain && !process->node->paused) {
             keeper_look_at_time(process->node); /* the first thing that it does */
         }
         process_thaw(process);
@@ -411,6 +412,11 @@ void node_resume(struct node *node)
     if (node->up && node->paused) {
         node->clock_true_us = node->world->now_us;
         node->paused = false;
+        if (!node->world->plain &&
+            (node->daemon.thawed_in_pause || node->io_process.thawed_in_pause)) {
+            keeper_look_at_time(node);
+        }
+        node->daemon.thawed_in_pause = node->io_process.thawed_in_pause = false;
         process_thaw(&node->kernel);
         process_thaw(&node->io_process);
         process_thaw(&node->daemon);

@@ -41,7 +41,8 @@ struct process {
     struct node *node;
     struct world *world;
     const char *name;
-    uint64_t life; /* +1 with each start */
+    uint64_t life;        /* +1 with each start */
+    bool thawed_in_pause; /* the first thing that it does is still to come */
     bool alive, frozen;
     struct event *parked; /* while frozen */
     size_t parked_count, parked_capacity;
