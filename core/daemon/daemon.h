@@ -1,6 +1,6 @@
 /*
  * daemon.h - one node's control plane: its folders, its server, and, once it has a cluster, the
- * alive lane, io, jobs and parts, begun in that order and ended in reverse.
+ * io, the driver of its agent, jobs and parts, begun in that order and ended in reverse.
  */
 #ifndef DAEMON_DAEMON_H
 #define DAEMON_DAEMON_H

@@ -3,7 +3,7 @@
  *
  * Two threads. The keeper sees to it that there is an io: it connects or starts one, takes
  * over or hands over what is kept, then sleeps on its pidfd. The server passes "serve" on, so
- * that neither the alive lane nor a slow set-up ever holds the gate's time back.
+ * that neither the driver of the agent nor a slow set-up ever holds the gate's time back.
  *
  * `kept` holds what a successor needs. It is asked for (give) after each request that changes it,
  * before that request returns: an io that dies afterwards has lost nothing that we promised. An io
