@@ -90,6 +90,7 @@ like "with its reason" "$OUT" "skips.sh # SKIP +no such tool"
 runner 1 "a bad one fails" good bad
 is "and is counted" "$(last_line)" "3 passed, 1 failed"
 like "its output is shown" "$OUT" "# got this"
+like "what passed in it is counted" "$OUT" "\\| \\(1 passed\\)"
 like "the slowest are listed" "$OUT" "slowest, of"
 for row in "short_of_plan:planned 3 tests, saw 1" "no_plan:no plan" "status:exit status 3" \
     "crash:ended by signal 11" "slow:took longer than 1 s"; do

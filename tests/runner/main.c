@@ -68,8 +68,18 @@ static void judge(const struct test_case *test, const struct tap_result *result,
     }
 }
 
+static void print_passed(int *passed)
+{
+    if (*passed) {
+        printf("      | (%d passed)\n", *passed);
+        *passed = 0;
+    }
+}
+
+/* All but the checks that passed, which are counted: what failed is to be seen at a glance. */
 static void print_output(const char *path)
 {
+    int passed = 0;
     FILE *file = fopen(path, "re");
     if (!file) {
         return;
@@ -82,8 +92,14 @@ static void print_output(const char *path)
     fseek(file, start, SEEK_SET);
     char line[4096];
     while (fgets(line, sizeof line, file)) {
+        if (strncmp(line, "ok ", 3) == 0) {
+            passed++;
+            continue;
+        }
+        print_passed(&passed);
         printf("      | %s%s", line, strchr(line, '\n') ? "" : "\n");
     }
+    print_passed(&passed);
     fclose(file);
 }
 
