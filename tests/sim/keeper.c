@@ -735,9 +735,12 @@ static void time_is_over(void *context)
     }
 }
 
+/* An answer that came late says a time that is over: nothing goes on by that. */
 void keeper_serves(struct node *node)
 {
-    stop_guests(node, false);
+    if (node_now_ms(node) < node->until_stop_ms) {
+        stop_guests(node, false);
+    }
     process_post_at(&node->daemon, node->until_stop_ms, time_is_over, node);
 }
 
