@@ -18,7 +18,8 @@ static bool agent_start(struct agent *agent, const struct agent_settings *settin
 {
     agent->roster = roster_new(settings->name);
     agent->matrix = agent->roster ? matrix_new(agent->roster, settings->keepalive_ms) : NULL;
-    if (!agent->matrix) {
+    agent->own_side = calloc(1, sizeof *agent->own_side);
+    if (!agent->matrix || !agent->own_side) {
         return false;
     }
     agent->own = agent->deposed = agent->fencing = ROSTER_NOBODY;
@@ -59,6 +60,7 @@ void agent_free(struct agent *agent)
         matrix_free(agent->matrix);
         roster_free(agent->roster);
         free(agent->peers);
+        free(agent->own_side);
         free(agent->renewal_text);
         free(agent->rejoin_text);
         free(agent->text);
@@ -267,6 +269,7 @@ static void listed(struct agent *agent, const struct roster_listing *listing, in
 {
     bool first = !roster_listed(agent->roster);
     pass_over_gap(agent, now_ms);
+    agent->own_side->known = false;
     if (!roster_update(agent->roster, listing, agent->asked_ms, now_ms) || !grow_peers(agent)) {
         return;
     }
@@ -335,12 +338,24 @@ void agent_answered(struct agent *agent, const struct agent_answer *answer, int6
 
 /* --- messages in --- */
 
-static void read_row(const struct agent *agent, const struct keepalive *message,
-                     struct roster_row *row)
+/* The member of that name: most often the one that was in its place in the row before, `likely`. */
+static uint16_t find_member(const struct agent *agent, const char *name, uint16_t likely)
 {
+    if (likely != ROSTER_NOBODY && strcmp(roster_member(agent->roster, likely)->name, name) == 0) {
+        return likely;
+    }
+    return roster_find(agent->roster, name);
+}
+
+static void read_row(const struct agent *agent, uint16_t from, const struct keepalive *message,
+                     int64_t now_ms, struct roster_row *row)
+{
+    const struct roster_row *last =
+        matrix_knows(agent->matrix, from, now_ms) ? matrix_peer_row(agent->matrix, from) : NULL;
     row->count = 0;
     for (size_t i = 0; i < message->row_count; i++) {
-        uint16_t number = roster_find(agent->roster, message->row[i]);
+        uint16_t likely = last && i < last->count ? last->hears[i] : ROSTER_NOBODY;
+        uint16_t number = find_member(agent, message->row[i], likely);
         if (number != ROSTER_NOBODY) {
             row->hears[row->count++] = number;
         }
@@ -352,7 +367,7 @@ static void hear(struct agent *agent, uint16_t from, const struct keepalive *mes
 {
     struct peer *peer = agent_peer(agent, from);
     struct roster_row row;
-    read_row(agent, message, &row);
+    read_row(agent, from, message, now_ms, &row);
     if (!row_names(&agent->row, from) && matrix_is_neighbour(agent->matrix, from) &&
         agent->row.count < ROSTER_ROW_MAX) {
         agent_note(agent, "contact with %s", roster_member(agent->roster, from)->name);

@@ -51,6 +51,14 @@ struct peer {                /* by number of the roster */
     int64_t fence_incarnation;
 };
 
+struct own_side {          /* see partition_own_side() */
+    size_t count, members; /* live nodes: of all sides, of its own */
+    bool wins;
+    enum split_rule rule;
+    bool known; /* since the last listing */
+    uint64_t signature;
+};
+
 struct agent {
     char name[NAME_MAX_LENGTH + 1];
     int64_t level, ttl_ms, keepalive_ms;
@@ -130,6 +138,7 @@ struct agent {
     int64_t partition_since_ms;
     bool primary_loses;  /* it is on the other side of a split that ours wins */
     int64_t loses_split; /* told */
+    struct own_side *own_side;
 };
 
 /* agent.c */
@@ -199,18 +208,10 @@ bool requirement_met_on_record(const struct agent *agent, int64_t now_ms,
 bool fence_step(struct agent *agent, int64_t now_ms);
 void fence_answered(struct agent *agent, const struct agent_answer *answer);
 
-/* partition.c: the facts are the members whose records changed lately, sorted by name; `numbers`
- * are theirs in the roster. */
-struct partition {
-    struct split_node nodes[SPLIT_NODES_MAX];
-    uint16_t numbers[SPLIT_NODES_MAX];
-    uint16_t hears[SPLIT_NODES_MAX][ROSTER_ROW_MAX];
-    size_t count;
-    struct split_decision decision;
-};
-/* By the records alone, on which all agree, or at `live_ms` > 0 by what this node knows besides: it
- * is the first to know of a split. free() it; NULL: no memory. */
-struct partition *partition_new(const struct agent *agent, int64_t live_ms);
+/* partition.c */
+/* The side that this node is on, by the last listing and what it hears; the agent's. It is found
+ * anew only when one of them has changed, so that a renewal costs the same in a large cluster. */
+const struct own_side *partition_own_side(const struct agent *agent, int64_t now_ms);
 void partition_listed(struct agent *agent, int64_t now_ms);
 bool partition_step(struct agent *agent, int64_t now_ms);
 void partition_answered(struct agent *agent, const struct agent_answer *answer);

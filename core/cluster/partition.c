@@ -16,6 +16,22 @@
 #define SPLIT_STABLE_MS 2000
 #define SPLIT_PAUSE_MS 30000
 #define SPLIT_ALLOWED_MS 10000 /* for the losers to save their guests; `split_time` of /cluster */
+#define HASH_BASIS UINT64_C(0xcbf29ce484222325) /* FNV-1a, by words */
+
+/* The facts are the members whose records changed lately, sorted by name; `numbers` are theirs in
+ * the roster. */
+struct partition {
+    struct split_node nodes[SPLIT_NODES_MAX];
+    uint16_t numbers[SPLIT_NODES_MAX];
+    uint16_t hears[SPLIT_NODES_MAX][ROSTER_ROW_MAX];
+    size_t count;
+    struct split_decision decision;
+};
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    return (hash ^ word) * UINT64_C(0x100000001b3);
+}
 
 /* Of the TTL: a record that stood still for longer is no fact any more. */
 static int64_t fresh_ms(const struct agent *agent)
@@ -44,19 +60,28 @@ static size_t translate_row(const struct partition *partition, const struct rost
     return count;
 }
 
+/* What its keep-alives say; NULL: nothing, or nothing fresh. */
+static const struct roster_row *heard_row(const struct agent *agent, uint16_t number,
+                                          int64_t live_ms)
+{
+    return agent->peers[number].heard_ms > 0 && matrix_knows(agent->matrix, number, live_ms)
+               ? matrix_peer_row(agent->matrix, number)
+               : NULL;
+}
+
 /* As its record says or, at `live_ms`, as we know from its keep-alives and our own ears. */
 static const struct roster_row *row_of(const struct agent *agent, uint16_t number, int64_t live_ms,
                                        struct roster_row *buffer)
 {
+    const struct roster_row *heard = NULL;
     if (live_ms > 0 && number == agent->own) {
         matrix_row(agent->matrix, buffer, live_ms);
         return buffer;
     }
-    if (live_ms > 0 && agent->peers[number].heard_ms > 0 &&
-        matrix_knows(agent->matrix, number, live_ms)) {
-        return matrix_peer_row(agent->matrix, number);
+    if (live_ms > 0) {
+        heard = heard_row(agent, number, live_ms);
     }
-    return &roster_member(agent->roster, number)->row;
+    return heard ? heard : &roster_member(agent->roster, number)->row;
 }
 
 static void collect(const struct agent *agent, int64_t live_ms, struct partition *partition,
@@ -87,7 +112,9 @@ static void collect(const struct agent *agent, int64_t live_ms, struct partition
     }
 }
 
-struct partition *partition_new(const struct agent *agent, int64_t live_ms)
+/* By the records alone, on which all agree, or at `live_ms` > 0 by what this node knows besides: it
+ * is the first to know of a split. free() it; NULL: no memory. */
+static struct partition *partition_new(const struct agent *agent, int64_t live_ms)
 {
     struct partition *partition = calloc(1, sizeof *partition);
     size_t count = roster_count(agent->roster);
@@ -103,12 +130,66 @@ struct partition *partition_new(const struct agent *agent, int64_t live_ms)
     return partition;
 }
 
+static uint64_t mix_row(uint64_t hash, const struct roster_row *row)
+{
+    hash = mix(hash, row->count);
+    for (size_t i = 0; i < row->count; i++) {
+        hash = mix(hash, row->hears[i]);
+    }
+    return hash;
+}
+
+/* Of all that partition_new() goes by beside the listing. */
+static uint64_t live_signature(const struct agent *agent, int64_t live_ms)
+{
+    struct roster_row own;
+    size_t count;
+    const uint16_t *neighbours = matrix_neighbours(agent->matrix, &count);
+    matrix_row(agent->matrix, &own, live_ms);
+    uint64_t hash = mix_row(HASH_BASIS, &own);
+    for (size_t i = 0; i < count; i++) {
+        const struct roster_row *row = heard_row(agent, neighbours[i], live_ms);
+        hash = row ? mix_row(mix(hash, neighbours[i]), row) : mix(hash, ROSTER_NOBODY);
+    }
+    return hash;
+}
+
+static void find_own_side(const struct agent *agent, int64_t live_ms, struct own_side *side)
+{
+    struct partition *partition = partition_new(agent, live_ms);
+    size_t own = SPLIT_NO_SIDE;
+    *side = (struct own_side){.known = partition != NULL,
+                              .count = partition ? partition->count : 0,
+                              .rule = partition ? partition->decision.rule : SPLIT_NO_STORE};
+    for (size_t i = 0; partition && i < partition->count; i++) {
+        if (partition->numbers[i] == agent->own) {
+            own = partition->decision.side[i];
+        }
+    }
+    for (size_t i = 0; partition && i < partition->count; i++) {
+        side->members += own != SPLIT_NO_SIDE && partition->decision.side[i] == own;
+    }
+    side->wins = own != SPLIT_NO_SIDE && own == partition->decision.winner;
+    free(partition);
+}
+
+const struct own_side *partition_own_side(const struct agent *agent, int64_t now_ms)
+{
+    struct own_side *side = agent->own_side;
+    uint64_t signature = live_signature(agent, now_ms);
+    if (!side->known || side->signature != signature) {
+        find_own_side(agent, now_ms, side);
+        side->signature = signature;
+    }
+    return side;
+}
+
 /* The same for the same nodes on the same sides; 0: there is one side, or one is too new to judge.
  */
 static uint64_t signature(const struct agent *agent, const struct partition *partition,
                           int64_t now_ms)
 {
-    uint64_t hash = UINT64_C(0xcbf29ce484222325);
+    uint64_t hash = HASH_BASIS;
     if (partition->decision.side_count < 2) {
         return 0;
     }
@@ -117,8 +198,7 @@ static uint64_t signature(const struct agent *agent, const struct partition *par
         if (now_ms - member->start_seen_ms < fresh_ms(agent)) {
             return 0;
         }
-        hash = (hash ^ partition->numbers[i]) * UINT64_C(0x100000001b3);
-        hash = (hash ^ partition->decision.side[i]) * UINT64_C(0x100000001b3);
+        hash = mix(mix(hash, partition->numbers[i]), partition->decision.side[i]);
     }
     return hash != 0 ? hash : 1;
 }

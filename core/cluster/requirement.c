@@ -31,25 +31,13 @@ static void require_store(const struct agent *agent, int64_t now_ms, struct agen
 
 static void require_sub_cluster(const struct agent *agent, int64_t now_ms, struct agent_fact *fact)
 {
-    struct partition *partition = partition_new(agent, now_ms);
-    size_t own = SPLIT_NO_SIDE, members = 0;
+    const struct own_side *side = partition_own_side(agent, now_ms);
+    bool lost = agent_lost_split(agent);
     snprintf(fact->name, sizeof fact->name, "sub-cluster");
     snprintf(fact->limit, sizeof fact->limit, "the winning one");
-    for (size_t i = 0; partition && i < partition->count; i++) {
-        if (partition->numbers[i] == agent->own) {
-            own = partition->decision.side[i];
-        }
-    }
-    for (size_t i = 0; partition && i < partition->count; i++) {
-        members += own != SPLIT_NO_SIDE && partition->decision.side[i] == own;
-    }
-    bool lost = agent_lost_split(agent);
-    fact->passes = own != SPLIT_NO_SIDE && own == partition->decision.winner && !lost;
-    snprintf(fact->value, sizeof fact->value, "%zu of %zu live nodes, rule %s%s", members,
-             partition ? partition->count : 0,
-             partition ? split_rule_name(partition->decision.rule) : "none",
-             lost ? ", lost a split" : "");
-    free(partition);
+    fact->passes = side->wins && !lost;
+    snprintf(fact->value, sizeof fact->value, "%zu of %zu live nodes, rule %s%s", side->members,
+             side->count, split_rule_name(side->rule), lost ? ", lost a split" : "");
 }
 
 static void require_level(const struct agent *agent, struct agent_fact *fact)
