@@ -414,6 +414,9 @@ bool io_is_busy(const struct node *node, const struct lpar *lpar)
 
 void io_judge_stopped(struct node *node, int64_t incarnation)
 {
+    if (node_drains_as_zombie(node)) {
+        return;
+    }
     for (const struct write *write = node->io->writes; write; write = write->next) {
         if (write->inside && write->copy->incarnation == incarnation) {
             world_fail(node->world, 4,

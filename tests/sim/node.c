@@ -48,12 +48,23 @@ static void set_clock(struct node *node, int64_t local_us)
     node->clock_true_us = node->world->now_us;
 }
 
-bool node_is_zombie(const struct node *node)
+/* Paused, or thawed and not yet at `until_ms`, which it was told before. */
+static bool is_behind(const struct node *node, int64_t until_ms)
 {
     int64_t ttl_ms = node->world->swarm.ttl_ms;
     int64_t sent_ms = node->until_stop_ms - ttl_ms + ttl_ms / AGENT_RENEWALS_PER_TTL;
     return node->paused || (node->last_pause_ms > 0 && node->last_pause_ms >= sent_ms &&
-                            node_now_ms(node) <= node->until_stop_ms);
+                            node_now_ms(node) <= until_ms);
+}
+
+bool node_is_zombie(const struct node *node)
+{
+    return is_behind(node, node->until_stop_ms);
+}
+
+bool node_drains_as_zombie(const struct node *node)
+{
+    return is_behind(node, node->until_kill_ms);
 }
 
 /* --- the agent's outlet --- */

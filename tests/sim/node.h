@@ -74,6 +74,8 @@ int64_t node_until_us(const struct node *node, int64_t local_us);
 /* Its machine was paused after the renewal was sent by which it serves: its clock does not know
  * that it is late. What it does until it next looks is not covered (DESIGN "Takeover"). */
 bool node_is_zombie(const struct node *node);
+/* The same of its io, which may drain what is under way for a little longer. */
+bool node_drains_as_zombie(const struct node *node);
 
 /* --- the daemon --- */
 
