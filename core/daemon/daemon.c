@@ -2,6 +2,7 @@
 #include "daemon/daemon.h"
 
 #include "base/file.h"
+#include "base/guests.h"
 #include "base/log.h"
 #include "daemon/boot.h"
 #include "daemon/gateway.h"
@@ -153,7 +154,9 @@ static int start_io(struct daemon *daemon, struct operation *operation)
                                               config_size(daemon->config, "page_memory"),
                                           .restored = on_io_restored,
                                           .context = daemon};
-    return io_client_start(&daemon->node.io, &settings, &operation->error);
+    int status = guests_new(&daemon->node.guests, &operation->error);
+    return status == VIOS_OK ? io_client_start(&daemon->node.io, &settings, &operation->error)
+                             : status;
 }
 
 static int start_jobs(struct daemon *daemon, struct operation *operation)
@@ -243,6 +246,8 @@ static void deactivate(struct daemon *daemon)
     node->driver = NULL;
     io_client_stop(node->io, stop_guests);
     node->io = NULL;
+    guests_free(node->guests);
+    node->guests = NULL;
     identity_free(node->identity);
     node->identity = NULL;
     members_free(node->members);

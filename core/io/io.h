@@ -2,9 +2,9 @@
 #ifndef IO_IO_H
 #define IO_IO_H
 
+#include "base/guests.h"
 #include "io/events.h"
 #include "io/exports.h"
-#include "io/guests.h"
 #include "io/listeners.h"
 #include "io/peers.h"
 #include "paging/page_memory.h"

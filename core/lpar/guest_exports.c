@@ -1,6 +1,7 @@
 /* guest_exports.c - io's side of a guest. See the header. */
 #include "lpar/guest_exports.h"
 
+#include "base/guests.h"
 #include "lpar/qemu.h"
 #include "storage/lu.h"
 
@@ -79,10 +80,21 @@ int guest_exports_make(struct node *node, const struct lpar *lpar, const struct 
 int guest_exports_watch(struct node *node, const struct lpar *lpar, int process_fd,
                         struct operation *operation)
 {
-    return io_client_call(node->io,
-                          json_pack("{s:s, s:s, s:b}", "do", "guest", "lpar", lpar->uuid,
-                                    "takeable", lpar_is_shared(lpar)),
-                          &process_fd, 1, NULL, operation);
+    bool takeable = lpar_is_shared(lpar);
+    int own = fcntl(process_fd, F_DUPFD_CLOEXEC, 0);
+    int status = own >= 0
+                     ? guests_add(node->guests, lpar->uuid, takeable, own, &operation->error)
+                     : error_set_errno(&operation->error, lpar->name, "cannot copy its descriptor");
+    if (status == VIOS_OK) {
+        return io_client_call(
+            node->io,
+            json_pack("{s:s, s:s, s:b}", "do", "guest", "lpar", lpar->uuid, "takeable", takeable),
+            &process_fd, 1, NULL, operation);
+    }
+    if (own >= 0) {
+        close(own);
+    }
+    return status;
 }
 
 /* Absent is as good as gone; the first other failure is kept. */
@@ -127,6 +139,7 @@ int guest_exports_drop(struct node *node, const char *uuid, struct operation *op
 {
     char path[4200];
     int status = drop_disks(node, uuid, operation);
+    guests_remove(node->guests, uuid);
     undo(node, json_pack("{s:s, s:s}", "do", "forget", "lpar", uuid), &status, operation);
     socket_path(node, uuid, path, sizeof path);
     undo(node, json_pack("{s:s, s:s}", "do", "unlisten", "path", path), &status, operation);

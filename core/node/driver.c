@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/guests.h"
 #include "base/log.h"
 #include "node/datagrams.h"
 #include "node/facts.h"
@@ -61,6 +62,7 @@ struct driver {
     bool stopping;
     int64_t strangers_ms; /* when it listed because of them last */
     int64_t facts_ms;     /* when they were measured last */
+    bool serves;          /* the guests go on, see node->guests */
     bool renewed, listed; /* once */
     int first_status;     /* of the first renewal or listing that failed; its error */
     struct vios_error first_error;
@@ -102,6 +104,27 @@ static void outlet_serve(void *context, int64_t until_stop_ms, int64_t until_kil
 {
     struct driver *driver = context;
     io_client_serve(driver->node->io, until_stop_ms, until_kill_ms);
+    if (!driver->serves && clock_now_ms() < until_stop_ms) { /* an answer may come too late */
+        driver->serves = true;
+        guests_gate(driver->node->guests, true);
+    }
+}
+
+/* io does the same, unless it is frozen or dead. */
+static void look_at_time(struct driver *driver, int64_t now_ms)
+{
+    if (driver->serves && now_ms >= agent_until_stop_ms(driver->agent)) {
+        driver->serves = false;
+        guests_gate(driver->node->guests, false);
+    }
+}
+
+/* When the agent or the time is to be looked at. */
+static int64_t due_ms(const struct driver *driver)
+{
+    int64_t agent_ms = agent_due_ms(driver->agent);
+    int64_t stop_ms = driver->serves ? agent_until_stop_ms(driver->agent) : agent_ms;
+    return agent_ms < stop_ms ? agent_ms : stop_ms;
 }
 
 static bool outlet_promised(void *context, bool are_made)
@@ -361,11 +384,12 @@ static void *run_agent(void *argument)
     pthread_mutex_lock(&driver->lock);
     while (!driver->stopping) {
         int64_t now_ms = clock_now_ms();
+        look_at_time(driver, now_ms);
         if (now_ms >= agent_due_ms(driver->agent)) {
             check_facts(driver, now_ms);
             agent_tick(driver->agent, now_ms, clock_wall_ms());
         }
-        int64_t left_ms = agent_due_ms(driver->agent) - now_ms;
+        int64_t left_ms = due_ms(driver) - now_ms;
         pthread_mutex_unlock(&driver->lock);
         int ready = poll(waits, 2, left_ms > 0 ? (int)left_ms : 0);
         eventfd_t ignored;

@@ -12,12 +12,6 @@ truncate -s 1M "$DIR/disk.raw"
 SOCKET=$DIR/n1/run/vios.sock
 NOTIFY=$DIR/notify.sock
 
-end_strays() { # io and QEMU are detached: what runs for our folder goes at the end
-    local pid
-    for pid in $(pgrep -f -- "$DIR/n1/run"); do
-        [ "$pid" = $$ ] || kill -9 "$pid" 2>/dev/null
-    done
-}
 at_exit end_strays
 
 # Writes each datagram to $DIR/told.
@@ -42,7 +36,6 @@ start_daemon() { # [OPTION...]
 told() { grep -cx "$1" "$DIR/told"; }
 vios() { "$VIOS" --socket "$SOCKET" "$@"; }
 field() { vios lpar show g1 --json | jq -r "$1"; }
-io_pid() { pgrep -f -- "/io --run-dir $DIR/n1/run "; }
 runs() { # PID
     [ -e "/proc/$1" ] && ! grep -q '^State:.*Z' "/proc/$1/status"
 }
@@ -58,7 +51,7 @@ run_status "a cluster" 0 vios cluster create c1
 run_status "a guest" 0 vios lpar create g1 --memory 16M --disk "$DIR/disk.raw"
 run_status "runs" 0 vios lpar start g1
 QEMU=$(field .qemu_pid)
-IO=$(io_pid)
+IO=$(io_pid n1)
 ok "systemd is told that it lives" await '[ "$(told WATCHDOG=1)" -gt 2 ]' 20
 is "not yet that it ends" "$(told STOPPING=1)" 0
 end_daemon
@@ -70,7 +63,7 @@ ok "so does io" runs "$IO"
 start_daemon --stop-guests
 ok "the guest is listed running" await '[ "$(field .state)" = running ]' 20
 is "with the same QEMU" "$(field .qemu_pid)" "$QEMU"
-is "behind the same io" "$(io_pid)" "$IO"
+is "behind the same io" "$(io_pid n1)" "$IO"
 end_daemon
 not_ok "QEMU has ended" runs "$QEMU"
 not_ok "so has io" runs "$IO"
@@ -87,7 +80,7 @@ run_status "daemon.stop with guests" 0 "$BUILD/tests/tools/rpc_call" "$SOCKET" d
 wait "$PID"
 is "it ends with 0" $? 0
 not_ok "QEMU has ended" runs "$QEMU"
-ok "nothing runs for this node" test -z "$(io_pid)"
+ok "nothing runs for this node" test -z "$(io_pid n1)"
 BEFORE=$(told WATCHDOG=1)
 export WATCHDOG_PID=1
 start_daemon

@@ -13,13 +13,6 @@ chmod 711 "$DIR"
 SOCKET=$DIR/n1/run/vios.sock
 
 # io is detached and outlives its daemon: what runs for our folder goes at the end
-end_strays() {
-    local pid
-    kill -9 "${PIDS[@]}" 2>/dev/null # first: a daemon would start another io
-    for pid in $(pgrep -f -- "--run-dir $DIR/"); do
-        kill -9 "$pid" 2>/dev/null
-    done
-}
 at_exit end_strays
 
 start_daemon() { # NODE [OPTION...]

@@ -10,13 +10,6 @@
 . "$(dirname "$0")/etcd.sh"
 need etcd curl jq
 
-end_strays() {
-    local pid
-    kill -9 "${PIDS[@]}" 2>/dev/null # first: a daemon would start another io
-    for pid in $(pgrep -f -- "$DIR/n[123]/"); do
-        kill -9 "$pid" 2>/dev/null
-    done
-}
 at_exit end_strays
 
 vios() { # NODE WORD...

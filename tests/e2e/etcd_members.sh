@@ -8,13 +8,6 @@
 . "$(dirname "$0")/etcd.sh"
 need etcd curl jq
 
-end_strays() {
-    local pid
-    kill -9 "${PIDS[@]}" 2>/dev/null # first: a daemon would start another io
-    for pid in $(pgrep -f -- "--run-dir $DIR/"); do
-        kill -9 "$pid" 2>/dev/null
-    done
-}
 at_exit end_strays
 
 start_daemon() { # NODE

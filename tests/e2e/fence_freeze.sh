@@ -23,16 +23,15 @@
 # afterwards, by this io or, if the kernel ended that with a write in flight, by another.
 
 . "$(dirname "${BASH_SOURCE[0]}")/nodes.sh"
+. "$(dirname "${BASH_SOURCE[0]}")/lu_guest.sh"
 
 CONTROL=$BUILD/tests/tools/io_control
 TTL_S=3
 OWNER=n6
-BLOCK=4096
+BLOCK=$LU_BLOCK
 FIRST=512        # of the client's blocks; the guest writes the 256 before
 FROZEN_AT=600    # the block at which io stops itself, where it does
 MARKS=7680       # of the new owner's blocks
-LU_BLOCKS=8192
-REPOSITORY_MOUNT=$DIR/repository/pools/p1
 
 FREEZERS='n1 n2 n3 n4 n5'
 NODE_ENVIRONMENT[n3]=VIOS_FREEZE_AT=entered:$((FROZEN_AT * BLOCK))
@@ -40,39 +39,19 @@ NODE_ENVIRONMENT[n4]=VIOS_FREEZE_AT=written:$((FROZEN_AT * BLOCK))
 NODE_ENVIRONMENT[n5]=VIOS_FREEZE_AT=answering:$((FROZEN_AT * BLOCK))
 declare -A FROZEN_MS STOP_AT KILL_AT IO_PID QEMU_PID WRITER TAKER LIVES
 
-# --- the file system, the guests ---
+# --- the file system ---
 
 mount_pool() { # MKFS
-    mkdir -p "$REPOSITORY_MOUNT"
+    mkdir -p "$POOL"
     truncate -s 320M "$DIR/pool.img"
     # shellcheck disable=SC2086 # a command and its options
     $1 "$DIR/pool.img" >/dev/null 2>&1 || skip_all "$1 makes no file system"
-    mount -o loop "$DIR/pool.img" "$REPOSITORY_MOUNT" 2>/dev/null ||
+    mount -o loop "$DIR/pool.img" "$POOL" 2>/dev/null ||
         skip_all "this user may make no loop mounts"
-    at_exit 'umount -l "$REPOSITORY_MOUNT"'
-    mkdir "$REPOSITORY_MOUNT/lu"
+    at_exit 'umount -l "$POOL"'
 }
-
-udid_of() { echo "11111111-2222-4333-8444-00000000000${1#n}"; } # NODE
 file_of() { # NODE: where its LU is now
-    echo "$REPOSITORY_MOUNT/lu/$(on $OWNER db get "/lu/$(udid_of "$1")" --json |
-        jq -r '.[0].value.file')"
-}
-first_file() { echo "$REPOSITORY_MOUNT/lu/$(udid_of "$1").0"; } # NODE
-put() { "$BUILD/tests/tools/store_put" "$STORE" "$1" "$2"; }    # KEY JSON
-
-# An LPAR with an LU, as the commands for pools and LUs will make them.
-make_guest() { # NODE
-    local udid lpar
-    udid=$(udid_of "$1")
-    cp "$DIR/disk.raw" "$(first_file "$1")"
-    put "/lu/$udid" "{\"v\":1,\"name\":\"disk-$1\",\"pool\":\"p1\",\"file\":\"$udid.0\",
-        \"size_bytes\":$((LU_BLOCKS * BLOCK)),\"dead\":[]}"
-    on "$1" lpar show "g-$1" >/dev/null 2>&1 ||
-        on "$1" lpar create "g-$1" --memory 16M --disk "$DIR/disk.raw" >/dev/null || return 1
-    lpar=$(on "$1" db get "/lpar/g-$1" --json | jq -c --arg udid "$udid" \
-        '.[0].value + {owner: null} | .spec.disks[0] |= (del(.file) | .lu = $udid)')
-    put "/lpar/g-$1" "$lpar" && on "$1" lpar start "g-$1" >/dev/null
+    echo "$POOL/lu/$(on $OWNER db get "/lu/$(udid_of "$1")" --json | jq -r '.[0].value.file')"
 }
 
 # --- what was acknowledged ---
@@ -122,8 +101,6 @@ block_of() { # FILE BLOCK: its first word, as a number
     od -An -tu8 -j $(($2 * BLOCK)) -N 8 "$1" | tr -d ' '
 }
 
-state_of() { awk '/^State:/ { print $2 }' "/proc/$1/status" 2>/dev/null; } # PID
-
 # --- freezing ---
 
 # Until the client's writes pass the block where io stops itself, if this one's does.
@@ -133,7 +110,7 @@ start_writing() { # NODE
     PIDS+=("$!")
     write_blocks "$1" "$FIRST" "$count" ||
         bail "$1: its client cannot write: $(cat "$DIR/$1.writer")"
-    QEMU_PID[$1]=$(on "$1" lpar show "g-$1" --json | jq .qemu_pid)
+    QEMU_PID[$1]=$(qemu_pid_of "$1")
     await "[ \$(grep -c '^[0-9a-f]\\{4\\}' '$DIR/$1.console') -gt 10 ]" 20 ||
         bail "$1: its guest does not write"
 }
@@ -162,7 +139,7 @@ freeze() { # NODE
     n5) LIVES[$1]=yes ;;
     esac
     case $1 in
-    n[345]) ok "$1: io has stopped itself" await "[ \"\$(state_of $io)\" = T ]" 20 ;;
+    n[345]) ok "$1: io has stopped itself" await "[ \"\$(process_state $io)\" = T ]" 20 ;;
     esac
     IO_PID[$1]=$io
     FROZEN_MS[$1]=$(now_ms)
@@ -196,8 +173,8 @@ serve() { # NODE
 thaw() { # NODE
     await "[ \$(now_ms) -ge $((FROZEN_MS[$1] + 3 * TTL_S * 1000)) ]" 60 # what it does then counts
     case ${LIVES[$1]} in
-    yes) like "$1: io lives" "$(state_of "${IO_PID[$1]}")" '^[TSR]' ;;
-    no) unlike "$1: the kernel ended io" "$(state_of "${IO_PID[$1]}")" '^[TSR]' ;;
+    yes) like "$1: io lives" "$(process_state "${IO_PID[$1]}")" '^[TSR]' ;;
+    no) unlike "$1: the kernel ended io" "$(process_state "${IO_PID[$1]}")" '^[TSR]' ;;
     esac
     is "$1: nothing of before was acknowledged meanwhile" "$(late_acks "$1")" ""
     kill -CONT "${IO_PID[$1]}" 2>/dev/null
@@ -285,9 +262,7 @@ freeze_all() { # MKFS HOW
     local node
     need jq perl qemu-io qemu-system-x86_64 as ld "${1%% *}"
     mount_pool "$1"
-    as --32 -o "$DIR/boot.o" "$ROOT/tests/guest/sequence_sector.S"
-    ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o "$DIR/disk.raw" "$DIR/boot.o"
-    truncate -s $((LU_BLOCKS * BLOCK)) "$DIR/disk.raw"
+    make_lu_disk
     cluster_up "sqlite:$DIR/vios.db" 7 --ttl ${TTL_S}s --page-memory 16M
     for node in $FREEZERS n7; do # again, when the machine is so busy that the store seems away
         ok "$node: a guest on a shared LU" await "make_guest $node" 30

@@ -10,13 +10,6 @@
 CALL=$BUILD/tests/tools/rpc_call
 need jq sqlite3
 
-end_strays() {
-    local pid
-    kill -9 "${PIDS[@]}" 2>/dev/null # first: a daemon would start another io
-    for pid in $(pgrep -f -- "--run-dir $DIR/"); do
-        kill -9 "$pid" 2>/dev/null
-    done
-}
 at_exit end_strays
 
 declare -A PID_OF

@@ -22,9 +22,6 @@ serve() { # STOP-IN-MS KILL-IN-MS
 is_closed() {
     [ "$(control '{"do":"statistics"}' | jq -r .gate.state)" = closed ]
 }
-state_of() { # PID
-    awk '/^State:/ { print $2 }' "/proc/$1/status"
-}
 
 "$IO" --run-dir "$RUN" --log error 2>"$DIR/io.err" &
 IO_PID=$!
@@ -51,8 +48,8 @@ is "one that is not" "$(guest "$KEPT" false "$KEPT_PID")" '{"ok":true}'
 
 # --- closed, as an io starts ---
 is "the gate starts closed" "$(control '{"do":"statistics"}' | jq -r .gate.state)" closed
-ok "the takeable guest is stopped" await '[ "$(state_of "$TAKEN_PID")" = T ]' 20
-is "the other runs" "$(state_of "$KEPT_PID")" S
+ok "the takeable guest is stopped" await '[ "$(process_state "$TAKEN_PID")" = T ]' 20
+is "the other runs" "$(process_state "$KEPT_PID")" S
 qemu-io -f raw -c 'write -P 9 0 4k' -c 'read -P 9 0 4k' "$FILE" >"$DIR/write.out" 2>&1 &
 WRITER=$!
 in_flight() { [ "$(control '{"do":"statistics"}' | jq '.exports[0].in_flight')" -gt 0 ]; }
@@ -64,18 +61,18 @@ is "serve" "$(serve 60000 60000)" '{"ok":true}'
 wait "$WRITER"
 is "the client goes on" "$? $(grep -ci fail "$DIR/write.out")" "0 0"
 is "it is written" "$(od -An -tu1 -N1 "$DIR/disk.img" | tr -d ' ')" 9
-ok "the guest goes on" await '[ "$(state_of "$TAKEN_PID")" = S ]' 20
+ok "the guest goes on" await '[ "$(process_state "$TAKEN_PID")" = S ]' 20
 
 # --- T comes by itself ---
 serve 50 60000 >/dev/null
 ok "at T the gate closes" await is_closed 20
-ok "and the guest is stopped" await '[ "$(state_of "$TAKEN_PID")" = T ]' 20
+ok "and the guest is stopped" await '[ "$(process_state "$TAKEN_PID")" = T ]' 20
 is "a guest is forgotten" "$(control "{\"do\":\"forget\",\"lpar\":\"$TAKEN\"}")" '{"ok":true}'
 kill -CONT "$TAKEN_PID"
 serve 60000 60000 >/dev/null
 serve 0 60000 >/dev/null
 ok "closed again" await is_closed 20
-is "it runs" "$(state_of "$TAKEN_PID")" S
+is "it runs" "$(process_state "$TAKEN_PID")" S
 
 # --- who watches ---
 is "the events" "$(sed 1d "$DIR/events" | jq -r .state | xargs)" "open closed open closed"

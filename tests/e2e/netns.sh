@@ -118,14 +118,10 @@ net_heal() {
 
 # --- daemons ---
 
-# io is detached and outlives its daemon.
+# shellcheck disable=SC2317
 end_nodes() {
-    local pid
-    kill -CONT "${NODE_PID[@]}" 2>/dev/null
     kill -9 "${NODE_PID[@]}" 2>/dev/null # first: a daemon would start another io
-    for pid in $(pgrep -f -- "--run-dir $DIR/"); do
-        kill -9 "$pid" 2>/dev/null
-    done
+    end_strays
 }
 at_exit end_nodes
 

@@ -4,10 +4,7 @@
 #
 #     . "$(dirname "$0")/nodes.sh"
 #     cluster_up STORE N [OPTION...]    and all else of netns.sh that makes no namespaces
-#     io_pid n1                         its io, "" when there is none
 #     NODE_ENVIRONMENT[n1]=NAME=VALUE   a variable that its daemon and io are given
-#
-# The guests of these daemons end with the test.
 
 . "$(dirname "${BASH_SOURCE[0]}")/netns.sh"
 
@@ -21,18 +18,4 @@ enter() { # NODE COMMAND...
 # shellcheck disable=SC2317
 address_of() { # NODE
     echo 127.0.0.1
-}
-
-end_guests() {
-    local pid
-    for pid in $(pgrep -f '^[^ ]*/qemu-system-'); do
-        if [[ $(readlink "/proc/$pid/cwd") == "$DIR"/* ]]; then
-            kill -9 "$pid"
-        fi
-    done
-}
-at_exit end_guests
-
-io_pid() { # NODE
-    pgrep -f -- "^[^ ]*/io .*--run-dir $DIR/$1/run( |\$)"
 }

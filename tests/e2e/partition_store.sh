@@ -1,8 +1,9 @@
 #!/bin/bash
 # Proves: when the store (three members of etcd) is away from everybody, the nodes go on by
 # promises: no gate closes for three TTLs, and afterwards nobody was fenced. With one node down too
-# there is no promise of it: the gates close, and still nobody acts. A store that is away from the
-# primary alone makes another node primary.
+# there is no promise of it: the gates close, a guest that others could take over stops although
+# its io is frozen, and still nobody acts. A store that is away from the primary alone makes another
+# node primary.
 # needs: heavy
 # limit: 180
 . "$(dirname "$0")/lib.sh"
@@ -10,8 +11,9 @@
 # shellcheck disable=SC2034 # for etcd.sh
 ETCD_HOST=10.77.0.100
 . "$(dirname "$0")/etcd.sh"
+. "$(dirname "$0")/lu_guest.sh"
 
-need etcd curl
+need etcd curl qemu-system-x86_64 as ld
 CONTROL=$BUILD/tests/tools/io_control
 net_up 3 store
 ETCD_IN=(ip netns exec "$NET-store")
@@ -54,13 +56,24 @@ ok "the primary may have changed, but is one" agreed n1,n2,n3 n1 n2 n3
 # --- away from everybody, and one node down ---
 DOWN=$(printf '%s\n' n1 n2 n3 | grep -v "$(primary_of n1)" | tail -n 1)
 LIVE=$(printf '%s\n' n1 n2 n3 | grep -v "$DOWN" | paste -sd' ')
+KEEPER=${LIVE%% *}
+STORE_IN=(ip netns exec "$NET-$KEEPER")
+make_lu_disk
+ok "a guest that others may take over" await "make_guest $KEEPER" 30
+QEMU=$(qemu_pid_of "$KEEPER")
+IO=$(io_pid "$KEEPER")
 kill -9 "${NODE_PID[$DOWN]}"
+kill -STOP "$IO"
 net_cut n1,n2,n3 store
+ok "it stops when the time is over, its io being frozen" \
+    await "[ \"\$(process_state $QEMU)\" = T ]" 30
+kill -CONT "$IO"
 # shellcheck disable=SC2086
 ok "the gates close" await "gates_are closed $LIVE" 30
 net_heal
 # shellcheck disable=SC2086
 ok "and open again" await "gates_are open $LIVE" 30
+ok "the guest goes on" await "[[ \"\$(process_state $QEMU)\" = [SR] ]]" 30
 node_start "$DOWN" --ttl 3s
 ok "the cluster is whole" await 'whole n1 3' 60
 for node in $LIVE; do

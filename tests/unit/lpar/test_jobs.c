@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/guests.h"
 #include "base/log.h"
 #include "paging/paging.h"
 #include "tests/job_crash.h"
@@ -612,7 +613,8 @@ int main(void)
     log_configure(LOG_ERROR, false);
     signal(SIGPIPE, SIG_IGN);
     node.config = config_new();
-    if (config_set(node.config, "page_memory", "0", &error) != VIOS_OK) {
+    if (config_set(node.config, "page_memory", "0", &error) != VIOS_OK ||
+        guests_new(&node.guests, &error) != VIOS_OK) {
         return 1;
     }
     if (access("/usr/bin/qemu-system-x86_64", X_OK) != 0) {

@@ -1,5 +1,5 @@
 /* guests.c - a list of pidfds. */
-#include "io/guests.h"
+#include "base/guests.h"
 
 #include <errno.h>
 #include <pthread.h>
@@ -41,10 +41,31 @@ static void free_guest(struct guest *guest)
     free(guest);
 }
 
+void guests_free(struct guests *guests)
+{
+    if (!guests) {
+        return;
+    }
+    while (guests->first) {
+        struct guest *guest = guests->first;
+        guests->first = guest->next;
+        free_guest(guest);
+    }
+    pthread_mutex_destroy(&guests->lock);
+    free(guests);
+}
+
 /* A guest that has ended needs neither. */
 static int send_signal(int pidfd, int signal)
 {
     return (int)syscall(SYS_pidfd_send_signal, pidfd, signal, NULL, 0);
+}
+
+static void move(const struct guest *guest, bool open)
+{
+    if (guest->takeable) {
+        send_signal(guest->pidfd, open ? SIGCONT : SIGSTOP);
+    }
 }
 
 static void remove_locked(struct guests *guests, const char *lpar)
@@ -81,9 +102,7 @@ int guests_add(struct guests *guests, const char *lpar, bool takeable, int pidfd
         guest->next = guests->first;
         guests->first = guest;
         guests->count++;
-        if (takeable && !guests->open) {
-            send_signal(pidfd, SIGSTOP);
-        }
+        move(guest, guests->open);
     }
     pthread_mutex_unlock(&guests->lock);
     if (!room) {
@@ -106,9 +125,7 @@ void guests_gate(struct guests *guests, bool open)
     pthread_mutex_lock(&guests->lock);
     guests->open = open;
     for (struct guest *guest = guests->first; guest; guest = guest->next) {
-        if (guest->takeable) {
-            send_signal(guest->pidfd, open ? SIGCONT : SIGSTOP);
-        }
+        move(guest, open);
     }
     pthread_mutex_unlock(&guests->lock);
 }
