@@ -153,16 +153,6 @@ static void send_keepalives(struct agent *agent, int64_t now_ms)
     agent->next_keepalive_ms = now_ms + agent->keepalive_ms;
 }
 
-static bool row_names(const struct roster_row *row, uint16_t node)
-{
-    for (size_t i = 0; i < row->count; i++) {
-        if (row->hears[i] == node) {
-            return true;
-        }
-    }
-    return false;
-}
-
 /* Contact with a neighbour was lost: whoever is in contact is told at once (MISSION §4.2). */
 static bool lost_contact(struct agent *agent, int64_t now_ms)
 {
@@ -368,7 +358,7 @@ static void hear(struct agent *agent, uint16_t from, const struct keepalive *mes
     struct peer *peer = agent_peer(agent, from);
     struct roster_row row;
     read_row(agent, from, message, now_ms, &row);
-    if (!row_names(&agent->row, from) && matrix_is_neighbour(agent->matrix, from) &&
+    if (!roster_row_names(&agent->row, from) && matrix_is_neighbour(agent->matrix, from) &&
         agent->row.count < ROSTER_ROW_MAX) {
         agent_note(agent, "contact with %s", roster_member(agent->roster, from)->name);
         agent->row.hears[agent->row.count++] = from; /* told with the next keep-alive */

@@ -117,6 +117,23 @@ bool agent_is_primary(const struct agent *agent, int64_t now_ms)
 
 /* --- is one required? --- */
 
+/* A neighbour that others hear and we do not says in its record that it hears `node`: a cut that
+ * has been noticed by half, not a death. */
+static bool may_be_heard(const struct agent *agent, uint16_t node, int64_t now_ms)
+{
+    size_t count;
+    const uint16_t *neighbours = matrix_neighbours(agent->matrix, &count);
+    for (size_t i = 0; i < count; i++) {
+        uint16_t other = neighbours[i];
+        if (other != node && !matrix_hears(agent->matrix, other, now_ms) &&
+            !matrix_lost(agent->matrix, other, now_ms) &&
+            roster_row_names(&roster_member(agent->roster, other)->row, node)) {
+            return true;
+        }
+    }
+    return false;
+}
+
 static const char *holder_fails(struct agent *agent, const struct roster_primary *primary,
                                 int64_t now_ms)
 {
@@ -140,7 +157,8 @@ static const char *holder_fails(struct agent *agent, const struct roster_primary
     if (roster_age_ms(agent->roster, primary->node) >= agent->ttl_ms) {
         return "does not renew";
     }
-    if (matrix_lost(agent->matrix, primary->node, now_ms)) {
+    if (matrix_lost(agent->matrix, primary->node, now_ms) &&
+        !may_be_heard(agent, primary->node, now_ms)) {
         return LOST;
     }
     /* Who hears nobody has the word of the record alone. */

@@ -191,13 +191,7 @@ bool matrix_says(const struct matrix *matrix, uint16_t from, uint16_t node, int6
     if (!matrix_knows(matrix, from, now_ms)) {
         return false;
     }
-    const struct roster_row *row = &matrix->cells[from].row;
-    for (size_t i = 0; i < row->count; i++) {
-        if (row->hears[i] == node) {
-            return true;
-        }
-    }
-    return false;
+    return roster_row_names(&matrix->cells[from].row, node);
 }
 
 bool matrix_lost(const struct matrix *matrix, uint16_t node, int64_t now_ms)

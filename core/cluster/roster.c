@@ -84,6 +84,16 @@ void roster_free(struct roster *roster)
     }
 }
 
+bool roster_row_names(const struct roster_row *row, uint16_t node)
+{
+    for (size_t i = 0; i < row->count; i++) {
+        if (row->hears[i] == node) {
+            return true;
+        }
+    }
+    return false;
+}
+
 /* --- numbers and names --- */
 
 /* Where `name` is, or belongs, in `order`. */

@@ -32,6 +32,7 @@ struct roster_row {
     size_t count;
     uint16_t hears[ROSTER_ROW_MAX];
 };
+bool roster_row_names(const struct roster_row *row, uint16_t node);
 
 enum fence_state { FENCE_NONE, FENCE_CLOSING, FENCE_FREE };
 

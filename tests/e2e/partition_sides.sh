@@ -2,12 +2,12 @@
 # Proves: real partitions. Of five nodes cut into three and two, the three go on, whoever was
 # primary; the two are fenced, come back as their next incarnations, and follow. Of four cut into
 # two and two, the side with the primary goes on. Each ends with one primary and its history.
-# limit: 180
+# limit: 240
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/netns.sh"
 
 net_up 5
-cluster_up "sqlite:$DIR/vios.db" 5 --ttl 3s
+cluster_up "sqlite:$DIR/vios.db" 5
 split_record() { on "$1" db get "/split/$2" --json | jq -r ".[0].value.$3"; }
 
 # --- 3/2, and the primary is with the two ---

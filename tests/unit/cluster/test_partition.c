@@ -88,6 +88,27 @@ static void a_tie_is_the_primarys(void)
     end();
 }
 
+/* One of a side gives up the others a keep-alive later than the other: what it still hears of them
+ * is no reason to take the cluster for whole. */
+static void a_tie_is_the_primarys_however_the_cut_is_seen(void)
+{
+    for (int64_t phase_ms = 0; phase_ms < MARGIN_MS; phase_ms += 90) {
+        for (int64_t skew_ms = 50; skew_ms <= 2 * KEEPALIVE_MS; skew_ms += 50) {
+            begin_running(4);
+            run_ms(phase_ms);
+            cut_off(9, true);
+            lab.cut[3][1] = phase_ms % 180 == 0; /* n4 is heard by n3 a little longer, or n2 */
+            lab.cut[3][2] = !lab.cut[3][1];
+            run_ms(skew_ms);
+            cut_off(9, true);
+            ok(await_key("/split/1", 10000), "nothing is decided");
+            is_text(losers(), "n2,n3");
+            is_text(field("/primary", "node"), "n1");
+            end();
+        }
+    }
+}
+
 static void a_short_cut_decides_nothing(void)
 {
     for (int64_t phase_ms = 0; phase_ms < MARGIN_MS; phase_ms += 90) {
@@ -246,6 +267,7 @@ int main(void)
     RUN(the_majority_decides_and_the_minority_is_told);
     RUN(the_time_allowed_is_told);
     RUN(a_tie_is_the_primarys);
+    RUN(a_tie_is_the_primarys_however_the_cut_is_seen);
     RUN(a_short_cut_decides_nothing);
     RUN(the_dead_are_no_side);
     RUN(two_that_die_together_are_no_side);

@@ -643,6 +643,7 @@ int main(void)
     json_decref(io_exports);
     store_pool_free(node.stores);
     config_free(node.config);
+    guests_free(node.guests);
     file_remove_tree(tap_folder(), NULL);
     return tap_done();
 }

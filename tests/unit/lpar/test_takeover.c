@@ -4,6 +4,7 @@
  */
 #include "lpar/takeover.h"
 
+#include "base/guests.h"
 #include "base/log.h"
 #include "lpar/guest.h"
 #include "tests/job_crash.h"
@@ -247,6 +248,7 @@ int main(void)
     mkdir(run_dir, 0700);
     node.run_dir = run_dir;
     node.config = config_new();
+    is_int(guests_new(&node.guests, NULL), VIOS_OK);
     is_int(config_set(node.config, "repository", repository, NULL), VIOS_OK);
     have_clones = loop_mount(pool, LOOP_XFS);
     mkdir(pool, 0700);
@@ -257,6 +259,7 @@ int main(void)
     lpars_close(node.lpars);
     store_pool_free(node.stores);
     config_free(node.config);
+    guests_free(node.guests);
     loop_unmount(pool);
     return tap_done();
 }
