@@ -12,30 +12,29 @@ need etcd curl jq
 
 ROUNDS=${QUICK:+4}
 ROUNDS=${ROUNDS:-20}
-DIR=$WORK/nodes
+NODES=$WORK/nodes
 declare -A PID_OF
 
 end_nodes() {
     local pid
-    kill -9 "${PID_OF[@]}" 2>/dev/null || true
-    for pid in $(pgrep -f -- "--run-dir $DIR/"); do
+    end_processes "${PID_OF[@]}"
+    for pid in $(pgrep -f -- "--run-dir $NODES/"); do
         kill -9 "$pid" 2>/dev/null || true
     done
-    bench_clean
 }
-trap end_nodes EXIT
+trap 'end_nodes; bench_clean' EXIT
 
 vios() { # NODE COMMAND...
     local node=$1
     shift
-    "$BUILD/bin/vios" --socket "$DIR/$node/run/vios.sock" "$@"
+    "$BUILD/bin/vios" --socket "$NODES/$node/run/vios.sock" "$@"
 }
-socket() { echo "$DIR/$1/run/vios.sock"; } # NODE
+socket() { echo "$NODES/$1/run/vios.sock"; } # NODE
 
 node_start() { # NODE
-    mkdir -p "$DIR/$1"
+    mkdir -p "$NODES/$1"
     "$BUILD/libexec/vios/daemon" --node "$1" --port 0 --nbd-port 0 --store "$STORE" \
-        --run-dir "$DIR/$1/run" --state-dir "$DIR/$1/state" >>"$DIR/$1.log" 2>&1 &
+        --run-dir "$NODES/$1/run" --state-dir "$NODES/$1/state" >>"$NODES/$1.log" 2>&1 &
     PID_OF[$1]=$!
     disown
     local tries
@@ -49,9 +48,9 @@ node_start() { # NODE
     exit 1
 }
 
-# Everybody up, hearing everybody, able.
+# Everybody up, hearing everybody, able by their records.
 whole() { # NODE
-    [ "$(vios "$1" primary explain --json | jq '.declined | length')" = 0 ] &&
+    [ "$(vios "$1" db get /alive/ --json | jq 'map(select(.value.unfit == "")) | length')" = 5 ] &&
         [ "$(vios "$1" cluster matrix --json |
             jq 'map(select((.hears | length) == 4 and .state == "up")) | length')" = 5 ]
 }
@@ -82,16 +81,8 @@ cluster_up() { # STORE
 }
 
 cluster_down() {
-    end_nodes_only
-    rm -rf "$DIR"
-}
-
-end_nodes_only() {
-    local pid
-    kill -9 "${PID_OF[@]}" 2>/dev/null || true
-    for pid in $(pgrep -f -- "--run-dir $DIR/"); do
-        kill -9 "$pid" 2>/dev/null || true
-    done
+    end_nodes
+    rm -rf "$NODES"
 }
 
 others() { # NODE: the sockets of the others
@@ -120,11 +111,13 @@ measure_resign() {
     "$BUILD/tests/tools/succession" resign "$to" "$(socket "$primary")" $(others "$primary")
 }
 
+# The median of its rounds in MEDIAN. In this shell: what a round starts again is known to the next.
 repeat() { # FUNCTION
     local i
     for ((i = 0; i < ROUNDS; i++)); do
         "$1"
-    done
+    done >"$WORK/rounds"
+    MEDIAN=$(median <"$WORK/rounds")
 }
 
 put() { # URL: one write, within a second
@@ -156,12 +149,17 @@ measure_etcd() {
 }
 
 etcd_start 3
-ETCD_MS=$(repeat measure_etcd | median)
+repeat measure_etcd
+ETCD_MS=$MEDIAN
 
-cluster_up "sqlite:$WORK/vios.db"
-report election_sqlite_ms "$(repeat measure_kill | median)" etcd "$ETCD_MS" lower
-report resign_sqlite_ms "$(repeat measure_resign | median)" aim 50 lower
-cluster_down
-cluster_up "etcd:$ETCD_ENDPOINTS"
-report election_etcd_ms "$(repeat measure_kill | median)" etcd "$ETCD_MS" lower
-report resign_etcd_ms "$(repeat measure_resign | median)" aim 50 lower
+for store in sqlite etcd; do
+    case $store in
+    sqlite) cluster_up "sqlite:$WORK/vios.db" ;;
+    etcd) cluster_up "etcd:$ETCD_ENDPOINTS" ;;
+    esac
+    repeat measure_kill
+    report election_${store}_ms "$MEDIAN" etcd "$ETCD_MS" lower
+    repeat measure_resign
+    report resign_${store}_ms "$MEDIAN" aim 50 lower
+    cluster_down
+done

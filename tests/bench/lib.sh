@@ -9,13 +9,11 @@ BUILD=${BUILD:-build}
 QUICK=${QUICK:-}
 WORK=$(mktemp -d "${TMPDIR:-/tmp}/vios-bench-XXXXXX")
 PIDS=()
+# shellcheck source=../processes.sh
+. tests/processes.sh "$WORK"
 
 bench_clean() {
-    local pid
-    for pid in "${PIDS[@]}"; do
-        kill -9 "$pid" 2>/dev/null || true
-        wait "$pid" 2>/dev/null || true
-    done
+    end_processes "${PIDS[@]}"
     rm -rf "$WORK"
 }
 trap bench_clean EXIT

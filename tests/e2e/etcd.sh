@@ -71,7 +71,7 @@ etcd_try_start() { # COUNT
 
 # ETCD_OPTIONS may be set before: further options of each member.
 etcd_start() { # COUNT
-    local tries pid
+    local tries
     ETCD_OPTIONS=("${ETCD_OPTIONS[@]}")
     for ((tries = 0; tries < 5; tries++)); do
         ETCD_FOLDER=${DIR:-$WORK}/etcd$tries
@@ -79,10 +79,7 @@ etcd_start() { # COUNT
         if etcd_try_start "$1"; then
             return 0
         fi
-        for pid in "${ETCD_PIDS[@]}"; do
-            kill -9 "$pid" 2>/dev/null
-            wait "$pid" 2>/dev/null
-        done
+        end_processes "${ETCD_PIDS[@]}"
     done
     echo "$0: etcd cannot be started" >&2
     return 1

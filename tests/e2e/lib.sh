@@ -25,6 +25,8 @@ case $BUILD in
 *) SLOW=1 ;;
 esac
 DIR=$(mktemp -d "${TMPDIR:-/tmp}/t-XXXXXX")
+# shellcheck source=../processes.sh
+. "$ROOT/tests/processes.sh" "$DIR"
 PIDS=() # ended with SIGKILL at exit; add your own: PIDS+=($!)
 CHECKS=0
 BAD=0
@@ -36,14 +38,12 @@ at_exit() { # COMMAND
 }
 
 clean_up() {
-    local status=$? command pid
+    local status=$? command
     trap '' INT TERM
     for command in "${EXITS[@]}"; do
         eval "$command"
     done
-    for pid in "${PIDS[@]}"; do
-        kill -9 "$pid" 2>/dev/null && wait "$pid" 2>/dev/null
-    done
+    end_processes "${PIDS[@]}"
     cd / && rm -rf "$DIR"
     exit "$status"
 }
@@ -56,7 +56,7 @@ trap 'exit 143' TERM
 # For at_exit, in tests whose daemons are told --run-dir $DIR/...: io and QEMU are detached.
 end_strays() {
     local pid
-    kill -9 "${PIDS[@]}" 2>/dev/null # first: a daemon would start another io
+    end_processes "${PIDS[@]}" # first: a daemon would start another io
     for pid in $(pgrep -f -- "--run-dir $DIR/"); do
         kill -9 "$pid" 2>/dev/null
     done

@@ -120,7 +120,7 @@ net_heal() {
 
 # shellcheck disable=SC2317
 end_nodes() {
-    kill -9 "${NODE_PID[@]}" 2>/dev/null # first: a daemon would start another io
+    end_processes "${NODE_PID[@]}" # first: a daemon would start another io
     end_strays
 }
 at_exit end_nodes

@@ -9,16 +9,7 @@ mkdir "$DIR/run" "$DIR/state"
 printf 'node = n1\nrun_dir = %s/run\nstate_dir = %s/state\n' "$DIR" "$DIR" >"$DIR/vios.conf"
 "$VIOS" daemon --config "$DIR/vios.conf" 2>"$DIR/log" &
 PIDS+=($!)
-# io outlives its daemon; its command line has our folder. The daemon goes first: it would start
-# another.
-end_io() {
-    local pid
-    kill -9 "${PIDS[@]}" 2>/dev/null
-    for pid in $(pgrep -f "libexec/vios/.*$DIR/"); do
-        kill -9 "$pid" 2>/dev/null
-    done
-}
-at_exit end_io
+at_exit end_strays
 export VIOS_SOCKET=$DIR/run/vios.sock
 await "$VIOS config list" 20 || bail "the daemon answers: $(cat "$DIR/log")"
 

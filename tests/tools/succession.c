@@ -108,6 +108,10 @@ int main(int argc, char **argv)
         child = resign(argv[3], argv[2]);
     }
     while (!all_agree(before)) {
+        int status = 0;
+        if (child > 0 && waitpid(child, &status, WNOHANG) == child && status != 0) {
+            return 1; /* it has said why */
+        }
         if (clock_now_ns() - from_ns > PATIENCE_MS * 1000000LL) {
             fprintf(stderr, "succession: no primary in %d ms\n", PATIENCE_MS);
             return 1;
@@ -115,7 +119,7 @@ int main(int argc, char **argv)
     }
     printf("%.1f\n", (double)(clock_now_ns() - from_ns) / 1e6);
     if (child > 0) {
-        waitpid(child, NULL, 0);
+        waitpid(child, NULL, 0); /* absent when it has ended meanwhile */
     }
     return 0;
 }

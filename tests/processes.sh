@@ -1,0 +1,25 @@
+# shellcheck shell=bash
+# Ending only what one's own test or benchmark started. The number of a process that has ended is
+# given to another one soon, in a suite that starts tens of thousands; so a number that was kept is
+# looked at before it is used. What a test starts inherits VIOS_TEST, or names its folder.
+#
+#     . tests/processes.sh FOLDER        the test's own
+
+VIOS_TEST=$1
+export VIOS_TEST
+
+is_ours() { # PID
+    grep -qsz "^VIOS_TEST=$VIOS_TEST\$" "/proc/$1/environ" ||
+        grep -qsF "$VIOS_TEST/" "/proc/$1/cmdline"
+}
+
+# Those of them that are ours and alive, with SIGKILL.
+end_processes() { # PID...
+    local pid
+    for pid; do
+        if is_ours "$pid"; then
+            kill -9 "$pid" 2>/dev/null || true
+            wait "$pid" 2>/dev/null || true
+        fi
+    done
+}
