@@ -12,6 +12,7 @@
 #include <signal.h>
 #include <sys/wait.h>
 
+#define JOB_CRASH_ANY 1 /* however it ends */
 #define JOB_CRASH_PATIENCE_MS 20000
 
 struct job_crash {
@@ -19,18 +20,21 @@ struct job_crash {
     const char *object;
     const char *id;             /* of the new job; NULL: "j-1", the first in a fresh store */
     json_t *(*data)(void);      /* of each new job; may be NULL */
-    int status;                 /* with which the job must end: VIOS_OK, or its error */
+    int status;                 /* with which the job must end: VIOS_OK, its error, or ANY */
+    int64_t incarnation;        /* of the daemon that takes it up; 0: the same, 1 */
+    void (*between)(void);      /* before that daemon starts; may be NULL */
     void *context;              /* for jobs_start */
     const char *(*fresh)(void); /* a new world; gives the address of its empty store */
     void (*check)(const char *where, int status); /* nothing half-done is left */
 };
 
-__attribute__((unused)) static struct jobs *job_crash_start(const struct job_crash *crash,
-                                                            const char *address)
+__attribute__((unused)) static struct jobs *
+job_crash_start(const struct job_crash *crash, const char *address, int64_t incarnation)
 {
     struct jobs *jobs;
     struct vios_error error;
-    if (jobs_start(&jobs, address, "n1", 1, &crash->kind, 1, crash->context, &error) != VIOS_OK) {
+    if (jobs_start(&jobs, address, "n1", incarnation, &crash->kind, 1, crash->context, &error) !=
+        VIOS_OK) {
         printf("# %s\n", error.message);
         exit(1);
     }
@@ -44,7 +48,7 @@ static void job_crash_child(const struct job_crash *crash, const char *address, 
     struct operation operation;
     json_t *result = NULL;
     setenv("VIOS_CRASH_AT", where, 1);
-    struct jobs *jobs = job_crash_start(crash, address);
+    struct jobs *jobs = job_crash_start(crash, address, 1);
     operation_start(&operation, JOB_CRASH_PATIENCE_MS, NULL);
     if (job_submit(jobs, crash->kind, crash->object, crash->data ? crash->data() : NULL, NULL, id,
                    &operation) == VIOS_OK) {
@@ -68,13 +72,17 @@ static bool job_crash_at(const struct job_crash *crash, const char *where)
     if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGKILL) {
         return false;
     }
-    struct jobs *jobs = job_crash_start(crash, address);
+    if (crash->between) {
+        crash->between();
+    }
+    int64_t incarnation = crash->incarnation ? crash->incarnation : 1;
+    struct jobs *jobs = job_crash_start(crash, address, incarnation);
     operation_start(&operation, JOB_CRASH_PATIENCE_MS, NULL);
-    status = jobs_adopt(jobs, "n1", 1, &operation);
+    status = jobs_adopt(jobs, "n1", incarnation, &operation);
     ok(status == VIOS_OK, "%s: adopt: %s", where, operation.error.message);
     status = job_wait(jobs, crash->id ? crash->id : "j-1", NULL, NULL, &result, &operation);
-    ok(status == crash->status, "%s: ended with %s: %s", where, error_name(status),
-       operation.error.message);
+    ok(status == crash->status || crash->status == JOB_CRASH_ANY, "%s: ended with %s: %s", where,
+       error_name(status), operation.error.message);
     json_decref(result);
     jobs_stop(jobs);
     crash->check(where, status);

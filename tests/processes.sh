@@ -1,7 +1,7 @@
 # shellcheck shell=bash
 # Ending only what one's own test or benchmark started. The number of a process that has ended is
 # given to another one soon, in a suite that starts tens of thousands; so a number that was kept is
-# looked at before it is used. What a test starts inherits VIOS_TEST, or names its folder.
+# looked at before it is used: it is a child, it inherited VIOS_TEST, or it names our folder.
 #
 #     . tests/processes.sh FOLDER        the test's own
 
@@ -9,7 +9,8 @@ VIOS_TEST=$1
 export VIOS_TEST
 
 is_ours() { # PID
-    grep -qsz "^VIOS_TEST=$VIOS_TEST\$" "/proc/$1/environ" ||
+    grep -qs "^PPid:[[:space:]]*$$\$" "/proc/$1/status" ||
+        grep -qsz "^VIOS_TEST=$VIOS_TEST\$" "/proc/$1/environ" ||
         grep -qsF "$VIOS_TEST/" "/proc/$1/cmdline"
 }
 

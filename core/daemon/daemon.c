@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/guests.h"
 #include "base/log.h"
+#include "daemon/adoption.h"
 #include "daemon/boot.h"
 #include "daemon/gateway.h"
 #include "daemon/notify.h"
@@ -46,6 +47,7 @@ struct daemon {
     pthread_mutex_t let_in; /* of the next two */
     struct gateway *gateway;
     struct refusals *refusals;
+    struct adoption *adoption;
 
     pthread_mutex_t restoring; /* held while the parts talk to a new io, and while they end */
 
@@ -235,6 +237,8 @@ static void deactivate(struct daemon *daemon)
     atomic_store(&node->active, false);
     pthread_mutex_unlock(&daemon->restoring);
     close_gateway(daemon);
+    adoption_stop(daemon->adoption);
+    daemon->adoption = NULL;
     jobs_stop(node->jobs);
     node->jobs = NULL;
     while (daemon->parts_started > 0) {
@@ -347,6 +351,9 @@ static int activate_locked(struct daemon *daemon, struct operation *operation)
     }
     if (status == VIOS_OK) {
         status = jobs_adopt(node->jobs, node->name, node->incarnation, operation);
+    }
+    if (status == VIOS_OK) {
+        status = adoption_start(&daemon->adoption, node, &operation->error);
     }
     if (status != VIOS_OK) {
         deactivate(daemon);

@@ -270,8 +270,10 @@ static int adopt_one(struct jobs *jobs, struct store *store, struct store_value 
     }
     bool own_node = strcmp(node, jobs->node) == 0;
     bool own = own_node && record.incarnation == jobs->incarnation;
-    if (job_record_finished(&record) || strcmp(record.node, node) != 0 ||
-        record.incarnation != incarnation) {
+    const struct job_kind *kind = jobs_find_kind(jobs, record.kind);
+    bool wanted = own_node ? record.incarnation <= incarnation
+                           : record.incarnation == incarnation && kind && !kind->is_local;
+    if (job_record_finished(&record) || strcmp(record.node, node) != 0 || !wanted) {
         job_record_clear(&record);
         return VIOS_OK;
     }
@@ -316,5 +318,54 @@ int jobs_adopt(struct jobs *jobs, const char *node, int64_t incarnation,
     }
     status = adopt(jobs, store, node, incarnation, operation);
     jobs_store_give(jobs, store);
+    return status;
+}
+
+/* The owner of the listed job, when it is another node and may be gone; false: nothing to do. */
+static bool find_owner(const struct jobs *jobs, const struct store_value *value,
+                       char node[NAME_MAX_LENGTH + 1], int64_t *incarnation)
+{
+    struct job_record record;
+    if (job_record_decode(value, &record, NULL) != VIOS_OK) {
+        return false; /* jobs_adopt() of its node tells */
+    }
+    bool others = !job_record_finished(&record) && strcmp(record.node, jobs->node) != 0;
+    snprintf(node, NAME_MAX_LENGTH + 1, "%s", record.node);
+    *incarnation = record.incarnation;
+    job_record_clear(&record);
+    return others;
+}
+
+static int adopt_fenced(struct jobs *jobs, struct store *store, struct operation *operation)
+{
+    struct store_list list;
+    int status = store_list(store, "/job/", &list, NULL, operation);
+    for (size_t i = 0; i < list.count && status == VIOS_OK; i++) {
+        char node[NAME_MAX_LENGTH + 1], key[FENCE_KEY_SIZE];
+        struct store_compare fence;
+        int64_t incarnation;
+        if (!find_owner(jobs, &list.values[i], node, &incarnation)) {
+            continue;
+        }
+        fence_key(node, incarnation, key);
+        status = free_fence(store, key, &fence, operation);
+        if (status == VIOS_OK) {
+            status = adopt_one(jobs, store, &list.values[i], node, incarnation, &fence, operation);
+        } else if (status == VIOS_E_LOCKED) {
+            status = VIOS_OK; /* it lives */
+        }
+    }
+    store_list_clear(&list);
+    return status;
+}
+
+int jobs_adopt_fenced(struct jobs *jobs, struct operation *operation)
+{
+    struct store *store;
+    int status = jobs_store_take(jobs, &store, operation);
+    if (status == VIOS_OK) {
+        status = adopt_fenced(jobs, store, operation);
+        jobs_store_give(jobs, store);
+    }
     return status;
 }

@@ -189,6 +189,13 @@ static int start_claim_undo(struct job *job)
     return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
 }
 
+/* By this incarnation of this node: what one before was given is void, and anybody's. */
+static bool is_own(const struct job *job, const struct lpar *lpar)
+{
+    const struct node *node = job_node(job);
+    return strcmp(lpar->owner, node->name) == 0 && lpar->owner_incarnation == node->incarnation;
+}
+
 /* The record as claimed, and the guest in the table (anew after a restart of the daemon). */
 static int load_claimed(struct job *job, struct lpar *lpar)
 {
@@ -197,6 +204,11 @@ static int load_claimed(struct job *job, struct lpar *lpar)
     if (status == VIOS_OK && strcmp(lpar->job, job->id) != 0) {
         status = operation_fail(&job->operation, VIOS_E_STALE, lpar_object(lpar->name, object),
                                 NULL, "somebody else has taken it over");
+    }
+    if (status == VIOS_OK && !is_own(job, lpar)) {
+        status = operation_fail(&job->operation, VIOS_E_STALE, lpar_object(lpar->name, object),
+                                "start it again", "node \"%s\" began anew while it was started",
+                                lpar->owner);
     }
     if (status == VIOS_OK) {
         status = lpars_reserve(job_node(job)->lpars, lpar, false, &job->operation.error);
@@ -357,6 +369,10 @@ static int free_record(struct job *job, struct lpar *lpar)
         return 1;
     }
     lpar->job[0] = 0;
+    if (!is_own(job, lpar)) { /* the guest ended with the incarnation that started it */
+        lpar->owner[0] = 0;
+        lpar->wanted = LPAR_STOPPED;
+    }
     return VIOS_OK;
 }
 
@@ -368,7 +384,7 @@ static int guest_is_here(struct job *job, const struct lpar *lpar, bool *here)
     struct operation waiting;
     json_int_t started = json_integer_value(json_object_get(job->data, "generation"));
     *here = false;
-    if (lpar->generation != started || strcmp(lpar->owner, node->name) != 0) {
+    if (lpar->generation != started || !is_own(job, lpar)) {
         return VIOS_OK;
     }
     limit(job, &waiting, READY_TIMEOUT_MS);
@@ -420,8 +436,8 @@ static const struct job_step START_STEPS[] = {
     {"finish", start_finish, NULL},
 };
 
-const struct job_kind lpar_start_job = {"lpar.start", START_STEPS,
-                                        sizeof START_STEPS / sizeof *START_STEPS, 3};
+const struct job_kind lpar_start_job = {
+    "lpar.start", START_STEPS, sizeof START_STEPS / sizeof *START_STEPS, 3, .is_local = true};
 
 /* --- stop --- */
 
@@ -562,4 +578,4 @@ static const struct job_step STOP_STEPS[] = {
 };
 
 const struct job_kind lpar_stop_job = {"lpar.stop", STOP_STEPS,
-                                       sizeof STOP_STEPS / sizeof *STOP_STEPS, 2};
+                                       sizeof STOP_STEPS / sizeof *STOP_STEPS, 2, .is_local = true};

@@ -305,7 +305,8 @@ static const struct job_step STEPS[] = {
     {"finish", takeover_finish, NULL},
 };
 
-const struct job_kind lpar_takeover_job = {"lpar.takeover", STEPS, sizeof STEPS / sizeof *STEPS, 0};
+const struct job_kind lpar_takeover_job = {"lpar.takeover", STEPS, sizeof STEPS / sizeof *STEPS, 0,
+                                           .is_local = true};
 
 int lpar_call_takeover(struct call *call, const json_t *parameters, json_t **result,
                        struct operation *operation)

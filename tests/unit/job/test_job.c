@@ -178,6 +178,7 @@ static const struct job_kind GATE = {"test.gate", GATE_STEPS, 1, 1};
 static const struct job_step PAST_STEPS[] = {{"commit", run_one, undo_one},
                                              {"gate", run_gate, NULL}};
 static const struct job_kind PAST = {"test.past", PAST_STEPS, 2, 0};
+static const struct job_kind LOCAL = {"test.local", GATE_STEPS, 1, 1, .is_local = true};
 static const struct job_step FLAKY_STEPS[] = {{"flaky", run_flaky, NULL},
                                               {"again", run_flaky, NULL}};
 static const struct job_kind FLAKY = {"test.flaky", FLAKY_STEPS, 2, 0};
@@ -191,8 +192,8 @@ static const struct job_step LARGE_STEPS[] = {{"large", run_large, undo_one},
                                               {"two", run_three, NULL}};
 static const struct job_kind LARGE = {"test.large", LARGE_STEPS, 2, 2};
 
-static const struct job_kind *const KINDS[] = {&GOOD,  &BAD,      &BLOCK,    &GATE,  &PAST,
-                                               &FLAKY, &STUBBORN, &PROGRESS, &LARGE, &DOUBT};
+static const struct job_kind *const KINDS[] = {&GOOD,     &BAD,      &BLOCK, &GATE,  &PAST, &FLAKY,
+                                               &STUBBORN, &PROGRESS, &LARGE, &DOUBT, &LOCAL};
 
 static struct jobs *start_on(const char *store, const char *node, int64_t incarnation)
 {
@@ -516,6 +517,37 @@ static void a_survivor_adopts_what_is_fenced(void)
     jobs_stop(survivor);
 }
 
+/* It finds them by itself, and leaves what only their own node can do. */
+static void a_survivor_finds_what_is_fenced(void)
+{
+    char id[JOB_ID_SIZE], local[JOB_ID_SIZE];
+    struct operation operation = patience();
+    struct jobs *old = start_on(fresh(), "n1", 1);
+    struct jobs *survivor = start_on(address, "n2", 5);
+    submit(old, &PAST, id);
+    sem_wait(&entered);
+    submit(old, &LOCAL, local);
+    sem_wait(&entered);
+    is_int(jobs_adopt_fenced(survivor, &operation), VIOS_OK);
+    put("/fence/n1/1", "{\"v\":1,\"state\":\"closing\"}");
+    is_int(jobs_adopt_fenced(survivor, &operation), VIOS_OK);
+    ok(sem_trywait(&entered) != 0, "it takes what is not free");
+    put("/fence/n1/1", "{\"v\":1,\"state\":\"free\"}");
+    is_int(jobs_adopt_fenced(survivor, &operation), VIOS_OK);
+    sem_wait(&entered);
+    for (int i = 0; i < 3; i++) {
+        sem_post(&released);
+    }
+    is_int(wait_for(survivor, id, NULL), VIOS_OK);
+    json_t *job = show(survivor, local);
+    is_text(json_string_value(json_object_get(job, "node")), "n1");
+    json_decref(job);
+    jobs_stop(old);
+    jobs_stop(survivor);
+    while (sem_trywait(&released) == 0) {
+    }
+}
+
 static void a_later_incarnation_takes_up_its_own(void)
 {
     char id[JOB_ID_SIZE];
@@ -526,7 +558,6 @@ static void a_later_incarnation_takes_up_its_own(void)
     jobs_stop(jobs);
     jobs = start_on(address, "n1", 2);
     is_int(jobs_adopt(jobs, "n1", 2, &operation), VIOS_OK);
-    is_int(jobs_adopt(jobs, "n1", 1, &operation), VIOS_OK);
     sem_wait(&entered);
     is_int(job_cancel(jobs, id, &operation), VIOS_OK);
     is_int(wait_for(jobs, id, NULL), VIOS_E_CANCELLED);
@@ -567,27 +598,35 @@ static void waiting_ends_alone(void)
     jobs_stop(jobs);
 }
 
+static size_t jobs_there(struct jobs *jobs)
+{
+    json_t *list = NULL;
+    struct operation operation = patience();
+    is_int(job_list(jobs, &list, &operation), VIOS_OK);
+    size_t count = json_array_size(list);
+    json_decref(list);
+    return count;
+}
+
 static void old_jobs_are_forgotten(void)
 {
     enum { TOTAL = JOBS_KEPT + 40 };
     char uuid[UUID_TEXT_SIZE];
     char first[JOB_ID_SIZE];
     char id[JOB_ID_SIZE];
-    json_t *list = NULL;
     struct operation operation = patience();
     struct jobs *jobs = start_on(fresh(), "n1", 1);
     uuid_make(uuid);
     is_int(job_submit(jobs, &GOOD, "x", NULL, uuid, first, &operation), VIOS_OK);
-    for (int i = 1; i < TOTAL; i++) {
+    /* They are removed now and then, in passing; a busy machine may leave it to a later time. */
+    for (int i = 1; i < TOTAL || (i < 2 * TOTAL && jobs_there(jobs) > JOBS_KEPT + 16); i++) {
         submit(jobs, &GOOD, id);
         if (wait_for(jobs, id, NULL) != VIOS_OK) {
             break;
         }
     }
-    is_int(job_list(jobs, &list, &operation), VIOS_OK);
-    ok(json_array_size(list) >= JOBS_KEPT && json_array_size(list) < JOBS_KEPT + 17, "%zu kept",
-       json_array_size(list));
-    json_decref(list);
+    size_t kept = jobs_there(jobs);
+    ok(kept >= JOBS_KEPT && kept <= JOBS_KEPT + 16, "%zu kept", kept);
     is_int(wait_for(jobs, first, NULL), VIOS_E_NOT_FOUND);
     is_int(job_submit(jobs, &GOOD, "x", NULL, uuid, id, &operation), VIOS_OK);
     ok(strcmp(id, first) != 0, "its operation id is forgotten too");
@@ -705,6 +744,7 @@ int main(void)
     RUN(lists_jobs_in_order);
     RUN(a_stop_leaves_the_job_to_the_next_daemon);
     RUN(a_survivor_adopts_what_is_fenced);
+    RUN(a_survivor_finds_what_is_fenced);
     RUN(a_later_incarnation_takes_up_its_own);
     RUN(a_cancel_by_another_node_is_seen);
     RUN(waiting_ends_alone);

@@ -173,7 +173,8 @@ static int run_job(const struct job_kind *kind, json_t *data, struct operation *
     char id[JOB_ID_SIZE];
     json_t *result = NULL;
     operation_start(operation, 60000, NULL);
-    int status = jobs_start(&jobs, address, "n1", 1, &kind, 1, &node, &operation->error);
+    int status =
+        jobs_start(&jobs, address, "n1", node.incarnation, &kind, 1, &node, &operation->error);
     if (status == VIOS_OK) {
         status = job_submit(jobs, kind, "lpar \"g\"", data, NULL, id, operation);
         if (status == VIOS_OK) {
@@ -567,6 +568,47 @@ static void survives_a_crash_while_starting(void)
     job_crash_everywhere(&crash, false);
 }
 
+/* Whatever the job came to, nobody holds the LPAR, and what runs is this incarnation's. */
+static void check_begun_anew(const char *where, int status)
+{
+    struct operation operation;
+    static struct lpar lpar;
+    load(&lpar);
+    is_text(lpar.job, "");
+    ok(lpar.owner[0] ? status == VIOS_OK && lpar.owner_incarnation == 2 : folder_is_gone(),
+       "%s: its owner is \"%s\", incarnation %lld, after %s", where, lpar.owner,
+       (long long)lpar.owner_incarnation, error_name(status));
+    if (!lpar.owner[0]) {
+        ok(start(&operation) == VIOS_OK, "%s: start: %s", where, operation.error.message);
+    }
+    ok(stop(&operation) == VIOS_OK, "%s: stop: %s", where, operation.error.message);
+    node.incarnation = 1;
+}
+
+/* As a daemon does that finds itself fenced. */
+static void rejoin(void)
+{
+    struct operation operation;
+    put("/fence/n1/1", "{\"v\":1,\"state\":\"free\"}");
+    node.incarnation = 2;
+    operation_start(&operation, 60000, NULL);
+    is_int(lpar_end_guests(&node, &operation), VIOS_OK);
+}
+
+static void a_start_of_a_fenced_incarnation_comes_to_an_end(void)
+{
+    struct job_crash crash = {.kind = &lpar_start_job,
+                              .object = "lpar \"g\"",
+                              .data = start_data,
+                              .context = &node,
+                              .status = JOB_CRASH_ANY,
+                              .incarnation = 2,
+                              .fresh = fresh_idle,
+                              .between = rejoin,
+                              .check = check_begun_anew};
+    job_crash_everywhere(&crash, false);
+}
+
 /* A world whose guest runs, known by its run folder only, and whose first job is yet to come. */
 static const char *fresh_running(void)
 {
@@ -637,6 +679,7 @@ int main(void)
     RUN(refuses_another_nodes_guest);
 #ifdef VIOS_TEST_HOOKS
     RUN(survives_a_crash_while_starting);
+    RUN(a_start_of_a_fenced_incarnation_comes_to_an_end);
     RUN(survives_a_crash_while_stopping);
 #endif
     lpars_close(node.lpars);

@@ -1,0 +1,80 @@
+/* adoption.c - see adoption.h. */
+#include "daemon/adoption.h"
+
+#include "base/log.h"
+#include "node/driver.h"
+
+#include <pthread.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#define TRY_MS 10000 /* a look, and what it takes up */
+
+struct adoption {
+    struct node *node;
+    struct cancel *cancel;
+    pthread_t thread;
+};
+
+static bool is_primary(struct driver *driver)
+{
+    int64_t now_ms;
+    const struct agent *agent = driver_lock(driver, &now_ms);
+    bool primary = agent_is_primary(agent, now_ms);
+    driver_unlock(driver);
+    return primary;
+}
+
+static void *run(void *argument)
+{
+    struct adoption *adoption = argument;
+    struct node *node = adoption->node;
+    struct operation operation;
+    uint64_t seen = 0;
+    int status;
+    do {
+        operation_start(&operation, TRY_MS, adoption->cancel);
+        if (is_primary(node->driver) && jobs_adopt_fenced(node->jobs, &operation) != VIOS_OK) {
+            log_debug("job", "the jobs of fenced nodes: %s", operation.error.message);
+        }
+        operation_start(&operation, ADOPTION_LOOK_MS, adoption->cancel);
+        status = driver_await_change(node->driver, &seen, &operation);
+    } while (status == VIOS_OK || status == VIOS_E_TIMEOUT);
+    return NULL;
+}
+
+int adoption_start(struct adoption **adoption, struct node *node, struct vios_error *error)
+{
+    struct adoption *made = calloc(1, sizeof *made);
+    sigset_t all, before;
+    *adoption = NULL;
+    if (made) {
+        made->node = node;
+        made->cancel = cancel_new();
+    }
+    if (!made || !made->cancel) {
+        free(made);
+        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    }
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    int failed = pthread_create(&made->thread, NULL, run, made);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (failed) {
+        cancel_free(made->cancel);
+        free(made);
+        return error_set(error, VIOS_E_NO_SPACE, "jobs", NULL, "no thread to adopt them");
+    }
+    *adoption = made;
+    return VIOS_OK;
+}
+
+void adoption_stop(struct adoption *adoption)
+{
+    if (adoption) {
+        cancel_trigger(adoption->cancel);
+        pthread_join(adoption->thread, NULL);
+        cancel_free(adoption->cancel);
+        free(adoption);
+    }
+}
