@@ -67,6 +67,11 @@ path=${ASAN_OPTIONS##*:log_path=}; undefined=${UBSAN_OPTIONS##*:log_path=}
 echo "ERROR: heap-use-after-free in a daemon" >"${path%%:*}.$$"
 [ "$path" = "$undefined" ] && echo "ok 1 - one"; echo "1..1"
 EOT
+script warning <<'EOT'
+path=${ASAN_OPTIONS##*:log_path=}
+echo "WARNING: not fully supported" >"${path%%:*}.$$"
+echo "ok 1 - one"; echo "1..1"
+EOT
 script environment <<'EOT'
 [ "$HOME" = "$TMPDIR" ] && [ -d "$TMPDIR" ] && echo "$TMPDIR" >"$ORPHAN_FILE" && echo "ok 1 - one"
 touch "$TMPDIR/left"; read -r word || echo "ok 2 - no input"
@@ -105,6 +110,7 @@ runner 1 "a sanitizer's report fails its test" report
 like "that is the reason" "$OUT" "= a sanitizer found something"
 like "and it is shown" "$OUT" "heap-use-after-free in a daemon"
 is "once" "$(last_line)" "1 passed, 1 failed"
+runner 0 "a sanitizer's warning does not" warning
 runner 0 "a test has a home of its own, and no input" environment
 not_ok "which is removed" test -e "$(cat "$ORPHAN_FILE")"
 runner 0 "heavy tests take turns" -j 4 -w 1 heavy1 heavy2 heavy3 heavy4 heavy5

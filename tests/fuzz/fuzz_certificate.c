@@ -1,6 +1,7 @@
 /* fuzz_certificate.c - what a peer may show as its certificate: it is refused, or it has exactly a
  * name and a serial of ours. PEM starts with a dash. */
 #include "net/certificate.h"
+#include "tests/fuzz/text.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -16,8 +17,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         return 0;
     }
     if (data[0] == '-') {
-        char *pem = strndup((const char *)data, size);
-        assert(pem);
+        char *pem = text_of(data, size);
         status = certificate_parse(pem, &facts, NULL);
         free(pem);
     } else {

@@ -3,6 +3,7 @@
  * What a watch accepts must be in order, and all keys must be ours. */
 #include "store/etcd_address.h"
 #include "store/etcd_json.h"
+#include "tests/fuzz/text.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -110,7 +111,7 @@ static void try_answer(unsigned kind, const char *text, size_t size)
 static void try_address(const char *text, size_t size)
 {
     struct etcd_address address;
-    char *copy = strndup(text, size);
+    char *copy = text_of(text, size);
     if (etcd_address_parse(&address, copy, NULL) == VIOS_OK) {
         if (address.endpoint_count == 0 || !address.user != !address.password_file) {
             abort();

@@ -2,6 +2,7 @@
  * Bytes that are no text of a token are also taken as the body of one with a fitting checksum. */
 #include "net/crypto.h"
 #include "net/token.h"
+#include "tests/fuzz/text.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -47,7 +48,7 @@ static void try_body(const uint8_t *data, size_t size)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-    char *text = strndup((const char *)data, size);
+    char *text = text_of(data, size);
     assert(text);
     try_text(text);
     free(text);

@@ -103,6 +103,21 @@ static void print_output(const char *path)
     fclose(file);
 }
 
+/* Sanitizers warn too, of what they do not support. */
+static bool tells_an_error(const char *path)
+{
+    char line[4096];
+    bool error = false;
+    FILE *file = fopen(path, "re");
+    while (file && !error && fgets(line, sizeof line, file)) {
+        error = strstr(line, "ERROR: ") || strstr(line, "runtime error: ");
+    }
+    if (file) {
+        fclose(file);
+    }
+    return error;
+}
+
 /* Calls `use` (or nothing) with each report of a sanitizer; how many there are. */
 static int each_report(const struct test_case *test, void (*use)(const char *path))
 {
@@ -111,12 +126,12 @@ static int each_report(const struct test_case *test, void (*use)(const char *pat
     struct dirent *entry;
     while (folder && (entry = readdir(folder))) {
         char path[TEST_PATH_SIZE + NAME_MAX + 2];
-        if (entry->d_name[0] == '.') {
+        snprintf(path, sizeof path, "%s/%s", test->reports, entry->d_name);
+        if (entry->d_name[0] == '.' || !tells_an_error(path)) {
             continue;
         }
         count++;
         if (use) {
-            snprintf(path, sizeof path, "%s/%s", test->reports, entry->d_name);
             use(path);
         }
     }

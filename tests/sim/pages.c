@@ -20,6 +20,7 @@
 struct pages {
     struct world *world;
     struct page_memory *memory;
+    struct worker *worker;                   /* the only one; the memory points to it */
     struct nbd_export *exports[EXPORTS_MAX]; /* by the order in which they came; NULL: closed */
     size_t count;
     int64_t granted[SWARM_LPARS_MAX]; /* the highest generation accepted */
@@ -97,11 +98,11 @@ static void drop(void *context, struct nbd_export *export)
 struct pages *pages_new(struct world *world)
 {
     struct pages *pages = sim_alloc(sizeof *pages);
-    struct worker *worker = sim_worker(&world->nodes[0].kernel);
     const struct page_memory_hooks hooks = {add, drop, pages};
     pages->world = world;
-    int status =
-        page_memory_open(&pages->memory, -1, SWARM_LPARS_MAX * PAGE, &worker, 1, &hooks, NULL);
+    pages->worker = sim_worker(&world->nodes[0].kernel);
+    int status = page_memory_open(&pages->memory, -1, SWARM_LPARS_MAX * PAGE, &pages->worker, 1,
+                                  &hooks, NULL);
     assert(status == VIOS_OK);
     (void)status;
     return pages;
