@@ -108,6 +108,25 @@ int parse_size(const char *text, uint64_t *bytes, struct vios_error *error)
                      "\"%.60s\" is not a size", text);
 }
 
+char *size_format(uint64_t bytes, char text[PARSE_SIZE_TEXT])
+{
+    static const char *const UNITS[] = {"bytes", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"};
+    size_t unit = 0;
+    uint64_t rest = 0; /* 1024ths of the unit */
+    while (bytes >= 1024) {
+        rest = bytes % 1024;
+        bytes /= 1024;
+        unit++;
+    }
+    if (rest * 10 / 1024 > 0) {
+        snprintf(text, PARSE_SIZE_TEXT, "%llu.%llu %s", (unsigned long long)bytes,
+                 (unsigned long long)(rest * 10 / 1024), UNITS[unit]);
+    } else {
+        snprintf(text, PARSE_SIZE_TEXT, "%llu %s", (unsigned long long)bytes, UNITS[unit]);
+    }
+    return text;
+}
+
 int parse_duration(const char *text, int64_t *ms, struct vios_error *error)
 {
     const char *end;

@@ -14,9 +14,13 @@
 
 #define NAME_MAX_LENGTH 63 /* [A-Za-z0-9][A-Za-z0-9._-]{0,62} */
 #define UUID_TEXT_SIZE 37
+#define PARSE_SIZE_TEXT 24
 
 /* "512", "64K", "256M", "1.5G", "2T", also with iB: bytes, powers of 1024, at most 2^62. */
 int parse_size(const char *text, uint64_t *bytes, struct vios_error *error);
+
+/* For people: "10 GiB", "1.5 MiB", "17 bytes". Returns `text`. */
+char *size_format(uint64_t bytes, char text[PARSE_SIZE_TEXT]);
 
 /* "200ms", "5s", "2m", "1h", "1d"; a bare number is seconds. Milliseconds. */
 int parse_duration(const char *text, int64_t *ms, struct vios_error *error);

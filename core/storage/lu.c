@@ -1,10 +1,18 @@
 /* lu.c - see lu.h. */
 #include "storage/lu.h"
 
+#include "store/missing.h"
+
 #include <jansson.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+
+static const char *const STATE_NAMES[] = {"ready", "making", "deleting"};
+
+#define LU_PREFIX "/lu/"
+#define NAME_PREFIX "/lu-name/"
 
 static bool is_file_name(const char *text)
 {
@@ -13,27 +21,91 @@ static bool is_file_name(const char *text)
     return length > 0 && length < LU_FILE_SIZE && !text[length] && text[0] != '.';
 }
 
-static char *lu_object(const char *udid, char text[96])
+char *lu_object(const char *name, char text[96])
 {
-    snprintf(text, 96, "lu \"%.63s\"", udid);
+    snprintf(text, 96, "lu \"%.63s\"", name);
     return text;
+}
+
+/* --- the record --- */
+
+/* The member as text in `out`; false when it is there and is no text that fits. */
+static bool get_text(const json_t *json, const char *key, char *out, size_t size)
+{
+    const json_t *value = json_object_get(json, key);
+    out[0] = 0;
+    if (!value || json_is_null(value)) {
+        return true;
+    }
+    if (!json_is_string(value) || json_string_length(value) >= size ||
+        json_string_length(value) != strlen(json_string_value(value))) {
+        return false;
+    }
+    snprintf(out, size, "%s", json_string_value(value));
+    return true;
+}
+
+static bool get_name(const json_t *json, const char *key, char out[NAME_MAX_LENGTH + 1], bool must)
+{
+    return get_text(json, key, out, NAME_MAX_LENGTH + 1) &&
+           (out[0] ? parse_name(out, key, NULL) == VIOS_OK : !must);
+}
+
+static bool get_uuid(const json_t *json, const char *key, char out[UUID_TEXT_SIZE])
+{
+    return get_text(json, key, out, UUID_TEXT_SIZE) &&
+           (!out[0] || parse_uuid(out, NULL) == VIOS_OK);
+}
+
+static bool get_size(const json_t *json, uint64_t *bytes)
+{
+    const json_t *value = json_object_get(json, "size_bytes");
+    json_int_t size = json_integer_value(value);
+    *bytes = (uint64_t)size;
+    return json_is_integer(value) && size >= 0 && size <= (json_int_t)LU_SIZE_MAX;
+}
+
+static bool get_state(const json_t *json, enum lu_state *state)
+{
+    char text[16];
+    if (!get_text(json, "state", text, sizeof text)) {
+        return false;
+    }
+    for (int i = 0; i < 3; i++) {
+        if (strcmp(text, STATE_NAMES[i]) == 0) {
+            *state = (enum lu_state)i;
+            return true;
+        }
+    }
+    return false;
+}
+
+static const char *find_bad(const json_t *json, struct lu *lu)
+{
+    const json_t *thick = json_object_get(json, "thick");
+    lu->thick = json_is_true(thick);
+    return json_integer_value(json_object_get(json, "v")) != 1                             ? "v"
+           : !get_name(json, "name", lu->name, true)                                       ? "name"
+           : !get_name(json, "pool", lu->pool, true)                                       ? "pool"
+           : !get_text(json, "file", lu->file, sizeof lu->file) || !is_file_name(lu->file) ? "file"
+           : !get_size(json, &lu->size_bytes)                ? "size_bytes"
+           : thick && !json_is_boolean(thick)                ? "thick"
+           : !get_state(json, &lu->state)                    ? "state"
+           : !get_text(json, "job", lu->job, sizeof lu->job) ? "job"
+           : !get_name(json, "lpar", lu->lpar, false)        ? "lpar"
+           : !get_uuid(json, "image", lu->image)             ? "image"
+           : !get_uuid(json, "origin", lu->origin)           ? "origin"
+                                                             : NULL;
 }
 
 int lu_parse(const char *udid, const char *text, struct lu *lu, struct vios_error *error)
 {
     char object[96];
     json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    const char *pool = json_string_value(json_object_get(json, "pool"));
-    const char *file = json_string_value(json_object_get(json, "file"));
-    const char *bad = json_integer_value(json_object_get(json, "v")) != 1  ? "v"
-                      : !pool || parse_name(pool, "pool", NULL) != VIOS_OK ? "pool"
-                      : !file || !is_file_name(file)                       ? "file"
-                                                                           : NULL;
     memset(lu, 0, sizeof *lu);
+    const char *bad = parse_uuid(udid, NULL) < 0 ? "udid" : find_bad(json, lu);
     if (!bad) {
         snprintf(lu->udid, sizeof lu->udid, "%s", udid);
-        snprintf(lu->pool, sizeof lu->pool, "%s", pool);
-        snprintf(lu->file, sizeof lu->file, "%s", file);
     }
     json_decref(json);
     return bad ? error_set(error, VIOS_E_CORRUPT, lu_object(udid, object), "look at it with db get",
@@ -41,13 +113,60 @@ int lu_parse(const char *udid, const char *text, struct lu *lu, struct vios_erro
                : VIOS_OK;
 }
 
+/* An empty text is no member. */
+static int set_text(json_t *json, const char *key, const char *text)
+{
+    return text[0] ? json_object_set_new(json, key, json_string(text)) : json_object_del(json, key);
+}
+
+char *lu_format(const struct lu *lu, const char *text)
+{
+    json_t *json = text ? json_loads(text, 0, NULL) : json_pack("{s:i, s:[]}", "v", 1, "dead");
+    if (!json_is_object(json)) {
+        json_decref(json);
+        return NULL;
+    }
+    set_text(json, "name", lu->name);
+    set_text(json, "pool", lu->pool);
+    set_text(json, "file", lu->file);
+    json_object_set_new(json, "size_bytes", json_integer((json_int_t)lu->size_bytes));
+    json_object_set_new(json, "thick", json_boolean(lu->thick));
+    set_text(json, "state", STATE_NAMES[lu->state]);
+    set_text(json, "job", lu->job);
+    set_text(json, "lpar", lu->lpar);
+    set_text(json, "image", lu->image);
+    set_text(json, "origin", lu->origin);
+    char *made = json_dumps(json, JSON_COMPACT);
+    json_decref(json);
+    return made;
+}
+
+char *lu_key(const char *udid, char key[STORE_KEY_MAX])
+{
+    snprintf(key, STORE_KEY_MAX, LU_PREFIX "%s", udid);
+    return key;
+}
+
+char *lu_name_key(const struct lu *lu, char key[STORE_KEY_MAX])
+{
+    snprintf(key, STORE_KEY_MAX, NAME_PREFIX "%s/%s", lu->pool, lu->name);
+    return key;
+}
+
+char *lu_name_record(const struct lu *lu, char json[64])
+{
+    snprintf(json, 64, "{\"v\":1,\"udid\":\"%s\"}", lu->udid);
+    return json;
+}
+
+/* --- the store --- */
+
 int lu_load(struct store *store, const char *udid, struct lu *lu, struct store_value *value,
             struct operation *operation)
 {
     char key[STORE_KEY_MAX], object[96];
     struct store_value found = {0};
-    snprintf(key, sizeof key, "/lu/%s", udid);
-    int status = store_get(store, key, &found, operation);
+    int status = store_get(store, lu_key(udid, key), &found, operation);
     if (status == VIOS_E_NOT_FOUND) {
         return operation_fail(operation, status, lu_object(udid, object), NULL,
                               "there is no such LU");
@@ -63,19 +182,145 @@ int lu_load(struct store *store, const char *udid, struct lu *lu, struct store_v
     return status;
 }
 
+/* The UDID behind /lu-name/POOL/NAME. */
+static int read_name(const char *json, char udid[UUID_TEXT_SIZE])
+{
+    json_t *record = json_loads(json, 0, NULL);
+    bool good = get_uuid(record, "udid", udid) && udid[0];
+    json_decref(record);
+    return good ? VIOS_OK : VIOS_E_CORRUPT;
+}
+
+/* The UDID of NAME in any pool, from all names there are. */
+static int search_name(struct store *store, const char *name, char udid[UUID_TEXT_SIZE],
+                       struct operation *operation)
+{
+    struct store_list list;
+    char object[96], first[LU_WORD_SIZE] = "";
+    size_t found = 0;
+    int status = store_list(store, NAME_PREFIX, &list, NULL, operation);
+    for (size_t i = 0; status == VIOS_OK && i < list.count; i++) {
+        const char *path = list.values[i].key + strlen(NAME_PREFIX);
+        const char *slash = strchr(path, '/');
+        if (slash && strcmp(slash + 1, name) == 0 && read_name(list.values[i].json, udid) == 0) {
+            snprintf(first, sizeof first, "%s", path);
+            found++;
+        }
+    }
+    store_list_clear(&list);
+    if (status == VIOS_OK && found > 1) {
+        char hint[200];
+        snprintf(hint, sizeof hint, "give POOL/NAME, such as %s", first);
+        status = operation_fail(operation, VIOS_E_USAGE, lu_object(name, object), hint,
+                                "%zu pools have an LU of this name", found);
+    }
+    return status == VIOS_OK && found == 0 ? VIOS_E_NOT_FOUND : status;
+}
+
+static int find_udid(struct store *store, const char *word, char udid[UUID_TEXT_SIZE],
+                     struct operation *operation)
+{
+    char key[STORE_KEY_MAX];
+    struct store_value value = {0};
+    if (parse_uuid(word, NULL) == VIOS_OK) {
+        snprintf(udid, UUID_TEXT_SIZE, "%s", word);
+        return VIOS_OK;
+    }
+    if (!strchr(word, '/')) {
+        return search_name(store, word, udid, operation);
+    }
+    snprintf(key, sizeof key, NAME_PREFIX "%.300s", word);
+    int status =
+        store_key_is_valid(key) ? store_get(store, key, &value, operation) : VIOS_E_NOT_FOUND;
+    if (status == VIOS_OK) {
+        status = read_name(value.json, udid);
+    }
+    store_value_clear(&value);
+    return status;
+}
+
+/* Names are shown as POOL/NAME when the word was one, else without their pool. */
+static int missing(struct store *store, const char *word, struct operation *operation)
+{
+    char prefix[STORE_KEY_MAX] = NAME_PREFIX;
+    const char *slash = strchr(word, '/');
+    if (slash) {
+        snprintf(prefix, sizeof prefix, NAME_PREFIX "%.*s", (int)(slash - word) + 1, word);
+        word = slash + 1;
+    }
+    return store_missing(store, prefix, "lu", word, "there is no such LU", operation);
+}
+
+int lu_find(struct store *store, const char *word, struct lu *lu, struct store_value *value,
+            struct operation *operation)
+{
+    char udid[UUID_TEXT_SIZE];
+    struct store_value found = {0};
+    int status = find_udid(store, word, udid, operation);
+    if (status == VIOS_OK) {
+        status = lu_load(store, udid, lu, &found, operation);
+    }
+    if (status == VIOS_OK && lu->state != LU_READY) {
+        status = VIOS_E_NOT_FOUND;
+    }
+    if (status == VIOS_OK && value) {
+        *value = found;
+    } else {
+        store_value_clear(&found);
+    }
+    return status == VIOS_E_NOT_FOUND ? missing(store, word, operation) : status;
+}
+
+int lu_check_lock(const struct lu *lu, const char *job, struct vios_error *error)
+{
+    char object[96], hint[128];
+    if (!lu->job[0] || (job && strcmp(lu->job, job) == 0)) {
+        return VIOS_OK;
+    }
+    snprintf(hint, sizeof hint, "wait for it: job wait %s", lu->job);
+    return error_set(error, VIOS_E_LOCKED, lu_object(lu->name, object), hint,
+                     "job %s is at work on it", lu->job);
+}
+
+int lu_save(struct store *store, const struct lu *lu, struct store_value *value,
+            struct operation *operation)
+{
+    char key[STORE_KEY_MAX];
+    int64_t revision = 0;
+    char *json = lu_format(lu, value->json);
+    if (!json) {
+        return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    }
+    struct store_compare same = {STORE_REVISION_IS, lu_key(lu->udid, key), value->revision};
+    struct store_change change = {key, json};
+    int status = store_commit(store, &same, 1, &change, 1, &revision, operation);
+    if (status == VIOS_OK) {
+        free(value->json);
+        value->json = json;
+        value->revision = revision;
+    } else {
+        free(json);
+    }
+    return status;
+}
+
+/* --- its file --- */
+
 int lu_folder(const struct node *node, const struct lu *lu, char path[PATH_MAX],
               struct vios_error *error)
 {
     char object[96];
     const char *repository = config_text(node->config, "repository");
     if (!repository || !repository[0]) {
-        return error_set(error, VIOS_E_INVALID, lu_object(lu->udid, object),
+        return error_set(error, VIOS_E_INVALID, lu_object(lu->name, object),
                          "set repository in the configuration", "this node has no repository");
     }
-    int length = snprintf(path, PATH_MAX, "%s/pools/%s/lu", repository, lu->pool);
+    int length = lu->image[0] ? snprintf(path, PATH_MAX, "%s/pools/%s/image/%s", repository,
+                                         lu->pool, lu->image)
+                              : snprintf(path, PATH_MAX, "%s/pools/%s/lu", repository, lu->pool);
     return length < PATH_MAX - LU_FILE_SIZE
                ? VIOS_OK
-               : error_set(error, VIOS_E_INVALID, lu_object(lu->udid, object),
+               : error_set(error, VIOS_E_INVALID, lu_object(lu->name, object),
                            "mount the repository elsewhere", "its path is too long");
 }
 

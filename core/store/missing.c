@@ -21,7 +21,10 @@ int store_missing(struct store *store, const char *prefix, const char *noun, con
         names = calloc(list.count + 1, sizeof *names);
     }
     for (size_t i = 0; names && i < list.count; i++) {
-        names[i] = list.values[i].key + strlen(prefix);
+        const char *slash = strrchr(list.values[i].key, '/');
+        names[i] = slash + 1 > list.values[i].key + strlen(prefix)
+                       ? slash + 1
+                       : list.values[i].key + strlen(prefix);
     }
     snprintf(object, sizeof object, "%s \"%s\"", noun, name);
     snprintf(otherwise, sizeof otherwise, "see \"vios %s list\"", noun);

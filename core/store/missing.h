@@ -8,8 +8,8 @@
 
 /*
  * Fills the error: `NOUN "NAME": MESSAGE: did you mean "a", "b"?`, from the keys below `prefix`
- * ("/lpar/"); when none is near, or the store is away, the hint is `NOUN list`. Always
- * VIOS_E_NOT_FOUND.
+ * ("/lpar/"; of "/lu-name/POOL/NAME" the name); when none is near, or the store is away, the hint
+ * is `NOUN list`. Always VIOS_E_NOT_FOUND.
  */
 int store_missing(struct store *store, const char *prefix, const char *noun, const char *name,
                   const char *message, struct operation *operation);

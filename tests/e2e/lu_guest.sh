@@ -26,7 +26,7 @@ make_guest() { # NODE
     udid=$(udid_of "$1")
     cp "$DIR/disk.raw" "$(first_file "$1")"
     put "/lu/$udid" "{\"v\":1,\"name\":\"disk-$1\",\"pool\":\"p1\",\"file\":\"$udid.0\",
-        \"size_bytes\":$((LU_BLOCKS * LU_BLOCK)),\"dead\":[]}"
+        \"size_bytes\":$((LU_BLOCKS * LU_BLOCK)),\"state\":\"ready\",\"dead\":[]}"
     on "$1" lpar show "g-$1" >/dev/null 2>&1 ||
         on "$1" lpar create "g-$1" --memory 16M --disk "$DIR/disk.raw" >/dev/null || return 1
     lpar=$(on "$1" db get "/lpar/g-$1" --json | jq -c --arg udid "$udid" \

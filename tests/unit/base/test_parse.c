@@ -171,6 +171,20 @@ static void finds_what_is_near(void)
     is_text(out, "");
 }
 
+static void sizes_for_people(void)
+{
+    static const struct {
+        uint64_t bytes;
+        const char *text;
+    } rows[] = {{0, "0 bytes"},          {1023, "1023 bytes"},    {1024, "1 KiB"},
+                {1536, "1.5 KiB"},       {10ULL << 30, "10 GiB"}, {(10ULL << 30) - 1, "9.9 GiB"},
+                {UINT64_MAX, "15.9 EiB"}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        char text[PARSE_SIZE_TEXT];
+        is_text(size_format(rows[i].bytes, text), rows[i].text);
+    }
+}
+
 int main(void)
 {
     RUN(takes_sizes);
@@ -182,5 +196,6 @@ int main(void)
     RUN(makes_uuids);
     RUN(checks_mac_addresses);
     RUN(finds_what_is_near);
+    RUN(sizes_for_people);
     return tap_done();
 }

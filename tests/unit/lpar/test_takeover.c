@@ -106,7 +106,9 @@ static const char *world(void)
     int fd = open(path, O_RDWR | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
     is_int(write(fd, "contents", 8), 8);
     close(fd);
-    put("/lu/" UDID, "{\"v\":1,\"pool\":\"p1\",\"file\":\"" UDID ".2\"}");
+    put("/lu/" UDID,
+        "{\"v\":1,\"name\":\"d\",\"pool\":\"p1\",\"size_bytes\":4096,\"state\":\"ready\","
+        "\"file\":\"" UDID ".2\"}");
     put("/fence/n2/3", "{\"v\":1,\"state\":\"free\"}");
     put_lpar(OF_N2, ON_LU);
     return address;
