@@ -176,7 +176,8 @@ unused_lua() {
 
 untested_parsers() {
     local name
-    for name in config parse rpc qmp command_line nbd keepalive certificate token datagram etcd; do
+    for name in config parse rpc qmp command_line nbd keepalive certificate token datagram etcd \
+        chunks; do
         [ -e "tests/fuzz/fuzz_$name.c" ] || compgen -G "tests/fuzz/fuzz_${name}*.c" >/dev/null ||
             echo "no fuzz target for $name"
     done
