@@ -1,16 +1,18 @@
-# The Linux test guest: build/guest/vmlinuz and build/guest/initrd, for the demo and for tests.
+# The Linux test guest: build/guest/vmlinuz and build/guest/initrd, for the demo and for tests, and
+# the same as disks that boot by themselves: disk.qcow2, and tour.qcow2, which runs the hog.
 # Debian's cloud kernel and a static busybox are downloaded once; nothing is installed.
 
 GUEST := build/guest
 
 .PHONY: guest
-guest: $(GUEST)/vmlinuz $(GUEST)/initrd ## make the Linux test guest (downloads a kernel once)
+guest: $(GUEST)/vmlinuz $(GUEST)/initrd
+guest: $(GUEST)/disk.qcow2 $(GUEST)/tour.qcow2 ## make the Linux test guest (downloads once)
 
 $(GUEST)/kernel.stamp: | tests/guest/fetch.sh
 	$(call say,FETCH,kernel)tests/guest/fetch.sh $(GUEST) kernel && touch $@
 
 $(GUEST)/vmlinuz: $(GUEST)/kernel.stamp
-	$(Q)cp $(GUEST)/kernel/boot/vmlinuz-* $@
+	$(Q)cp $(GUEST)/kernel/boot/vmlinuz-* $@.tmp && mv $@.tmp $@
 
 # The installed one if there is one; it must be static, the guest has no C library.
 $(GUEST)/busybox: | tests/guest/fetch.sh
@@ -28,3 +30,9 @@ $(GUEST)/hog: tests/guest/hog.c
 $(GUEST)/initrd: tests/guest/init tests/guest/make_initrd.sh $(GUEST)/kernel.stamp \
                  $(GUEST)/busybox $(GUEST)/hog
 	$(call say,PACK,$@)tests/guest/make_initrd.sh $@ $(GUEST)/kernel $(GUEST)/busybox $(GUEST)/hog
+
+# More words for the kernel's command line; scripts/tour.lua says the same.
+$(GUEST)/tour.qcow2: KERNEL_WORDS := vios.hog_mib=256 vios.hog_passes=2
+
+$(GUEST)/%.qcow2: tests/guest/make_disk.sh $(GUEST)/vmlinuz $(GUEST)/initrd
+	$(call say,PACK,$@)$< $@ $(GUEST)/vmlinuz $(GUEST)/initrd $(KERNEL_WORDS)
