@@ -32,7 +32,11 @@ json_t *binding_to_json(lua_State *L, int index, struct vios_error *error);
 
 /* --- interruption (Ctrl-C) --- */
 
-/* Installs the SIGINT handler and the count hook of this state. */
+/* From here on SIGINT is remembered. Called once, before everything that may take time. */
+void interrupt_catch(void);
+/* At the very end: SIGINT ends the process again. True: one came that nobody reported. */
+bool interrupt_release(void);
+/* Installs the count hook of this state. */
 void interrupt_install(lua_State *L);
 /* Before each command: forgets an earlier Ctrl-C. */
 void interrupt_begin(lua_State *L);
@@ -45,6 +49,9 @@ void interrupt_renew_cancel(void);
 
 /* The Lua function vios.os.finally(work, cleanup), see os_binding.c. */
 int interrupt_finally(lua_State *L);
+/* Lua's os.execute. The C library's ignores SIGINT while the command runs, and so loses
+ * what is sent to this process alone; this one waits for the command, and is interrupted then. */
+int interrupt_execute(lua_State *L);
 
 /* --- a state --- */
 

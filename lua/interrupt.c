@@ -5,24 +5,57 @@
  * calls. Lua code is stopped by a count hook that is always installed (coroutines inherit
  * it): on the flag it re-arms itself to every instruction and raises, so that a loop around
  * pcall is stopped too. The flag stays set until the next command.
+ *
+ * A signal may come after the last look at the flag and before a call that waits without a cancel,
+ * as io.read() does. So as long as the flag is set a timer interrupts such calls again and again.
  */
 #include "lua/binding.h"
 
+#include <errno.h>
+#include <lauxlib.h>
 #include <pthread.h>
 #include <signal.h>
+#include <spawn.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/wait.h>
+#include <time.h>
+#include <unistd.h>
 
-#define HOOK_COUNT 10000 /* instructions between looks at the flag */
+#define HOOK_COUNT 10000                  /* instructions between looks at the flag */
+#define NUDGE_INTERVAL_NS (100 * 1000000) /* between two SIGALRM while the flag is set */
 
 static volatile sig_atomic_t interrupted;
 static struct cancel *_Atomic current;
+static timer_t nudge;
+static bool has_nudge;
+
+static void on_nudge(int signal)
+{
+    (void)signal; /* what it is for, interrupting a system call, has been done */
+}
+
+/* Async-signal-safe. */
+static void set_nudge(bool on)
+{
+    struct itimerspec every = {0};
+    if (on) {
+        every.it_interval.tv_nsec = every.it_value.tv_nsec = NUDGE_INTERVAL_NS;
+    }
+    if (has_nudge) {
+        timer_settime(nudge, 0, &every, NULL);
+    }
+}
 
 static void on_interrupt(int signal)
 {
+    int saved = errno;
     (void)signal;
     interrupted = 1;
     cancel_trigger(current);
+    set_nudge(true);
+    errno = saved;
 }
 
 static void hook(lua_State *L, lua_Debug *debug)
@@ -39,12 +72,32 @@ static void hook(lua_State *L, lua_Debug *debug)
     lua_error(L);
 }
 
+void interrupt_catch(void)
+{
+    struct sigaction action = {.sa_handler = on_nudge}; /* no SA_RESTART: see FACTS */
+    struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
+    sigset_t wanted;
+    sigemptyset(&action.sa_mask);
+    sigemptyset(&wanted);
+    sigaddset(&wanted, SIGALRM);
+    sigaction(SIGALRM, &action, NULL);
+    has_nudge = timer_create(CLOCK_MONOTONIC, &event, &nudge) == 0;
+    action.sa_handler = on_interrupt;
+    sigaction(SIGINT, &action, NULL);
+    sigaddset(&wanted, SIGINT); /* who started us may have held it back */
+    pthread_sigmask(SIG_UNBLOCK, &wanted, NULL);
+}
+
+bool interrupt_release(void)
+{
+    signal(SIGINT, SIG_DFL); /* the next one ends us: then, too, the status is 130 */
+    set_nudge(false);
+    return interrupt_pending();
+}
+
 void interrupt_install(lua_State *L)
 {
-    struct sigaction action = {.sa_handler = on_interrupt}; /* no SA_RESTART: see FACTS */
-    sigemptyset(&action.sa_mask);
-    sigaction(SIGINT, &action, NULL);
-    lua_sethook(L, hook, LUA_MASKCOUNT, HOOK_COUNT);
+    lua_sethook(L, hook, LUA_MASKCOUNT, interrupted ? 1 : HOOK_COUNT);
 }
 
 void interrupt_begin(lua_State *L)
@@ -54,6 +107,7 @@ void interrupt_begin(lua_State *L)
         return;
     }
     struct cancel *old = current;
+    set_nudge(false);
     current = NULL;
     interrupted = 0;
     cancel_free(old);
@@ -114,6 +168,7 @@ static int call_cleanup(lua_State *L)
     pthread_sigmask(SIG_BLOCK, &held, &before);
     struct cancel *cancel = current; /* triggered, so that nothing could wait with it */
     sig_atomic_t was = interrupted;
+    set_nudge(false);
     current = NULL;
     interrupted = 0;
     lua_sethook(L, NULL, 0, 0);
@@ -122,6 +177,7 @@ static int call_cleanup(lua_State *L)
     cancel_free(current);
     current = cancel;
     interrupted = was;
+    set_nudge(was != 0);
     lua_sethook(L, hook, LUA_MASKCOUNT, was ? 1 : HOOK_COUNT);
     pthread_sigmask(SIG_SETMASK, &before, NULL);
     return outcome;
@@ -142,4 +198,42 @@ int interrupt_finally(lua_State *L)
         return lua_error(L);
     }
     return lua_gettop(L) - 2;
+}
+
+/* --- os.execute --- */
+
+static int start_shell(const char *command, pid_t *pid)
+{
+    char shell[] = "/bin/sh", option[] = "-c", name[] = "sh";
+    char *words[] = {name, option, (char *)(uintptr_t)command, NULL};
+    posix_spawnattr_t attributes;
+    sigset_t none;
+    sigemptyset(&none);
+    posix_spawnattr_init(&attributes);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setsigmask(&attributes, &none);
+    int number = posix_spawn(pid, shell, NULL, &attributes, words, environ);
+    posix_spawnattr_destroy(&attributes);
+    return number;
+}
+
+int interrupt_execute(lua_State *L)
+{
+    const char *command = luaL_optstring(L, 1, NULL);
+    pid_t pid;
+    if (!command) {
+        lua_pushboolean(L, access("/bin/sh", X_OK) == 0);
+        return 1;
+    }
+    errno = start_shell(command, &pid);
+    if (errno != 0) {
+        return luaL_fileresult(L, 0, NULL);
+    }
+    int status;
+    while (waitpid(pid, &status, 0) < 0) {
+        if (errno != EINTR) {
+            return luaL_fileresult(L, 0, NULL);
+        }
+    }
+    return luaL_execresult(L, status);
 }

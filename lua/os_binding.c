@@ -142,7 +142,10 @@ static int os_spawn(lua_State *L)
     }
     close(report[1]);
     int number = 0;
-    ssize_t size = pid > 0 ? read(report[0], &number, sizeof number) : 0;
+    ssize_t size = 0;
+    do {
+        size = pid > 0 ? read(report[0], &number, sizeof number) : 0;
+    } while (size < 0 && errno == EINTR);
     close(report[0]);
     if (pid < 0 || size == (ssize_t)sizeof number) {
         errno = pid < 0 ? errno : number;

@@ -90,6 +90,10 @@ lua_State *state_new(void)
         return NULL;
     }
     luaL_openlibs(L);
+    lua_getglobal(L, "os");
+    lua_pushcfunction(L, interrupt_execute);
+    lua_setfield(L, -2, "execute");
+    lua_pop(L, 1);
     add_bindings(L);
     luaL_requiref(L, "vios.json", luaopen_vios_json, 0);
     lua_pop(L, 1);

@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define STATUS_INTERRUPTED 130
-
 /* [..., function arguments...] -> require(module)[function](arguments...) */
 static int call_protected(lua_State *L)
 {
@@ -54,7 +52,7 @@ static int report(lua_State *L)
         was_interrupted = was_interrupted || interrupt_pending();
     }
     lua_settop(L, below);
-    return was_interrupted ? STATUS_INTERRUPTED : status;
+    return was_interrupted ? CLI_INTERRUPTED : status;
 }
 
 bool cli_call(lua_State *L, const char *module, const char *function, int arguments, int results,
@@ -85,7 +83,7 @@ static int run(lua_State *L, const char *function, int arguments)
         perror("vios: stdout");
         status = 1;
     }
-    return status == 0 && interrupt_pending() ? STATUS_INTERRUPTED : status;
+    return interrupt_pending() ? CLI_INTERRUPTED : status;
 }
 
 static void push_words(lua_State *L, int count, char *const *words)

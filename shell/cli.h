@@ -10,6 +10,7 @@
 #include <stdbool.h>
 
 #define CLI_MORE (-1) /* of cli_line: the line is not complete */
+#define CLI_INTERRUPTED 130
 
 int cli_command(lua_State *L, int count, char *const *words);
 /* `last`: no more lines will come, so that an incomplete one is an error. */

@@ -90,12 +90,13 @@ int main(int argc, char **argv)
     if (argc > 1 && strcmp(argv[1], "daemon") == 0) {
         return run_daemon(argv + 1);
     }
+    interrupt_catch();
     if (!setlocale(LC_CTYPE, "") || MB_CUR_MAX == 1) {
         setlocale(LC_CTYPE, "C.UTF-8");
     }
     lua_State *L = state_new();
     if (!L) {
-        return STATUS_FAILED;
+        return interrupt_release() ? CLI_INTERRUPTED : STATUS_FAILED;
     }
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     lua_pushcfunction(L, luaopen_vios_shell);
@@ -105,5 +106,5 @@ int main(int argc, char **argv)
     int used = argc > 1 && argv[1][0] == '-' ? cli_leading(L, argc - 1, argv + 1) : 0;
     int status = used < 0 ? -used : run_mode(L, argc - 1 - used, argv + 1 + used);
     lua_close(L);
-    return status;
+    return interrupt_release() ? CLI_INTERRUPTED : status;
 }
