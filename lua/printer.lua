@@ -11,7 +11,7 @@ local printer = {}
 local COLORS <const> = {
   ok = 32, up = 32, running = 32, current = 32, done = 32,
   degraded = 33, suspect = 33, filling = 33, paused = 33, drained = 33, lost = 31,
-  down = 31, failed = 31, panicked = 31,
+  down = 31, failed = 31, panicked = 31, watchdog = 31,
 }
 
 local function use_color(globals)

@@ -18,7 +18,8 @@ struct lpars; /* the table: node->lpars */
 struct guest;
 
 struct guest_status {
-    char state[24]; /* "starting", "running", "paused", "panicked", "io-error", "stopping", ... */
+    /* "starting", "running", "paused", "panicked", "watchdog", "io-error", "stopping", ... */
+    char state[24];
     char why[200];  /* for people; may be empty */
     pid_t qemu_pid; /* 0: none yet */
     int64_t start;  /* the generation it started at */

@@ -89,7 +89,8 @@ static void add_machine(struct list *list, const struct lpar *lpar)
         add_option(list, "-serial", "chardev:console");
     }
     add_option(list, "-device", "pvpanic");
-    add_option(list, "-action", "panic=pause");
+    add_option(list, "-device", "ib700"); /* a watchdog, for guests that want one */
+    add_option(list, "-action", "panic=pause,watchdog=pause");
 }
 
 static void add_boot(struct list *list, const struct lpar *lpar)

@@ -93,6 +93,8 @@ static void set_state(struct guest *guest, const char *qemu)
         why = "a disk fails; it goes on when storage answers";
     } else if (strcmp(state, "panicked") == 0) {
         why = "the guest's kernel panicked";
+    } else if (strcmp(state, "watchdog") == 0) {
+        why = "the guest's watchdog fired";
     }
     guest_set_state(guest, state, why);
     if (strcmp(before.state, state) != 0) {

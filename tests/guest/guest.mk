@@ -23,13 +23,15 @@ $(GUEST)/busybox: | tests/guest/fetch.sh
 	    tests/guest/fetch.sh $(GUEST) busybox-static && cp $(GUEST)/busybox-static/bin/busybox $@; \
 	fi
 
-$(GUEST)/hog: tests/guest/hog.c
+GUEST_PROGRAMS := $(GUEST)/hog $(GUEST)/watchdog_unfed
+$(GUEST_PROGRAMS): $(GUEST)/%: tests/guest/%.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) -std=c17 -D_GNU_SOURCE -O2 $(WARNINGS) -static -o $@ $<
 
 $(GUEST)/initrd: tests/guest/init tests/guest/make_initrd.sh $(GUEST)/kernel.stamp \
-                 $(GUEST)/busybox $(GUEST)/hog
-	$(call say,PACK,$@)tests/guest/make_initrd.sh $@ $(GUEST)/kernel $(GUEST)/busybox $(GUEST)/hog
+                 $(GUEST)/busybox $(GUEST_PROGRAMS)
+	$(call say,PACK,$@)tests/guest/make_initrd.sh $@ $(GUEST)/kernel $(GUEST)/busybox \
+	    $(GUEST_PROGRAMS)
 
 # More words for the kernel's command line; scripts/tour.lua says the same.
 $(GUEST)/tour.qcow2: KERNEL_WORDS := vios.hog_mib=256 vios.hog_passes=2

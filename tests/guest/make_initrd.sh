@@ -1,7 +1,7 @@
 #!/bin/sh
 # Packs the first file system of the Linux test guest.
 #
-#     make_initrd.sh OUTPUT KERNEL_FOLDER BUSYBOX HOG
+#     make_initrd.sh OUTPUT KERNEL_FOLDER BUSYBOX PROGRAM...
 #
 # KERNEL_FOLDER is an unpacked kernel package. Only the modules that the guest needs go in, in the
 # order in which they must be loaded.
@@ -10,7 +10,7 @@ set -eu
 output=$1
 kernel=$2
 busybox=$3
-hog=$4
+shift 3
 here=$(dirname "$0")
 modules='net/core/failover drivers/virtio/virtio_ring drivers/virtio/virtio
     drivers/virtio/virtio_pci_legacy_dev drivers/virtio/virtio_pci_modern_dev
@@ -26,9 +26,9 @@ for module in $modules; do
     echo "${module##*/}.ko" >>"$root/modules/order"
 done
 cp "$busybox" "$root/bin/busybox"
-cp "$hog" "$root/bin/hog"
+cp "$@" "$root/bin/"
 cp "$here/init" "$root/init"
-chmod 755 "$root/init" "$root/bin/busybox" "$root/bin/hog"
+chmod 755 "$root/init" "$root"/bin/*
 ln -s busybox "$root/bin/sh"
 mkdir -p "$(dirname "$output")"
 (cd "$root" && find . | LC_ALL=C sort | "$root/bin/busybox" cpio -o -H newc 2>/dev/null) |

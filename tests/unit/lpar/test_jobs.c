@@ -80,6 +80,7 @@ void paging_export_name(const char *lpar_uuid, int64_t generation, char *name, s
 
 static const unsigned char IDLE[] = {0xf4, 0xeb, 0xfd};
 static const unsigned char PANIC[] = {0xba, 0x05, 0x05, 0, 0, 0xb0, 1, 0xee, 0xf4, 0xeb, 0xfd};
+static const unsigned char WATCHDOG[] = {0xba, 0x43, 0x04, 0, 0, 0xb0, 0xf, 0xee, 0xf4, 0xeb, 0xfd};
 static const unsigned char OFF[] = {0xba, 0x04, 0x06, 0,    0,    0x66, 0xb8,
                                     0,    0x20, 0x66, 0xef, 0xf4, 0xeb, 0xfd};
 
@@ -328,7 +329,16 @@ static void sees_a_panic(void)
     struct operation operation;
     WORLD(PANIC);
     ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
-    ok(reaches("panicked", NULL), "not panicked");
+    ok(reaches("panicked", "the guest's kernel panicked"), "not panicked");
+    ok(stop(&operation) == VIOS_OK, "%s", operation.error.message);
+}
+
+static void sees_a_watchdog_fire(void)
+{
+    struct operation operation;
+    WORLD(WATCHDOG);
+    ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
+    ok(reaches("watchdog", "the guest's watchdog fired"), "not stopped by it");
     ok(stop(&operation) == VIOS_OK, "%s", operation.error.message);
 }
 
@@ -666,6 +676,7 @@ int main(void)
     RUN(starts_and_stops);
     RUN(sees_a_guest_leave);
     RUN(sees_a_panic);
+    RUN(sees_a_watchdog_fire);
     RUN(sees_qemu_killed);
     RUN(takes_up_what_runs);
     RUN(ends_an_older_start);
