@@ -1,11 +1,14 @@
 /* chunk_walk.c - see chunk_walk.h. */
 #include "storage/chunk_walk.h"
 
+#include "storage/copy_error.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -93,25 +96,28 @@ static bool next_chunk(struct walkers *walkers, size_t *index)
 
 /* --- a thread --- */
 
+static int read_failed(int fd, unsigned long long at, ssize_t got, struct vios_error *error)
+{
+    char path[COPY_PATH_SIZE], what[64];
+    if (got < 0) {
+        snprintf(what, sizeof what, "cannot read at byte %llu", at);
+        return copy_error(fd, what, 0, error);
+    }
+    copy_path(fd, path);
+    return error_set(error, VIOS_E_IO, path, NULL, "it ended early, at byte %llu", at);
+}
+
 static int read_chunk(int fd, uint8_t *buffer, size_t size, uint64_t offset,
                       struct vios_error *error)
 {
     size_t have = 0;
     while (have < size) {
-        unsigned long long at = offset + have;
-        ssize_t got = pread(fd, buffer + have, size - have, (off_t)at);
+        ssize_t got = pread(fd, buffer + have, size - have, (off_t)(offset + have));
         if (got < 0 && errno == EINTR) {
             continue;
         }
-        if (got < 0 && errno == EIO) {
-            return error_set(error, VIOS_E_IO, NULL, NULL, "the device cannot read at byte %llu",
-                             at);
-        }
-        if (got < 0) {
-            return error_set_errno(error, NULL, "cannot read at byte %llu", at);
-        }
-        if (got == 0) {
-            return error_set(error, VIOS_E_IO, NULL, NULL, "it ended early, at byte %llu", at);
+        if (got <= 0) {
+            return read_failed(fd, offset + have, got, error);
         }
         have += (size_t)got;
     }
