@@ -1,6 +1,7 @@
 /* lu.c - see lu.h. */
 #include "storage/lu.h"
 
+#include "base/clock.h"
 #include "store/missing.h"
 
 #include <jansson.h>
@@ -101,11 +102,12 @@ static const char *find_bad(const json_t *json, struct lu *lu)
 int lu_parse(const char *udid, const char *text, struct lu *lu, struct vios_error *error)
 {
     char object[96];
+    struct lu parsed = {0}; /* `udid` may be that of `lu` */
     json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    memset(lu, 0, sizeof *lu);
-    const char *bad = parse_uuid(udid, NULL) < 0 ? "udid" : find_bad(json, lu);
+    const char *bad = parse_uuid(udid, NULL) < 0 ? "udid" : find_bad(json, &parsed);
     if (!bad) {
-        snprintf(lu->udid, sizeof lu->udid, "%s", udid);
+        snprintf(parsed.udid, sizeof parsed.udid, "%s", udid);
+        *lu = parsed;
     }
     json_decref(json);
     return bad ? error_set(error, VIOS_E_CORRUPT, lu_object(udid, object), "look at it with db get",
@@ -121,7 +123,10 @@ static int set_text(json_t *json, const char *key, const char *text)
 
 char *lu_format(const struct lu *lu, const char *text)
 {
-    json_t *json = text ? json_loads(text, 0, NULL) : json_pack("{s:i, s:[]}", "v", 1, "dead");
+    char created[CLOCK_TEXT_SIZE];
+    json_t *json = text ? json_loads(text, 0, NULL)
+                        : json_pack("{s:i, s:s, s:[]}", "v", 1, "created",
+                                    clock_format(clock_wall_ms(), created), "dead");
     if (!json_is_object(json)) {
         json_decref(json);
         return NULL;

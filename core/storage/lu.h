@@ -47,8 +47,8 @@ char *lu_object(const char *name, char text[96]);
 /* VIOS_E_CORRUPT, naming the member, for a record that is not one of ours. */
 int lu_parse(const char *udid, const char *json, struct lu *lu, struct vios_error *error);
 
-/* The record. `json` is how it was read (NULL: it is new); members that are not of this struct,
- * such as `dead`, stay. free() it; NULL without memory. */
+/* The record. `json` is how it was read (NULL: it is new, and created now); members that are not of
+ * this struct, such as `dead`, stay. free() it; NULL without memory. */
 char *lu_format(const struct lu *lu, const char *json);
 
 /* "/lu/UDID", and "/lu-name/POOL/NAME" with what stands there. Return `key` and `json`. */

@@ -1,6 +1,9 @@
 /* lu_file.c - see lu_file.h. */
 #include "storage/lu_file.h"
 
+#include "base/parse.h"
+
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -62,10 +65,11 @@ static int make_probe(int folder, const char *name, struct vios_error *error)
 
 int lu_file_probe(const char *path, enum lu_fence *fence, struct vios_error *error)
 {
-    char first[NAME_SIZE], second[NAME_SIZE];
+    char first[NAME_SIZE], second[NAME_SIZE], uuid[UUID_TEXT_SIZE];
     int folder = -1, from = -1, to = -1;
-    snprintf(first, sizeof first, ".probe-%d", (int)getpid());
-    snprintf(second, sizeof second, ".probe-%d-clone", (int)getpid());
+    uuid_make(uuid); /* all nodes may try at once */
+    snprintf(first, sizeof first, LU_PROBE_PREFIX "%s", uuid);
+    snprintf(second, sizeof second, LU_PROBE_PREFIX "%s-clone", uuid);
     int status = open_folder(path, &folder, error);
     if (status < 0) {
         return status;
@@ -135,4 +139,60 @@ int lu_file_renew(const char *path, const char *from, const char *to, struct vio
     }
     close_if_open(folder);
     return status;
+}
+
+/* --- the end --- */
+
+/* ".UDID.n1-3.new", or with `all` also "UDID.7". */
+static bool is_of(const char *name, const char *udid, bool all)
+{
+    size_t length = strlen(udid);
+    if (name[0] != '.' && !all) {
+        return false;
+    }
+    name += name[0] == '.';
+    return length > 0 && strncmp(name, udid, length) == 0 && name[length] == '.';
+}
+
+static int unlink_all(DIR *folder, const char *udid, bool all, struct vios_error *error)
+{
+    const struct dirent *entry;
+    while ((errno = 0, entry = readdir(folder))) {
+        if (is_of(entry->d_name, udid, all) && unlinkat(dirfd(folder), entry->d_name, 0) != 0 &&
+            errno != ENOENT) {
+            return error_set_errno(error, entry->d_name, "cannot unlink it");
+        }
+    }
+    return errno ? error_set_errno(error, udid, "cannot read the folder of its files") : VIOS_OK;
+}
+
+static int remove_files(const char *path, const char *udid, bool all, struct vios_error *error)
+{
+    int fd = -1;
+    int status = open_folder(path, &fd, error);
+    if (status < 0) {
+        return status;
+    }
+    DIR *folder = fdopendir(fd);
+    if (!folder) {
+        status = error_set_errno(error, path, "cannot read this folder");
+        close(fd);
+        return status;
+    }
+    status = unlink_all(folder, udid, all, error);
+    if (status == VIOS_OK && fsync(fd) != 0) {
+        status = error_set_errno(error, path, "cannot sync this folder");
+    }
+    closedir(folder);
+    return status;
+}
+
+int lu_file_remove_all(const char *path, const char *udid, struct vios_error *error)
+{
+    return remove_files(path, udid, true, error);
+}
+
+int lu_file_remove_temporary(const char *path, const char *udid, struct vios_error *error)
+{
+    return remove_files(path, udid, false, error);
 }

@@ -12,7 +12,8 @@
 
 #include "base/error.h"
 
-#define LU_GRACE_MS 10000 /* how long a new owner waits where it cannot clone */
+#define LU_PROBE_PREFIX ".probe-" /* of the files that lu_file_probe() makes */
+#define LU_GRACE_MS 10000         /* how long a new owner waits where it cannot clone */
 
 enum lu_fence { LU_FENCE_CLONE, LU_FENCE_GRACE, LU_FENCE_LOCAL_ONLY };
 
@@ -28,5 +29,14 @@ int lu_file_probe(const char *folder, enum lu_fence *fence, struct vios_error *e
  * again. VIOS_E_INVALID where the file system does not clone.
  */
 int lu_file_renew(const char *folder, const char *from, const char *to, struct vios_error *error);
+
+/*
+ * Unlinks every file of the LU in the folder: of each generation, dead ones, temporary ones; and
+ * syncs the folder. None there is fine. Only once its record says that it is being deleted.
+ */
+int lu_file_remove_all(const char *folder, const char *udid, struct vios_error *error);
+
+/* Only the temporary ones: what those left who were killed while they made the file. */
+int lu_file_remove_temporary(const char *folder, const char *udid, struct vios_error *error);
 
 #endif
