@@ -156,6 +156,30 @@ int chunks_load(int folder_fd, const char *name, struct chunks *chunks, struct v
     return status;
 }
 
+/* --- of a file --- */
+
+static int digest_one(void *context, size_t index, const uint8_t *data, size_t size,
+                      struct vios_error *error)
+{
+    const struct chunks *chunks = context;
+    return chunk_digest(data, size, chunks->digests + index * CHUNK_DIGEST_SIZE, error);
+}
+
+int chunks_of(int fd, uint64_t size_bytes, struct chunks *chunks,
+              const struct copy_progress *progress, struct operation *operation)
+{
+    struct chunk_walk walk = {
+        .fd = fd, .size_bytes = size_bytes, .visit = digest_one, .context = chunks};
+    int status = chunks_make(chunks, size_bytes, &operation->error);
+    if (status == VIOS_OK) {
+        status = chunk_walk(&walk, progress, operation);
+    }
+    if (status < 0) {
+        chunks_clear(chunks);
+    }
+    return status;
+}
+
 /* --- verifying --- */
 
 struct verify {

@@ -61,6 +61,11 @@ int chunks_load(int folder_fd, const char *name, struct chunks *chunks, struct v
 int chunks_parse(const void *data, size_t size, const char *name, struct chunks *chunks,
                  struct vios_error *error);
 
+/* Those of a file that is there; chunks_clear() them, empty after a failure. It moves the file's
+ * offset. `progress` may be NULL. */
+int chunks_of(int fd, uint64_t size_bytes, struct chunks *chunks,
+              const struct copy_progress *progress, struct operation *operation);
+
 /*
  * Reads the file (not its holes) with several threads, and compares. VIOS_E_CORRUPT names the file
  * and the offset of the chunk, or its size if that is another. It moves the file's

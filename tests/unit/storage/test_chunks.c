@@ -78,6 +78,22 @@ static void told(void *context, uint64_t done, uint64_t total)
     *last = done;
 }
 
+static void those_of_a_file_are_the_same(void)
+{
+    struct operation operation;
+    struct chunks one, other;
+    int fd = made_file();
+    expected(fd, &one);
+    operation_start(&operation, OPERATION_NO_DEADLINE, NULL);
+    is_int(chunks_of(fd, SIZE, &other, NULL, &operation), VIOS_OK);
+    is_int(memcmp(one.digests, other.digests, one.count * CHUNK_DIGEST_SIZE), 0);
+    chunks_clear(&other);
+    is_int(chunks_of(fd, SIZE + 1, &other, NULL, &operation), VIOS_E_IO);
+    ok(!other.digests, "a failure leaves none");
+    chunks_clear(&one);
+    close(fd);
+}
+
 static void progress_ends_at_the_size(void)
 {
     struct operation operation;
@@ -228,6 +244,7 @@ int main(void)
     folder_fd = open(tap_folder(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     RUN(a_zero_chunk_has_a_zero_digest);
     RUN(a_file_verifies);
+    RUN(those_of_a_file_are_the_same);
     RUN(progress_ends_at_the_size);
     RUN(a_changed_byte_is_named);
     RUN(lost_data_is_named);
