@@ -5,6 +5,7 @@
 #include "node/identity.h"
 #include "node/job_methods.h"
 #include "paging/paging.h"
+#include "storage/storage.h"
 
 #include <assert.h>
 
@@ -14,6 +15,7 @@
 static const struct part *const PARTS[] = {
     &identity_part,
     &paging_part,
+    &storage_part,
     &lpar_part,
 };
 #define PART_COUNT (sizeof PARTS / sizeof PARTS[0])

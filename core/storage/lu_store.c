@@ -272,6 +272,23 @@ int lu_mark(struct store *store, const char *udid, const char *job, struct lu *l
     return status;
 }
 
+static int unmark(struct change *change, struct lu *lu, struct operation *operation)
+{
+    (void)operation;
+    if (!lu || lu->state != LU_DELETING || !is_held_by(lu, change->job)) {
+        return EDIT_DONE;
+    }
+    lu->state = LU_READY;
+    lu->job[0] = 0;
+    return EDIT_WRITE;
+}
+
+int lu_unmark(struct store *store, const char *udid, const char *job, struct operation *operation)
+{
+    struct change change = {.store = store, .udid = udid, .job = job, .edit = unmark};
+    return make_change(&change, operation);
+}
+
 static int abandon(struct change *change, struct lu *lu, struct operation *operation)
 {
     (void)operation;

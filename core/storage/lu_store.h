@@ -48,7 +48,10 @@ int lu_release(struct store *store, const char *udid, const char *job, struct op
 int lu_mark(struct store *store, const char *udid, const char *job, struct lu *lu,
             struct operation *operation);
 
-/* The same for one that `job` was making, when that failed. *marked is false, and nothing was
+/* The inverse, before any of its files was unlinked: it is ready again. */
+int lu_unmark(struct store *store, const char *udid, const char *job, struct operation *operation);
+
+/* As lu_mark() for one that `job` was making, when that failed. *marked is false, and nothing was
  * done, when it is not (or not any more) one that this job makes. */
 int lu_abandon(struct store *store, const char *udid, const char *job, bool *marked,
                struct operation *operation);

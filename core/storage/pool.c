@@ -81,9 +81,10 @@ char *pool_format(const struct pool *pool)
     return text;
 }
 
-int pool_load(struct store *store, const char *name, struct pool *pool, struct operation *operation)
+int pool_load_any(struct store *store, const char *name, struct pool *pool,
+                  struct operation *operation)
 {
-    char key[STORE_KEY_MAX];
+    char key[STORE_KEY_MAX], object[96];
     struct store_value value = {0};
     int status = store_get(store, pool_key(name, key), &value, operation);
     if (status == VIOS_OK) {
@@ -91,6 +92,14 @@ int pool_load(struct store *store, const char *name, struct pool *pool, struct o
         pool->revision = value.revision;
     }
     store_value_clear(&value);
+    return status == VIOS_E_NOT_FOUND ? operation_fail(operation, status, pool_object(name, object),
+                                                       NULL, "there is no such pool")
+                                      : status;
+}
+
+int pool_load(struct store *store, const char *name, struct pool *pool, struct operation *operation)
+{
+    int status = pool_load_any(store, name, pool, operation);
     if (status == VIOS_E_NOT_FOUND || (status == VIOS_OK && pool->state != POOL_READY)) {
         status =
             store_missing(store, POOL_PREFIX, "pool", name, "there is no such pool", operation);
@@ -224,9 +233,8 @@ int pool_check_space(const struct node *node, const char *pool, uint64_t bytes, 
                : status;
 }
 
-/* What all LUs of the pool may grow to. */
-static int promised(struct store *store, const char *pool, uint64_t *bytes,
-                    struct operation *operation)
+int pool_promised(struct store *store, const char *pool, uint64_t *bytes,
+                  struct operation *operation)
 {
     struct store_list list;
     struct lu lu;
@@ -251,7 +259,7 @@ int pool_check_promise(const struct node *node, struct store *store, const struc
     }
     int status = pool_space(node, pool->name, &space, &operation->error);
     if (status == VIOS_OK) {
-        status = promised(store, pool->name, &before, operation);
+        status = pool_promised(store, pool->name, &before, operation);
     }
     if (status < 0) {
         return status;

@@ -50,6 +50,10 @@ char *pool_key(const char *name, char key[STORE_KEY_MAX]);
 int pool_load(struct store *store, const char *name, struct pool *pool,
               struct operation *operation);
 
+/* The record, whatever its state; VIOS_E_NOT_FOUND. */
+int pool_load_any(struct store *store, const char *name, struct pool *pool,
+                  struct operation *operation);
+
 /* The pool that is meant: `name`, or with NULL the only one there is. VIOS_E_USAGE when there are
  * several, VIOS_E_NOT_FOUND when there is none. */
 int pool_choose(struct store *store, const char *name, struct pool *pool,
@@ -69,6 +73,10 @@ int pool_space(const struct node *node, const char *pool, struct pool_space *spa
 /* That `bytes` may be written now: VIOS_E_NO_SPACE names `object`, the pool and both numbers. */
 int pool_check_space(const struct node *node, const char *pool, uint64_t bytes, const char *object,
                      struct vios_error *error);
+
+/* What all LUs of the pool may grow to. */
+int pool_promised(struct store *store, const char *pool, uint64_t *bytes,
+                  struct operation *operation);
 
 /* That LUs of `bytes` more may be promised: within `overcommit`. Reads all LUs of the pool. */
 int pool_check_promise(const struct node *node, struct store *store, const struct pool *pool,

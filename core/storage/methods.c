@@ -1,0 +1,260 @@
+/* methods.c - pool.create, list, show, remove; lu.create, list, show, clone, remove; and the part
+ * itself. Whoever looks at a file runs on a thread of its own: a mount that is dead hangs. */
+#include "storage/jobs.h"
+#include "storage/lu_store.h"
+#include "storage/lu_view.h"
+#include "storage/pool_view.h"
+#include "storage/storage.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#define LU_SIZE_MIN ((uint64_t)1 << 20)
+#define SECTOR 512
+
+static const char *text_of(const json_t *parameters, const char *key)
+{
+    return json_string_value(json_object_get(parameters, key));
+}
+
+/* --- pools --- */
+
+static int call_pool_create(struct call *call, const json_t *parameters, json_t **result,
+                            struct operation *operation)
+{
+    char object[96], uuid[UUID_TEXT_SIZE];
+    const char *name = text_of(parameters, "name");
+    json_int_t overcommit = json_integer_value(json_object_get(parameters, "overcommit"));
+    pool_object(name, object);
+    if (overcommit < 0 || overcommit > POOL_OVERCOMMIT_MAX) {
+        return operation_fail(operation, VIOS_E_USAGE, object,
+                              "give percent of its size, such as 200, or 0 for no limit",
+                              "an overcommit is 0 to %d", POOL_OVERCOMMIT_MAX);
+    }
+    uuid_make(uuid);
+    return call_job(
+        call, &pool_create_job, object,
+        json_pack("{s:s, s:s, s:I}", "name", name, "uuid", uuid, "overcommit", overcommit),
+        parameters, result, operation);
+}
+
+static int call_pool_list(struct call *call, const json_t *parameters, json_t **result,
+                          struct operation *operation)
+{
+    struct store *store = NULL;
+    (void)parameters;
+    int status = node_store(call->node, &store, operation);
+    if (status == VIOS_OK) {
+        status = pool_view_list(call->node, store, result, operation);
+        node_store_return(call->node, store);
+    }
+    return status;
+}
+
+static int call_pool_show(struct call *call, const json_t *parameters, json_t **result,
+                          struct operation *operation)
+{
+    struct store *store = NULL;
+    int status = node_store(call->node, &store, operation);
+    if (status == VIOS_OK) {
+        status = pool_view_show(call, store, text_of(parameters, "name"), result, operation);
+        node_store_return(call->node, store);
+    }
+    return status;
+}
+
+static int call_pool_probe(struct call *call, const json_t *parameters, json_t **result,
+                           struct operation *operation)
+{
+    struct store *store = NULL;
+    struct pool pool;
+    struct pool_probe probe;
+    int status = node_store(call->node, &store, operation);
+    if (status == VIOS_OK) {
+        status = pool_load(store, text_of(parameters, "name"), &pool, operation);
+        node_store_return(call->node, store);
+    }
+    if (status == VIOS_OK) {
+        pool_folder_probe(call->node, &pool, &probe);
+        *result = pool_view_probe(&probe);
+    }
+    return status;
+}
+
+/* An unknown name fails here, with near ones, and not as a job; NULL: the only pool. */
+static int choose_pool(struct node *node, const char *name, struct pool *pool,
+                       struct operation *operation)
+{
+    struct store *store = NULL;
+    int status = node_store(node, &store, operation);
+    if (status == VIOS_OK) {
+        status = pool_choose(store, name, pool, operation);
+        node_store_return(node, store);
+    }
+    return status;
+}
+
+static int call_pool_remove(struct call *call, const json_t *parameters, json_t **result,
+                            struct operation *operation)
+{
+    struct pool pool;
+    char object[96];
+    int status = choose_pool(call->node, text_of(parameters, "name"), &pool, operation);
+    return status == VIOS_OK
+               ? call_job(call, &pool_remove_job, pool_object(pool.name, object),
+                          json_pack("{s:s}", "name", pool.name), parameters, result, operation)
+               : status;
+}
+
+/* --- LUs --- */
+
+static int check_size(uint64_t size_bytes, const char *object, struct operation *operation)
+{
+    if (size_bytes < LU_SIZE_MIN || size_bytes > LU_SIZE_MAX) {
+        return operation_fail(operation, VIOS_E_USAGE, object, "give --size 10G for example",
+                              "an LU has 1 MiB to 64 TiB");
+    }
+    return size_bytes % SECTOR == 0
+               ? VIOS_OK
+               : operation_fail(operation, VIOS_E_USAGE, object, "give --size 10G for example",
+                                "its size is no multiple of %d bytes", SECTOR);
+}
+
+static int call_lu_create(struct call *call, const json_t *parameters, json_t **result,
+                          struct operation *operation)
+{
+    struct pool pool;
+    struct lu lu;
+    char object[96];
+    const char *name = text_of(parameters, "name");
+    uint64_t size_bytes = (uint64_t)json_integer_value(json_object_get(parameters, "size"));
+    int status = check_size(size_bytes, lu_object(name, object), operation);
+    if (status == VIOS_OK) {
+        status = choose_pool(call->node, text_of(parameters, "pool"), &pool, operation);
+    }
+    if (status < 0) {
+        return status;
+    }
+    lu_begin(&lu, name, pool.name, size_bytes, json_is_true(json_object_get(parameters, "thick")));
+    return call_job(call, &lu_create_job, object,
+                    json_pack("{s:s, s:s, s:s, s:I, s:b}", "udid", lu.udid, "name", lu.name, "pool",
+                              lu.pool, "size_bytes", (json_int_t)size_bytes, "thick", lu.thick),
+                    parameters, result, operation);
+}
+
+static int call_lu_list(struct call *call, const json_t *parameters, json_t **result,
+                        struct operation *operation)
+{
+    struct store *store = NULL;
+    struct pool pool;
+    const char *name = text_of(parameters, "pool");
+    int status = node_store(call->node, &store, operation);
+    if (status < 0) {
+        return status;
+    }
+    if (name) {
+        status = pool_load(store, name, &pool, operation);
+    }
+    if (status == VIOS_OK) {
+        status = lu_view_list(call->node, store, name, result, operation);
+    }
+    node_store_return(call->node, store);
+    return status;
+}
+
+static int call_lu_show(struct call *call, const json_t *parameters, json_t **result,
+                        struct operation *operation)
+{
+    struct store *store = NULL;
+    int status = node_store(call->node, &store, operation);
+    if (status == VIOS_OK) {
+        status = lu_view_show(call->node, store, text_of(parameters, "lu"), result, operation);
+        node_store_return(call->node, store);
+    }
+    return status;
+}
+
+static int find_lu(struct node *node, const char *word, struct lu *lu, struct operation *operation)
+{
+    struct store *store = NULL;
+    int status = node_store(node, &store, operation);
+    if (status == VIOS_OK) {
+        status = lu_find(store, word, lu, NULL, operation);
+        node_store_return(node, store);
+    }
+    return status;
+}
+
+static int call_lu_clone(struct call *call, const json_t *parameters, json_t **result,
+                         struct operation *operation)
+{
+    struct pool pool;
+    struct lu source, lu;
+    char object[96];
+    const char *name = text_of(parameters, "name"), *wanted = text_of(parameters, "pool");
+    int status = find_lu(call->node, text_of(parameters, "lu"), &source, operation);
+    if (status == VIOS_OK) {
+        status = choose_pool(call->node, wanted ? wanted : source.pool, &pool, operation);
+    }
+    if (status < 0) {
+        return status;
+    }
+    lu_begin(&lu, name, pool.name, source.size_bytes, false);
+    return call_job(call, &lu_clone_job, lu_object(name, object),
+                    json_pack("{s:s, s:s, s:s, s:s, s:I}", "source", source.udid, "udid", lu.udid,
+                              "name", lu.name, "pool", lu.pool, "size_bytes",
+                              (json_int_t)lu.size_bytes),
+                    parameters, result, operation);
+}
+
+static int call_lu_remove(struct call *call, const json_t *parameters, json_t **result,
+                          struct operation *operation)
+{
+    struct lu lu;
+    char object[96];
+    int status = find_lu(call->node, text_of(parameters, "lu"), &lu, operation);
+    return status == VIOS_OK ? call_job(call, &lu_remove_job, lu_object(lu.name, object),
+                                        json_pack("{s:s, s:s}", "udid", lu.udid, "name", lu.name),
+                                        parameters, result, operation)
+                             : status;
+}
+
+static const struct method METHODS[] = {
+    {"pool.create", "name:name overcommit:integer?", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB,
+     call_pool_create},
+    {"pool.list", "", ROLE_VIEWER, METHOD_LASTS, call_pool_list},
+    {"pool.show", "name:pool", ROLE_VIEWER, METHOD_LASTS, call_pool_show},
+    {"pool.remove", "name:pool", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB, call_pool_remove},
+    {"lu.create", "name:name size:size pool:pool? thick:boolean?", ROLE_ADMIN,
+     METHOD_CHANGES | METHOD_JOB, call_lu_create},
+    {"lu.list", "pool:pool?", ROLE_VIEWER, METHOD_LASTS, call_lu_list},
+    {"lu.show", "lu:text", ROLE_VIEWER, METHOD_LASTS, call_lu_show},
+    {"lu.clone", "lu:text name:name pool:pool?", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB,
+     call_lu_clone},
+    {"lu.remove", "lu:text", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB, call_lu_remove},
+    /* Under this name because it has no command: pool.show asks the other nodes. */
+    {"daemon.pool_probe", "name:pool", ROLE_VIEWER, METHOD_LASTS, call_pool_probe},
+};
+
+static const struct method_group STORAGE_METHODS = {METHODS, sizeof METHODS / sizeof *METHODS};
+static const struct job_kind *const JOB_KINDS[] = {
+    &pool_create_job, &pool_remove_job, &lu_create_job, &lu_clone_job, &lu_remove_job, NULL};
+
+static int part_start(struct node *node, struct vios_error *error)
+{
+    (void)node, (void)error;
+    return VIOS_OK;
+}
+
+static void part_stop(struct node *node, bool stop_guests)
+{
+    (void)node, (void)stop_guests;
+}
+
+const struct part storage_part = {
+    .name = "storage",
+    .start = part_start,
+    .stop = part_stop,
+    .methods = &STORAGE_METHODS,
+    .job_kinds = JOB_KINDS,
+};

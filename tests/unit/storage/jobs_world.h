@@ -1,0 +1,115 @@
+/* jobs_world.h - one node, a repository and a store, for the jobs of pools and LUs. */
+#ifndef TESTS_UNIT_STORAGE_JOBS_WORLD_H
+#define TESTS_UNIT_STORAGE_JOBS_WORLD_H
+
+#include "storage/jobs.h"
+#include "storage/lu_store.h"
+#include "storage/pool_folder.h"
+#include "storage/repository.h"
+#include "tests/job_crash.h"
+
+#include <ftw.h>
+#include <sys/stat.h>
+
+#define CLUSTER_UUID "99999999-2222-4333-8444-555555555555"
+#define POOL_UUID "88888888-2222-4333-8444-555555555555"
+
+static struct node node = {.name = "n1", .cluster = "c", .incarnation = 1};
+static char world[96], address[128];
+
+__attribute__((unused)) static struct store *open_store(struct operation *operation)
+{
+    struct store *store = NULL;
+    operation_start(operation, 10000, NULL);
+    if (store_open(&store, address, true, operation) != VIOS_OK) {
+        printf("# %s\n", operation->error.message);
+        exit(1);
+    }
+    return store;
+}
+
+__attribute__((unused)) static void put(const char *key, const char *json)
+{
+    struct operation operation;
+    struct store *store = open_store(&operation);
+    struct store_change change = {key, json};
+    is_int(store_commit(store, NULL, 0, &change, 1, NULL, &operation), VIOS_OK);
+    store_close(store);
+}
+
+__attribute__((unused)) static size_t count_keys(const char *prefix)
+{
+    struct operation operation;
+    struct store_list list = {0};
+    struct store *store = open_store(&operation);
+    is_int(store_list(store, prefix, &list, NULL, &operation), VIOS_OK);
+    size_t count = list.count;
+    store_list_clear(&list);
+    store_close(store);
+    return count;
+}
+
+/* A new world without a pool. */
+__attribute__((unused)) static const char *make_world(void)
+{
+    static int count;
+    snprintf(world, sizeof world, "%s/w%d", tap_folder(), count++);
+    snprintf(address, sizeof address, "sqlite:%s/db", world);
+    mkdir(world, 0700);
+    config_free(node.config);
+    node.config = config_new();
+    is_int(config_set(node.config, "repository", world, NULL), VIOS_OK);
+    put("/cluster", "{\"v\":1,\"name\":\"c\",\"uuid\":\"" CLUSTER_UUID "\"}");
+    return address;
+}
+
+/* With the pool p1. */
+__attribute__((unused)) static const char *make_pool_world(void)
+{
+    const struct pool pool = {.name = "p1", .uuid = POOL_UUID};
+    struct vios_error error = {0};
+    make_world();
+    char *json = pool_format(&pool);
+    put("/pool/p1", json);
+    free(json);
+    ok(pool_folder_make(&node, &pool, &error) == VIOS_OK, "%s", error.message);
+    return address;
+}
+
+static int counted;
+
+static int count_one(const char *path, const struct stat *status, int kind, struct FTW *where)
+{
+    (void)path, (void)status, (void)kind;
+    counted += where->level > 0;
+    return 0;
+}
+
+/* How many files and folders lie in this folder of the world. */
+__attribute__((unused)) static int count_files(const char *folder)
+{
+    char path[256];
+    counted = 0;
+    snprintf(path, sizeof path, "%s/%s", world, folder);
+    nftw(path, count_one, 8, FTW_PHYS);
+    return counted;
+}
+
+__attribute__((unused)) static int run_job(const struct job_kind *kind, json_t *data,
+                                           json_t **result, struct operation *operation)
+{
+    struct jobs *jobs;
+    char id[JOB_ID_SIZE];
+    operation_start(operation, 20000, NULL);
+    int status = jobs_start(&jobs, address, "n1", 1, &kind, 1, &node, &operation->error);
+    if (status == VIOS_OK) {
+        status = job_submit(jobs, kind, "it", data, NULL, id, operation);
+        if (status == VIOS_OK) {
+            status = job_wait(jobs, id, NULL, NULL, result, operation);
+        }
+        jobs_stop(jobs);
+    }
+    return status;
+}
+
+#endif
