@@ -30,8 +30,9 @@ return {
         { name = "initrd", value = "FILE", complete = "file",
           words = "with this initial RAM disk" },
         { name = "append", value = "TEXT", words = "and this kernel command line" },
-        { name = "disk", value = "FILE", many = true, complete = "file",
-          words = "a raw image or block device; may be repeated" },
+        { name = "disk", value = "DISK", many = true, complete = "file",
+          words = "an LU (NAME, POOL/NAME or UDID), or the path of a raw image or block device; "
+            .. "may be repeated" },
         { name = "nic", value = "KIND", many = true, complete = { "user", "none", "bridge:" },
           words = "a network card: user, bridge:BR or none; may be repeated" },
         { name = "accel", value = "KIND", complete = { "tcg", "kvm" },
@@ -41,7 +42,8 @@ return {
       },
       text = function(result) return "lpar " .. result.name .. " created" end,
       examples = {
-        "lpar create web1 --memory 256M --disk /srv/web1.raw --nic user",
+        "lpar create web1 --memory 256M --disk web1-root --nic bridge:br0",
+        "lpar create web2 --memory 256M --disk /srv/web2.raw --nic user",
         'lpar create t1 --memory 128M --kernel /boot/vmlinuz --append "console=ttyS0"',
       },
     },

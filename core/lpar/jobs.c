@@ -12,6 +12,7 @@
 
 #include "base/clock.h"
 #include "lpar/adopt.h"
+#include "lpar/disks.h"
 #include "lpar/guest.h"
 #include "lpar/guest_exports.h"
 #include "lpar/launch.h"
@@ -144,6 +145,9 @@ static int claim_start(struct job *job, struct lpar *lpar)
     }
     if (status == VIOS_OK) {
         status = spec_check_files(lpar, &job->operation.error);
+    }
+    if (status == VIOS_OK) {
+        status = disks_check(node, job->store, lpar, &job->operation);
     }
     if (status == VIOS_OK) {
         status = spec_check_accel(lpar, &job->operation.error);

@@ -1,10 +1,10 @@
 /* methods.c - lpar.create, start, stop, list, show, console, remove; and the part itself. */
 #include "lpar/adopt.h"
+#include "lpar/create.h"
 #include "lpar/guest.h"
 #include "lpar/jobs.h"
 #include "lpar/lpar.h"
 #include "lpar/paging_device.h"
-#include "lpar/spec.h"
 #include "lpar/takeover.h"
 #include "lpar/view.h"
 #include "paging/paging.h"
@@ -25,36 +25,6 @@
 static const char *text_of(const json_t *parameters, const char *key)
 {
     return json_string_value(json_object_get(parameters, key));
-}
-
-static int call_create(struct call *call, const json_t *parameters, json_t **result,
-                       struct operation *operation)
-{
-    struct store *store = NULL;
-    struct lpar lpar;
-    char key[STORE_KEY_MAX], object[96];
-    int status = spec_build(parameters, &lpar, &operation->error);
-    if (status == VIOS_OK) {
-        status = node_store(call->node, &store, operation);
-    }
-    if (status < 0) {
-        return status;
-    }
-    snprintf(key, sizeof key, "/lpar/%s", lpar.name);
-    char *json = lpar_format(&lpar);
-    struct store_compare absent = {STORE_ABSENT, key, 0};
-    struct store_change change = {key, json};
-    status = store_commit(store, &absent, 1, &change, 1, NULL, operation);
-    free(json);
-    if (status == VIOS_E_CONFLICT) {
-        status = operation_fail(operation, VIOS_E_EXISTS, lpar_object(lpar.name, object),
-                                "choose another name", "there is an LPAR of this name");
-    }
-    if (status == VIOS_OK) {
-        status = view_show(call->node, store, lpar.name, result, operation);
-    }
-    node_store_return(call->node, store);
-    return status;
 }
 
 /* An unknown name fails here, with near ones, and not as a job. */
@@ -251,7 +221,7 @@ static const struct method METHODS[] = {
     {"lpar.create",
      "name:text memory:size cpus:integer? kernel:text? initrd:text? append:text? disk:list? "
      "nic:list? accel:text? cpu:text? autostart:boolean?",
-     ROLE_ADMIN, METHOD_CHANGES, call_create},
+     ROLE_ADMIN, METHOD_CHANGES, lpar_call_create},
     {"lpar.start", "name:lpar", ROLE_OPERATOR, METHOD_CHANGES | METHOD_JOB, call_start},
     {"lpar.stop", "name:lpar timeout:duration? force:boolean?", ROLE_OPERATOR,
      METHOD_CHANGES | METHOD_JOB, call_stop},

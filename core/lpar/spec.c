@@ -56,10 +56,9 @@ static int take_append(const json_t *parameters, struct lpar *lpar, struct vios_
     return VIOS_OK;
 }
 
-/* The i-th text of a parameter that is a text or a list; NULL behind the last. A member that
- * is no text gives "", which no validation accepts. */
-static const char *nth_text(const json_t *value, size_t i)
+const char *spec_word(const json_t *parameters, const char *key, size_t i)
 {
+    const json_t *value = json_object_get(parameters, key);
     if (json_is_array(value)) {
         const json_t *item = json_array_get(value, i);
         return item ? (json_is_string(item) ? json_string_value(item) : "") : NULL;
@@ -67,48 +66,85 @@ static const char *nth_text(const json_t *value, size_t i)
     return i == 0 ? json_string_value(value) : NULL;
 }
 
-static int take_disk(const char *path, size_t i, struct lpar *lpar, struct vios_error *error)
+bool spec_is_path(const char *word)
 {
-    struct lpar_disk *disk = &lpar->disks[i];
-    json_t *one = json_pack("{s:s}", "disk", path);
-    assert(one);
-    int status = take_path(one, "disk", disk->file, error);
-    json_decref(one);
-    if (status == VIOS_OK && !disk->file[0]) {
-        status = error_set(error, VIOS_E_USAGE, "disk", "give the path of a raw image",
-                           "a disk needs a file");
+    return word[0] == '/';
+}
+
+static int refuse_twice(const char *word, struct vios_error *error)
+{
+    return error_set(error, VIOS_E_USAGE, "disk", NULL, "\"%.200s\" is given twice", word);
+}
+
+static int take_file(const char *path, struct lpar *lpar, struct lpar_disk *disk,
+                     struct vios_error *error)
+{
+    if (strlen(path) >= sizeof disk->file) {
+        return error_set(error, VIOS_E_USAGE, "disk", NULL, "the path is longer than %d bytes",
+                         PATH_MAX - 1);
     }
-    for (size_t k = 0; status == VIOS_OK && k < i; k++) {
-        if (strcmp(lpar->disks[k].file, disk->file) == 0) {
-            status =
-                error_set(error, VIOS_E_USAGE, "disk", NULL, "\"%.200s\" is given twice", path);
+    snprintf(disk->file, sizeof disk->file, "%s", path);
+    for (size_t i = 0; i < lpar->disk_count; i++) {
+        if (strcmp(lpar->disks[i].file, path) == 0) {
+            return refuse_twice(path, error);
         }
     }
+    return VIOS_OK;
+}
+
+static int take_lu(const struct lu *lu, struct lpar *lpar, struct lpar_disk *disk,
+                   struct vios_error *error)
+{
+    snprintf(disk->lu, sizeof disk->lu, "%s", lu->udid);
+    for (size_t i = 0; i < lpar->disk_count; i++) {
+        if (strcmp(lpar->disks[i].lu, lu->udid) == 0) {
+            return refuse_twice(lu->name, error);
+        }
+    }
+    return VIOS_OK;
+}
+
+/* The next disk: the file of `path`, or with NULL the LU. */
+static int add_disk(const char *path, const struct lu *lu, struct lpar *lpar,
+                    struct vios_error *error)
+{
+    size_t i = lpar->disk_count;
+    if (i == LPAR_DISKS_MAX) {
+        return error_set(error, VIOS_E_USAGE, "disk", NULL, "more than %d disks", LPAR_DISKS_MAX);
+    }
+    struct lpar_disk *disk = &lpar->disks[i];
+    int status = path ? take_file(path, lpar, disk, error) : take_lu(lu, lpar, disk, error);
     snprintf(disk->id, sizeof disk->id, "disk%zu", i);
-    char start[9];
-    memcpy(start, lpar->uuid, 8);
-    start[8] = 0;
-    snprintf(disk->serial, sizeof disk->serial, "%s-disk%zu", start, i);
+    snprintf(disk->serial, sizeof disk->serial, "%.8s-disk%zu", lpar->uuid, i);
     disk->slot = i == 0 ? LPAR_SLOT_DISK0 : LPAR_SLOT_DISK + (int)i - 1;
+    lpar->disk_count += status == VIOS_OK;
     return status;
 }
 
-static int take_disks(const json_t *parameters, struct lpar *lpar, struct vios_error *error)
+static int take_disks(const json_t *parameters, const struct lu *lus, size_t lu_count,
+                      struct lpar *lpar, struct vios_error *error)
 {
-    const json_t *value = json_object_get(parameters, "disk");
-    const char *path;
-    for (size_t i = 0; (path = nth_text(value, i)) != NULL; i++) {
-        if (i == LPAR_DISKS_MAX) {
-            return error_set(error, VIOS_E_USAGE, "disk", NULL, "more than %d disks",
-                             LPAR_DISKS_MAX);
+    const char *word;
+    size_t lu = 0;
+    int status = VIOS_OK;
+    for (size_t i = 0; status == VIOS_OK && (word = spec_word(parameters, "disk", i)) != NULL;
+         i++) {
+        if (!word[0]) {
+            status = error_set(error, VIOS_E_USAGE, "disk", "give an LU, or the path of an image",
+                               "a disk needs a name");
+        } else if (spec_is_path(word)) {
+            status = add_disk(word, NULL, lpar, error);
+        } else if (lu < lu_count) {
+            status = add_disk(NULL, &lus[lu++], lpar, error);
+        } else {
+            status = error_set(error, VIOS_E_USAGE, "disk", "give a path that begins with /",
+                               "\"%.200s\" is not an absolute path", word);
         }
-        int status = take_disk(path, i, lpar, error);
-        if (status < 0) {
-            return status;
-        }
-        lpar->disk_count = i + 1;
     }
-    return VIOS_OK;
+    for (; status == VIOS_OK && lu < lu_count; lu++) {
+        status = add_disk(NULL, &lus[lu], lpar, error);
+    }
+    return status;
 }
 
 static void make_mac(char mac[18])
@@ -121,9 +157,8 @@ static void make_mac(char mac[18])
 
 static int take_nics(const json_t *parameters, struct lpar *lpar, struct vios_error *error)
 {
-    const json_t *value = json_object_get(parameters, "nic");
     const char *text;
-    for (size_t i = 0; (text = nth_text(value, i)) != NULL; i++) {
+    for (size_t i = 0; (text = spec_word(parameters, "nic", i)) != NULL; i++) {
         if (i == LPAR_NICS_MAX) {
             return error_set(error, VIOS_E_USAGE, "nic", NULL, "more than %d network cards",
                              LPAR_NICS_MAX);
@@ -166,7 +201,7 @@ static int check_boot(const struct lpar *lpar, struct vios_error *error)
                          "give --kernel too", "it needs a kernel");
     }
     if (!lpar->kernel[0] && lpar->disk_count == 0) {
-        return error_set(error, VIOS_E_USAGE, "lpar", "give --kernel FILE or --disk FILE",
+        return error_set(error, VIOS_E_USAGE, "lpar", "give --kernel FILE or --disk DISK",
                          "there is nothing to boot from");
     }
     return VIOS_OK;
@@ -208,7 +243,7 @@ int spec_check_files(const struct lpar *lpar, struct vios_error *error)
     }
     for (size_t i = 0; status == VIOS_OK && i < lpar->disk_count; i++) {
         const struct lpar_disk *disk = &lpar->disks[i];
-        if (!disk->lu[0]) { /* io finds out whether an LU's file is there */
+        if (!disk->lu[0]) { /* disks_check() looks after LUs */
             status = check_file("disk", disk->file, !disk->read_only, true, error);
         }
     }
@@ -265,7 +300,8 @@ static int take_machine(const json_t *parameters, struct lpar *lpar, struct vios
     return status;
 }
 
-int spec_build(const json_t *parameters, struct lpar *lpar, struct vios_error *error)
+int spec_build(const json_t *parameters, const struct lu *lus, size_t lu_count, struct lpar *lpar,
+               struct vios_error *error)
 {
     memset(lpar, 0, sizeof *lpar);
     uuid_make(lpar->uuid);
@@ -288,7 +324,7 @@ int spec_build(const json_t *parameters, struct lpar *lpar, struct vios_error *e
         status = take_append(parameters, lpar, error);
     }
     if (status == VIOS_OK) {
-        status = take_disks(parameters, lpar, error);
+        status = take_disks(parameters, lus, lu_count, lpar, error);
     }
     if (status == VIOS_OK) {
         status = take_nics(parameters, lpar, error);

@@ -43,7 +43,7 @@ run_status "a disk that is not there fails validation" 7 \
     on n1 lpar create g1 --memory 16M --disk "$DIR/nosuch"
 like "and is named" "$ERR" "nosuch.*No such file"
 run_status "nothing to boot from" 2 on n1 lpar create g1 --memory 16M
-like "and says what to give" "$ERR" "give --kernel FILE or --disk FILE"
+like "and says what to give" "$ERR" "give --kernel FILE or --disk DISK"
 run_status "an unknown kind of network" 2 \
     on n1 lpar create g1 --memory 16M --disk "$DIR/disk.raw" --nic tap0
 like "and says which there are" "$ERR" "give user, bridge:BR or none"

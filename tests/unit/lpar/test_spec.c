@@ -41,7 +41,7 @@ static void remove_files(void)
 static int build(json_t *parameters, struct lpar *lpar, struct vios_error *error)
 {
     memset(error, 0, sizeof *error);
-    int status = spec_build(parameters, lpar, error);
+    int status = spec_build(parameters, NULL, 0, lpar, error);
     json_decref(parameters);
     return status;
 }
