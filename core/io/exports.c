@@ -20,9 +20,11 @@ struct entry {
     json_t *backend;
     unsigned holders; /* the table is one */
     bool dropped, drained;
-    struct task drop, end, apply;
+    struct task drop, end, apply, resize;
     enum nbd_export_state wanted;
     bool apply_posted, applying;
+    bool resizing;
+    int resize_error;   /* an errno, of the last one */
     struct entry *next; /* in the table, or among the dying */
 };
 
@@ -150,6 +152,7 @@ static struct entry *find_name(const struct exports *exports, const char *name)
 }
 
 static void apply(struct task *task);
+static void resize(struct task *task);
 
 static struct entry *entry_new(struct exports *exports, struct nbd_export *export, json_t *backend)
 {
@@ -162,6 +165,7 @@ static struct entry *entry_new(struct exports *exports, struct nbd_export *expor
         entry->drop.run = drop;
         entry->end.run = end;
         entry->apply.run = apply;
+        entry->resize.run = resize;
     }
     return entry;
 }
@@ -331,6 +335,54 @@ int exports_set_state(struct exports *exports, struct nbd_export *export,
         status = wait_changed(exports, operation);
     }
     pthread_mutex_unlock(&exports->lock);
+    return status;
+}
+
+/* --- sizes --- */
+
+/* On the home worker. */
+static void resize(struct task *task)
+{
+    struct entry *entry = entry_of(task, resize);
+    struct exports *exports = entry->table;
+    int error = entry->export->operations->measure(entry->export);
+    if (error == 0) {
+        nbd_export_reconnect(entry->export);
+    }
+    pthread_mutex_lock(&exports->lock);
+    entry->resizing = false;
+    entry->resize_error = error;
+    pthread_cond_broadcast(&exports->changed);
+    pthread_mutex_unlock(&exports->lock);
+    let_go(entry);
+}
+
+int exports_resize(struct exports *exports, struct nbd_export *export, uint64_t *size_bytes,
+                   struct operation *operation)
+{
+    struct entry *entry = export->owner;
+    int status = VIOS_OK;
+    if (!export->operations->measure) {
+        return operation_fail(operation, VIOS_E_INVALID, export->name, NULL, "its size is fixed");
+    }
+    pthread_mutex_lock(&exports->lock);
+    while (status == VIOS_OK && entry->resizing) { /* somebody else's began before our change */
+        status = wait_changed(exports, operation);
+    }
+    if (status == VIOS_OK) {
+        entry->resizing = true;
+        entry->holders++; /* for the task */
+        worker_post(export->home, &entry->resize);
+    }
+    while (status == VIOS_OK && entry->resizing) {
+        status = wait_changed(exports, operation);
+    }
+    if (status == VIOS_OK && entry->resize_error) {
+        status = operation_fail(operation, VIOS_E_INVALID, export->name, "enlarge its file first",
+                                "its file is smaller than it was");
+    }
+    pthread_mutex_unlock(&exports->lock);
+    *size_bytes = export->size;
     return status;
 }
 

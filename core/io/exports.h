@@ -47,6 +47,13 @@ void exports_set_backend(struct exports *exports, struct nbd_export *export, jso
 int exports_set_state(struct exports *exports, struct nbd_export *export,
                       enum nbd_export_state state, struct operation *operation);
 
+/*
+ * Looks how large it is now and closes its connections, so that its clients come again and see;
+ * `*size_bytes` is that size. VIOS_E_INVALID: its back end has a fixed size, or it has shrunk.
+ */
+int exports_resize(struct exports *exports, struct nbd_export *export, uint64_t *size_bytes,
+                   struct operation *operation);
+
 /* Counts what a successor must know: exports that were asked for, made, changed or dropped. */
 uint64_t exports_revision(struct exports *exports);
 

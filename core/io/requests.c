@@ -301,6 +301,29 @@ static int do_drain(struct request *request)
     return set_state(request, EXPORT_DRAINING);
 }
 
+static int do_resize(struct request *request)
+{
+    const char *word, *name;
+    uint64_t size_bytes = 0;
+    struct io *io = request->io;
+    struct operation operation;
+    int status = unpack(request, "{s:s, s:s !}", "do", &word, "name", &name);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    struct nbd_export *export = exports_get(io->exports, name);
+    if (!export) {
+        return error_set(&request->error, VIOS_E_NOT_FOUND, name, NULL, "no such export");
+    }
+    operation_start(&operation, IO_DRAIN_MS, NULL);
+    status = exports_resize(io->exports, export, &size_bytes, &operation);
+    request->error = operation.error;
+    exports_release(io->exports, export);
+    return status == VIOS_OK
+               ? answer(request, json_pack("{s:I}", "size_bytes", (json_int_t)size_bytes))
+               : status;
+}
+
 /* --- paging --- */
 
 static int do_claim(struct request *request)
@@ -480,6 +503,7 @@ static const struct {
     {"watch", do_watch},       {"give", do_give},
     {"take", do_take},         {"stop", do_stop},
     {"identity", do_identity}, {"peers", do_peers},
+    {"resize", do_resize},
 };
 
 static int dispatch(struct request *request)

@@ -65,6 +65,9 @@ struct nbd_backend_operations {
     /* The export was dropped and its connections are closed: nobody waits for an answer any more,
      * and what is held back ends now, with nothing done. May be NULL. */
     void (*dropped)(struct nbd_export *export);
+    /* Looks again how large it is: 0, or an errno (EINVAL: it has shrunk) and the size stays. On
+     * the home worker; NULL: its size is fixed. */
+    int (*measure)(struct nbd_export *export);
     /* The last connection is gone and the export was dropped: free everything, later if need
      * be, then call `closed`. */
     void (*close)(struct nbd_export *export, void (*closed)(struct nbd_export *export));
@@ -81,10 +84,10 @@ enum nbd_export_state {
 
 struct nbd_export {
     char name[160];
-    char description[96]; /* sent as NBD_INFO_DESCRIPTION when not empty */
-    char lpar[40];        /* uuid of the LPAR it belongs to, "" for none */
-    char node[64];        /* the peer that may use it (identity node:N), "" for none */
-    uint64_t size;
+    char description[96];  /* sent as NBD_INFO_DESCRIPTION when not empty */
+    char lpar[40];         /* uuid of the LPAR it belongs to, "" for none */
+    char node[64];         /* the peer that may use it (identity node:N), "" for none */
+    _Atomic uint64_t size; /* only grows; negotiations on other workers read it */
     bool read_only;
     bool multi_connection;  /* NBD_FLAG_CAN_MULTI_CONN: a flush on one covers all */
     uint32_t minimum_block; /* 1 or 512 or NBD_BLOCK; requests not aligned to it are EINVAL */

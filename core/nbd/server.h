@@ -86,6 +86,9 @@ void nbd_export_open(struct nbd_export *export);
 void nbd_export_hold(struct nbd_export *export, enum nbd_export_state state,
                      void (*drained)(struct nbd_export *export));
 
+/* Closes its connections, so that clients come again and see what is new about it. */
+void nbd_export_reconnect(struct nbd_export *export);
+
 /* EXPORT_DROPPED: its connections are closed, and each released when its requests are done. */
 void nbd_export_drop(struct nbd_export *export);
 

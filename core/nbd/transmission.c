@@ -447,13 +447,19 @@ void nbd_export_hold(struct nbd_export *export, enum nbd_export_state state,
     tell_drained(export);
 }
 
+void nbd_export_reconnect(struct nbd_export *export)
+{
+    assert(worker_is_current(export->home));
+    while (export->first_connection) {
+        connection_close(export->first_connection);
+    }
+}
+
 void nbd_export_drop(struct nbd_export *export)
 {
     assert(worker_is_current(export->home));
     export->state = EXPORT_DROPPED;
-    while (export->first_connection) {
-        connection_close(export->first_connection);
-    }
+    nbd_export_reconnect(export);
     if (export->operations->dropped) {
         export->operations->dropped(export);
     }

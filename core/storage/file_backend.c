@@ -259,7 +259,25 @@ static void file_statistics(struct nbd_export *export, void *json_object)
     }
 }
 
+static uint64_t whole_blocks(int fd, uint32_t block)
+{
+    off_t size = lseek(fd, 0, SEEK_END);
+    return size > 0 ? (uint64_t)size / block * block : 0;
+}
+
+static int file_measure(struct nbd_export *export)
+{
+    struct file_backend *file = export->backend;
+    uint64_t size = whole_blocks(file->fd, export->minimum_block);
+    if (size < export->size) {
+        return EINVAL;
+    }
+    export->size = size;
+    return 0;
+}
+
 static const struct nbd_backend_operations FILE_OPERATIONS = {
+    .measure = file_measure,
     .submit = file_submit,
     .dropped = file_dropped,
     .close = file_close,
@@ -338,11 +356,10 @@ static int measure(struct file_backend *file, const struct file_configuration *c
         return error_set(error, VIOS_E_INVALID, configuration->path, NULL,
                          "is neither a file nor a block device");
     }
-    off_t size = lseek(file->fd, 0, SEEK_END);
     uint32_t block = file->direct ? file_io_alignment(file->fd) : 1;
     file->export.minimum_block = block;
-    file->export.size = (uint64_t)size / block * block;
-    if (size <= 0 || file->export.size == 0) {
+    file->export.size = whole_blocks(file->fd, block);
+    if (file->export.size == 0) {
         return error_set(error, VIOS_E_INVALID, configuration->path, NULL,
                          "the file holds not even one block");
     }

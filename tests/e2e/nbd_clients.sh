@@ -126,6 +126,14 @@ ok "standby: I/O waits" kill -0 "$READER"
 control '{"do":"open","name":"lu/disk/1"}' >/dev/null
 wait "$READER"
 is "opened: it goes on" $? 0
+# --- sizes ---
+truncate -s 48M "$DIR/disk.img"
+is "resized" "$(control '{"do":"resize","name":"lu/disk/1"}')" '{"ok":true,"size_bytes":50331648}'
+is "and seen by who comes then" "$(nbdinfo --size "$(uri lu/disk/1)")" 50331648
+truncate -s 40M "$DIR/disk.img"
+refuses "a file that has shrunk" '{"do":"resize","name":"lu/disk/1"}' invalid
+is "and its size stays" "$(nbdinfo --size "$(uri lu/disk/1)")" 50331648
+refuses "a resize of what is not there" '{"do":"resize","name":"nosuch"}' not_found
 is "drained" "$(control '{"do":"drain","name":"lu/disk/1"}')" '{"ok":true}'
 is "dropped" "$(control '{"do":"drop","name":"lu/disk/1"}')" '{"ok":true}'
 is "dropped again is fine" "$(control '{"do":"drop","name":"lu/disk/1"}')" '{"ok":true}'

@@ -137,6 +137,21 @@ static void a_file_that_was_cut_gives_errors(void)
     end(export);
 }
 
+static void a_file_that_grew_is_measured_again(void)
+{
+    make_file(FILE_SIZE);
+    struct nbd_export *export = open_as(NULL, true, false);
+    is_int(truncate(path, 2 * FILE_SIZE + 100), 0);
+    is_int(export->size, FILE_SIZE);
+    is_int(export->operations->measure(export), 0);
+    is_int(export->size, 2 * FILE_SIZE);
+    is_int(run(export, NBD_READ, 0, 2 * FILE_SIZE - 4096, 4096), 0);
+    is_int(truncate(path, FILE_SIZE), 0);
+    is_int(export->operations->measure(export), EINVAL);
+    is_int(export->size, 2 * FILE_SIZE);
+    end(export);
+}
+
 static void what_cannot_be_opened(void)
 {
     struct nbd_export *export;
@@ -311,6 +326,7 @@ int main(void)
     RUN(buffered);
     RUN(direct);
     RUN(a_file_that_was_cut_gives_errors);
+    RUN(a_file_that_grew_is_measured_again);
     RUN(what_cannot_be_opened);
     RUN(a_locked_file_is_refused_after_a_while);
     RUN(a_gated_file_is_used_without_its_lock);
