@@ -53,6 +53,24 @@ return {
       examples = { "lu show web1", "lu show p1/web1" },
     },
     {
+      verb = "resize",
+      summary = "make an LU larger, also while its guest runs",
+      method = "lu.resize",
+      arguments = { LU },
+      options = {
+        { name = "size", value = "SIZE", type = "size", required = true,
+          words = "its new size; not less than it has" },
+      },
+      job = true,
+      text = function(result)
+        if result.job and not result.name then
+          return "job " .. result.job
+        end
+        return ("lu %s/%s resized; guest: %s"):format(result.pool, result.name, result.guest)
+      end,
+      examples = { "lu resize web1 --size 20G" },
+    },
+    {
       verb = "clone",
       summary = "make an LU that begins as a copy of another",
       method = "lu.clone",

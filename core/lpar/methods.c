@@ -5,6 +5,7 @@
 #include "lpar/jobs.h"
 #include "lpar/lpar.h"
 #include "lpar/paging_device.h"
+#include "lpar/resize.h"
 #include "lpar/takeover.h"
 #include "lpar/view.h"
 #include "paging/paging.h"
@@ -268,6 +269,7 @@ static int part_start(struct node *node, struct vios_error *error)
         return status;
     }
     paging_set_guest_operations(node, &GUEST_OPERATIONS);
+    node->lu_guests = &lpar_lu_operations;
     operation_start(&operation, 60000, NULL);
     if (lpar_adopt_guests(node, &operation) < 0) {
         log_error("lpar", "%s: %s", operation.error.object, operation.error.message);

@@ -69,6 +69,7 @@ struct node {
     struct members *members; /* see members.h; the driver fills it */
     struct paging *paging;   /* core/paging's own state; NULL until it started */
     struct lpars *lpars;     /* core/lpar's own state; likewise */
+    const struct lu_guest_operations *lu_guests; /* of core/lpar; likewise; storage/lu_guest.h */
 };
 
 /* The level of this software; in a build with VIOS_TEST_HOOKS the environment variable VIOS_LEVEL

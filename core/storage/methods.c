@@ -1,5 +1,7 @@
-/* methods.c - pool.create, list, show, remove; lu.create, list, show, clone, remove; and the part
- * itself. Whoever looks at a file runs on a thread of its own: a mount that is dead hangs. */
+/* methods.c - pool.create, list, show, remove; lu.create, list, show, resize, clone, remove; and
+ * the part itself. Whoever looks at a file runs on a thread of its own: a mount that is dead hangs.
+ */
+#include "node/others.h"
 #include "storage/jobs.h"
 #include "storage/lu_store.h"
 #include "storage/lu_view.h"
@@ -207,6 +209,58 @@ static int call_lu_clone(struct call *call, const json_t *parameters, json_t **r
                     parameters, result, operation);
 }
 
+/* The node that runs the guest whose disk it is; "" when none does. */
+static int find_host(struct node *node, const struct lu *lu, char host[NAME_MAX_LENGTH + 1],
+                     struct operation *operation)
+{
+    char key[STORE_KEY_MAX];
+    struct store *store = NULL;
+    json_t *lpar = NULL;
+    const char *owner = NULL;
+    host[0] = '\0';
+    if (!lu->lpar[0]) {
+        return VIOS_OK;
+    }
+    int status = node_store(node, &store, operation);
+    if (status == VIOS_OK) {
+        snprintf(key, sizeof key, "/lpar/%s", lu->lpar);
+        status = node_record(store, key, &lpar, NULL, operation);
+        node_store_return(node, store);
+    }
+    if (status == VIOS_OK && json_unpack(lpar, "{s:{s:s}}", "owner", "node", &owner) == 0) {
+        snprintf(host, NAME_MAX_LENGTH + 1, "%s", owner);
+    }
+    json_decref(lpar);
+    return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+}
+
+/* Where the guest runs, so that it can be told; a node that does not answer is no reason to do it
+ * here, where its guest would not hear of it. */
+static int call_lu_resize(struct call *call, const json_t *parameters, json_t **result,
+                          struct operation *operation)
+{
+    struct lu lu;
+    char object[96], host[NAME_MAX_LENGTH + 1];
+    json_t *size = json_object_get(parameters, "size");
+    int status = find_lu(call->node, text_of(parameters, "lu"), &lu, operation);
+    if (status == VIOS_OK) {
+        status =
+            check_size((uint64_t)json_integer_value(size), lu_object(lu.name, object), operation);
+    }
+    if (status == VIOS_OK) {
+        status = find_host(call->node, &lu, host, operation);
+    }
+    if (status < 0) {
+        return status;
+    }
+    if (host[0] && strcmp(host, call->node->name) != 0) {
+        return others_call(call, host, "lu.resize", json_deep_copy(parameters), result, operation);
+    }
+    return call_job(call, &lu_resize_job, object,
+                    json_pack("{s:s, s:O}", "udid", lu.udid, "size_bytes", size), parameters,
+                    result, operation);
+}
+
 static int call_lu_remove(struct call *call, const json_t *parameters, json_t **result,
                           struct operation *operation)
 {
@@ -229,6 +283,7 @@ static const struct method METHODS[] = {
      METHOD_CHANGES | METHOD_JOB, call_lu_create},
     {"lu.list", "pool:pool?", ROLE_VIEWER, METHOD_LASTS, call_lu_list},
     {"lu.show", "lu:text", ROLE_VIEWER, METHOD_LASTS, call_lu_show},
+    {"lu.resize", "lu:text size:size", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB, call_lu_resize},
     {"lu.clone", "lu:text name:name pool:pool?", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB,
      call_lu_clone},
     {"lu.remove", "lu:text", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB, call_lu_remove},
@@ -237,8 +292,13 @@ static const struct method METHODS[] = {
 };
 
 static const struct method_group STORAGE_METHODS = {METHODS, sizeof METHODS / sizeof *METHODS};
-static const struct job_kind *const JOB_KINDS[] = {
-    &pool_create_job, &pool_remove_job, &lu_create_job, &lu_clone_job, &lu_remove_job, NULL};
+static const struct job_kind *const JOB_KINDS[] = {&pool_create_job,
+                                                   &pool_remove_job,
+                                                   &lu_create_job,
+                                                   &lu_clone_job,
+                                                   &lu_remove_job,
+                                                   &lu_resize_job,
+                                                   NULL};
 
 static int part_start(struct node *node, struct vios_error *error)
 {

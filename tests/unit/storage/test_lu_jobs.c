@@ -1,5 +1,6 @@
 /* test_lu_jobs.c - making, cloning and removing LUs: killed at each step, refused, and undone. */
 /* limit: 90 */
+#include "storage/lu_guest.h"
 #include "tests/unit/storage/jobs_world.h"
 
 #include <fcntl.h>
@@ -238,8 +239,106 @@ static void a_pool_that_is_not_mounted_takes_none(void)
     check_source_only("not mounted", 0);
 }
 
+/* --- larger --- */
+
+static json_t *resize_data(void)
+{
+    return json_pack("{s:s, s:i}", "udid", SOURCE, "size_bytes", 2 * SIZE);
+}
+
+static off_t source_size(void)
+{
+    char path[256];
+    struct stat status = {0};
+    snprintf(path, sizeof path, "%s/pools/p1/lu/" SOURCE ".3", world);
+    is_int(stat(path, &status), 0);
+    return status.st_size;
+}
+
+static void check_size(const char *where, off_t size)
+{
+    struct lu lu = {.size_bytes = 0};
+    check_source_only(where, 0);
+    is_int(load(SOURCE, &lu), VIOS_OK);
+    ok(lu.size_bytes == (uint64_t)size, "%s: the record has %llu", where,
+       (unsigned long long)lu.size_bytes);
+    ok(source_size() == size, "%s: the file has %lld", where, (long long)source_size());
+}
+
+static void check_larger(const char *where, int status)
+{
+    (void)status;
+    check_size(where, 2 * SIZE);
+}
+
+static void check_as_before(const char *where, int status)
+{
+    (void)status;
+    check_size(where, SIZE);
+}
+
+static void it_grows_whatever_happens(void)
+{
+    crash(&lu_resize_job, resize_data, VIOS_OK, make_source_world, check_larger);
+}
+
+static void one_that_failed_is_cut_back(void)
+{
+    crash(failing(&lu_resize_job), resize_data, VIOS_E_INVALID, make_source_world, check_as_before);
+}
+
+static int guest_fails;
+static uint64_t guest_told;
+
+static int resized(struct node *where, const char *lpar, const char *udid, uint64_t size_bytes,
+                   bool *told, struct operation *operation)
+{
+    ok(where == &node && strcmp(lpar, "g1") == 0 && strcmp(udid, SOURCE) == 0, "%s %s", lpar, udid);
+    guest_told = size_bytes;
+    *told = !guest_fails;
+    return guest_fails ? operation_fail(operation, guest_fails, "lpar \"g1\"", NULL, "it is deaf")
+                       : VIOS_OK;
+}
+
+static void its_guest_is_told(void)
+{
+    static const struct lu_guest_operations guests = {resized};
+    struct operation operation;
+    json_t *result = NULL;
+    for (int fails = 0; fails < 2; fails++) {
+        make_pool_world();
+        put_source("g1");
+        node.lu_guests = &guests;
+        guest_told = 0;
+        guest_fails = fails ? VIOS_E_TIMEOUT : VIOS_OK;
+        is_int(run_job(&lu_resize_job, resize_data(), &result, &operation), VIOS_OK);
+        node.lu_guests = NULL;
+        is_int((int)guest_told, 2 * SIZE);
+        is_text(json_string_value(json_object_get(result, "guest")), fails ? "it is deaf" : "told");
+        check_size("told", 2 * SIZE);
+        json_decref(result);
+    }
+}
+
+static void it_never_shrinks(void)
+{
+    struct operation operation;
+    json_t *result = NULL;
+    make_source_world();
+    json_t *data = json_pack("{s:s, s:i}", "udid", SOURCE, "size_bytes", SIZE / 2);
+    is_int(run_job(&lu_resize_job, data, &result, &operation), VIOS_E_INVALID);
+    is_text(operation.error.object, "lu \"old\"");
+    is_text(operation.error.message,
+            "it has 1 MiB, and what a guest wrote at its end would be lost");
+    check_size("not shrunk", SIZE);
+}
+
 int main(void)
 {
+    RUN(it_grows_whatever_happens);
+    RUN(one_that_failed_is_cut_back);
+    RUN(its_guest_is_told);
+    RUN(it_never_shrinks);
     RUN(it_is_made_whatever_happens);
     RUN(it_is_cloned_whatever_happens);
     RUN(it_is_removed_whatever_happens);
