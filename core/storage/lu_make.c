@@ -129,7 +129,9 @@ int lu_make_publish(const struct lu_making *making, struct vios_error *error)
     if (fsync(making->fd) != 0) {
         return fail(lu, "sync", error);
     }
-    if (linkat(folder, making->temporary, folder, lu->file, 0) != 0 && errno != EEXIST) {
+    /* ENOENT: whoever was faster has removed our temporary name, and its file is as good. */
+    if (linkat(folder, making->temporary, folder, lu->file, 0) != 0 && errno != EEXIST &&
+        (errno != ENOENT || faccessat(folder, lu->file, F_OK, AT_SYMLINK_NOFOLLOW) != 0)) {
         return fail(lu, "name", error);
     }
     /* Also what other incarnations left, who will not come back to it; syncs the folder. */

@@ -284,11 +284,19 @@ static void an_unfinished_one_does_no_harm(void)
     ok(lu_make(&node, &lu, &error) == VIOS_OK, "%s", error.message);
     is_int(look(folder, left).st_nlink, 0);
     ino_t made = look(folder, lu.file).st_ino;
-    is_int(lu_make_publish(&late, &error), VIOS_E_NOT_FOUND); /* its name is gone */
+    is_int(lu_make_publish(&late, &error), VIOS_OK); /* its name is gone, but there is one */
     lu_make_end(&late);
     ok(look(folder, lu.file).st_ino == made, "the late one took its name");
     is_int(lu_make(&node, &lu, &error), VIOS_OK);
     ok(look(folder, lu.file).st_ino == made, "it was made again");
+    lu = begin("gone");
+    is_int(lu_make_begin(&late, &node, &lu, &error), VIOS_OK);
+    is_int(lu_file_remove_all(folder, lu.udid, &error), VIOS_OK);
+    is_int(lu_make_publish(&late, &error), VIOS_E_NOT_FOUND);
+    is_text(error.object, "lu \"gone\"");
+    ok(strstr(error.message, "cannot name its file in pool \"p1\"") == error.message, "%s",
+       error.message);
+    lu_make_end(&late);
 }
 
 static void a_full_pool_is_named(void)
