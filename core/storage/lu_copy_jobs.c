@@ -91,13 +91,16 @@ static void tell_progress(void *context, uint64_t done_bytes, uint64_t total_byt
     job_progress(context, (int64_t)done_bytes, (int64_t)total_bytes, "bytes");
 }
 
-/* The error of the copy, as one of the LU and the pool. */
+/* Where there is no space, the error of the copy names a file; people know the LU and its pool. */
 static int explain(struct job *job, const struct lu *lu, int status)
 {
+    static const char BEFORE[] = "no space: ";
     struct vios_error error = job->operation.error;
+    const char *why = error.message;
+    why += strncmp(why, BEFORE, strlen(BEFORE)) == 0 ? strlen(BEFORE) : 0;
     return status == VIOS_E_NO_SPACE
                ? operation_fail(&job->operation, status, job->object, "give --pool, or remove LUs",
-                                "no space in pool \"%s\": %.250s", lu->pool, error.message)
+                                "no space in pool \"%s\": %.250s", lu->pool, why)
                : status;
 }
 

@@ -57,14 +57,17 @@ static int fail(struct job *job)
     return operation_fail(&job->operation, VIOS_E_INVALID, job->object, NULL, "it must fail");
 }
 
-static struct job_step failing_steps[3];
+static struct job_step failing_steps[4];
 static struct job_kind failing_kind;
 
+/* The steps before the commit point, and one that fails. */
 static void fail_at_last(const struct job_kind *kind)
 {
-    memcpy(failing_steps, kind->steps, 2 * sizeof *failing_steps);
-    failing_steps[2] = (struct job_step){"fail", fail, NULL};
-    failing_kind = (struct job_kind){kind->name, failing_steps, 3, 3, .is_local = false};
+    size_t count = kind->commit_point;
+    memcpy(failing_steps, kind->steps, count * sizeof *failing_steps);
+    failing_steps[count] = (struct job_step){"fail", fail, NULL};
+    failing_kind =
+        (struct job_kind){kind->name, failing_steps, count + 1, count + 1, .is_local = false};
 }
 
 static void a_failed_one_leaves_nothing(void)
@@ -89,6 +92,30 @@ static void a_pool_is_removed_whatever_happens(void)
                                            .fresh = make_pool_world,
                                            .check = check_none};
     job_crash_everywhere(&crash, false);
+}
+
+static void check_there(const char *where, int status)
+{
+    struct pool pool = {.job = "none"};
+    struct vios_error error = {0};
+    (void)status;
+    ok(load(&pool) == VIOS_OK, "%s: no record", where);
+    ok(pool_check(&node, &pool, &error) == VIOS_OK, "%s: %s", where, error.message);
+    is_text(pool.job, "");
+    is_int(count_files("pools/p1"), 3);
+}
+
+static void one_whose_removal_failed_is_there_again(void)
+{
+    static const struct job_crash crash = {.kind = &failing_kind,
+                                           .object = "pool \"p1\"",
+                                           .data = remove_data,
+                                           .status = VIOS_E_INVALID,
+                                           .context = &node,
+                                           .fresh = make_pool_world,
+                                           .check = check_there};
+    fail_at_last(&pool_remove_job);
+    job_crash_everywhere(&crash, true);
 }
 
 static void one_with_an_lu_stays(void)
@@ -154,6 +181,7 @@ int main(void)
     RUN(a_pool_is_made_whatever_happens);
     RUN(a_failed_one_leaves_nothing);
     RUN(a_pool_is_removed_whatever_happens);
+    RUN(one_whose_removal_failed_is_there_again);
     RUN(one_with_an_lu_stays);
     RUN(a_folder_that_was_there_stays);
     RUN(markers_are_read);
