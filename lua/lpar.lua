@@ -10,6 +10,23 @@ local function one_line(verb)
   end
 end
 
+-- What becomes of its LUs is said: those that stay are found by `lu list` only.
+local function removed(result)
+  if not result.name then
+    return "job " .. result.job
+  end
+  local names = {}
+  for _, lu in ipairs(result.lus or {}) do
+    names[#names + 1] = lu.pool .. "/" .. lu.name
+  end
+  local lus = ""
+  if #names > 0 then
+    lus = (result.disks_removed and ", and deleted " or "; these LUs stay: ")
+      .. table.concat(names, ", ")
+  end
+  return "lpar " .. result.name .. " removed" .. lus
+end
+
 local NAME <const> = { name = "name", words = "the guest's name", complete = "lpar" }
 
 return {
@@ -101,10 +118,12 @@ return {
       verb = "remove",
       summary = "forget a guest that does not run, and its paging device",
       method = "lpar.remove",
+      job = true,
       arguments = { NAME },
-      confirm = "forgets {name}; its disks stay as files",
-      text = function(result) return "lpar " .. result.name .. " removed" end,
-      examples = { "lpar remove web1", "lpar remove web1 --yes" },
+      options = { { name = "disks", words = "delete its LUs too; without it they stay" } },
+      confirm = "forgets {name}; with --disks its LUs are deleted, else all its disks stay",
+      text = removed,
+      examples = { "lpar remove web1", "lpar remove web1 --disks --yes" },
     },
   },
 }

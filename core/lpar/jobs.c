@@ -98,9 +98,7 @@ int lpar_check_lock(struct store *store, const struct lpar *lpar, const char *id
                           "job %s is at work on it", lpar->job);
 }
 
-/* Changes the record by `change`, again when somebody else was first. A change returns VIOS_OK to
- * write, 1 when nothing is to be written, or an error. */
-static int update(struct job *job, int (*change)(struct job *, struct lpar *), struct lpar *lpar)
+int lpar_job_update(struct job *job, int (*change)(struct job *, struct lpar *), struct lpar *lpar)
 {
     int status = VIOS_E_CONFLICT;
     for (int i = 0; i < SAVE_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
@@ -116,7 +114,7 @@ static int update(struct job *job, int (*change)(struct job *, struct lpar *), s
     return status > 0 ? VIOS_OK : status;
 }
 
-static void take(struct job *job, struct lpar *lpar)
+void lpar_job_take(const struct job *job, struct lpar *lpar)
 {
     snprintf(lpar->job, sizeof lpar->job, "%s", job->id);
 }
@@ -153,7 +151,7 @@ static int claim_start(struct job *job, struct lpar *lpar)
         status = spec_check_accel(lpar, &job->operation.error);
     }
     if (status == VIOS_OK) {
-        take(job, lpar);
+        lpar_job_take(job, lpar);
         status = lpars_reserve(node->lpars, lpar, true, &job->operation.error);
     }
     if (status == VIOS_OK) {
@@ -168,7 +166,7 @@ static int claim_start(struct job *job, struct lpar *lpar)
 static int start_claim(struct job *job)
 {
     struct lpar lpar;
-    int status = update(job, claim_start, &lpar);
+    int status = lpar_job_update(job, claim_start, &lpar);
     if (status == VIOS_OK) {
         json_object_set_new(job->data, "generation", json_integer(lpar.generation));
     }
@@ -188,7 +186,7 @@ static int release_start(struct job *job, struct lpar *lpar)
 static int start_claim_undo(struct job *job)
 {
     struct lpar lpar;
-    int status = update(job, release_start, &lpar);
+    int status = lpar_job_update(job, release_start, &lpar);
     lpars_unreserve(job_node(job)->lpars, job_name(job), job->id);
     return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
 }
@@ -423,7 +421,7 @@ static int start_finish(struct job *job)
         status = guest_is_here(job, &lpar, &here);
     }
     if (status == VIOS_OK) {
-        status = update(job, free_record, &lpar);
+        status = lpar_job_update(job, free_record, &lpar);
     }
     if (status == VIOS_OK && !here) {
         status = lpar_settle(node, job->store, lpar.name, &job->operation);
@@ -465,7 +463,7 @@ static int claim_stop(struct job *job, struct lpar *lpar)
         return operation_fail(&job->operation, VIOS_E_CONFLICT, lpar_object(lpar->name, object),
                               hint, "it runs on node \"%s\"", lpar->owner);
     }
-    take(job, lpar);
+    lpar_job_take(job, lpar);
     lpar->wanted = LPAR_STOPPED;
     return VIOS_OK;
 }
@@ -473,7 +471,7 @@ static int claim_stop(struct job *job, struct lpar *lpar)
 static int stop_claim(struct job *job)
 {
     struct lpar lpar;
-    return update(job, claim_stop, &lpar);
+    return lpar_job_update(job, claim_stop, &lpar);
 }
 
 static int release_stop(struct job *job, struct lpar *lpar)
@@ -489,7 +487,7 @@ static int release_stop(struct job *job, struct lpar *lpar)
 static int stop_claim_undo(struct job *job)
 {
     struct lpar lpar;
-    int status = update(job, release_stop, &lpar);
+    int status = lpar_job_update(job, release_stop, &lpar);
     return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
 }
 
@@ -566,7 +564,7 @@ static int stop_finish(struct job *job)
     int status = lpar_publish(job->store, job_name(job), node->name, node->incarnation, "stopped",
                               "stopped by the administrator", 0, &job->operation);
     if (status == VIOS_OK) {
-        status = update(job, release_start, &lpar);
+        status = lpar_job_update(job, release_start, &lpar);
     }
     if (status == VIOS_OK) {
         status = view_show(node, job->store, job_name(job), &job->result, &job->operation);

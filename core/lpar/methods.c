@@ -5,6 +5,7 @@
 #include "lpar/jobs.h"
 #include "lpar/lpar.h"
 #include "lpar/paging_device.h"
+#include "lpar/remove.h"
 #include "lpar/resize.h"
 #include "lpar/takeover.h"
 #include "lpar/view.h"
@@ -94,45 +95,6 @@ static int call_show(struct call *call, const json_t *parameters, json_t **resul
         status = view_show(call->node, store, text_of(parameters, "name"), result, operation);
         node_store_return(call->node, store);
     }
-    return status;
-}
-
-/* The record, what was published, and the paging device go in one commit; the nodes that lend
- * the memory see the commit and free it. */
-static int call_remove(struct call *call, const json_t *parameters, json_t **result,
-                       struct operation *operation)
-{
-    struct store *store = NULL;
-    struct lpar lpar;
-    char object[96], key[STORE_KEY_MAX], run[STORE_KEY_MAX], paging[STORE_KEY_MAX];
-    char paging_run[STORE_KEY_MAX];
-    const char *name = text_of(parameters, "name");
-    int status = node_store(call->node, &store, operation);
-    if (status < 0) {
-        return status;
-    }
-    status = lpar_load(store, name, &lpar, operation);
-    if (status == VIOS_OK) {
-        status = lpar_check_lock(store, &lpar, NULL, operation);
-    }
-    if (status == VIOS_OK && lpar.owner[0]) {
-        char hint[128];
-        snprintf(hint, sizeof hint, "stop it first: lpar stop %s", lpar.name);
-        status = operation_fail(operation, VIOS_E_CONFLICT, lpar_object(name, object), hint,
-                                "it runs on node \"%s\"", lpar.owner);
-    }
-    if (status == VIOS_OK) {
-        snprintf(key, sizeof key, "/lpar/%s", name);
-        snprintf(run, sizeof run, "/lpar-run/%s", name);
-        snprintf(paging, sizeof paging, "/paging/%s", name);
-        struct store_compare same = {STORE_REVISION_IS, key, lpar.revision};
-        snprintf(paging_run, sizeof paging_run, "/paging-run/%s", name);
-        struct store_change changes[] = {
-            {key, NULL}, {run, NULL}, {paging, NULL}, {paging_run, NULL}};
-        status = store_commit(store, &same, 1, changes, 4, NULL, operation);
-        *result = status == VIOS_OK ? json_pack("{s:s}", "name", name) : NULL;
-    }
-    node_store_return(call->node, store);
     return status;
 }
 
@@ -229,14 +191,15 @@ static const struct method METHODS[] = {
     {"lpar.list", "", ROLE_VIEWER, 0, call_list},
     {"lpar.show", "name:lpar", ROLE_VIEWER, 0, call_show},
     {"lpar.console", "name:lpar dump:boolean?", ROLE_OPERATOR, METHOD_STREAM, call_console},
-    {"lpar.remove", "name:lpar", ROLE_ADMIN, METHOD_CHANGES, call_remove},
+    {"lpar.remove", "name:lpar disks:boolean?", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB,
+     lpar_call_remove},
     /* Under this name because it has no command: for programs, like all of the daemon's own. */
     {"daemon.takeover", "name:lpar", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB, lpar_call_takeover},
 };
 
 static const struct method_group LPAR_METHODS = {METHODS, sizeof METHODS / sizeof *METHODS};
 static const struct job_kind *const JOB_KINDS[] = {&lpar_start_job, &lpar_stop_job,
-                                                   &lpar_takeover_job, NULL};
+                                                   &lpar_remove_job, &lpar_takeover_job, NULL};
 
 /* --- the part --- */
 

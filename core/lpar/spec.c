@@ -113,9 +113,12 @@ static int add_disk(const char *path, const struct lu *lu, struct lpar *lpar,
         return error_set(error, VIOS_E_USAGE, "disk", NULL, "more than %d disks", LPAR_DISKS_MAX);
     }
     struct lpar_disk *disk = &lpar->disks[i];
+    char start[9];
     int status = path ? take_file(path, lpar, disk, error) : take_lu(lu, lpar, disk, error);
+    memcpy(start, lpar->uuid, 8);
+    start[8] = 0;
     snprintf(disk->id, sizeof disk->id, "disk%zu", i);
-    snprintf(disk->serial, sizeof disk->serial, "%.8s-disk%zu", lpar->uuid, i);
+    snprintf(disk->serial, sizeof disk->serial, "%s-disk%zu", start, i);
     disk->slot = i == 0 ? LPAR_SLOT_DISK0 : LPAR_SLOT_DISK + (int)i - 1;
     lpar->disk_count += status == VIOS_OK;
     return status;
