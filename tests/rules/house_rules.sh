@@ -22,6 +22,7 @@ core/node     : core/job core/store core/nbd core/net core/cluster core/base
 core/paging   : core/node core/job core/store core/nbd core/net core/base
 core/storage  : core/node core/job core/store core/nbd core/net core/base
 core/lpar     : core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
+core/image    : core/lpar core/storage core/node core/job core/store core/nbd core/net core/base
 core/restore  : core/store core/base
 core/io       : core/paging core/storage core/nbd core/net core/base
 core/daemon   : core/restore core/lpar core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
@@ -177,7 +178,7 @@ unused_lua() {
 untested_parsers() {
     local name
     for name in config parse rpc qmp command_line nbd keepalive certificate token datagram etcd \
-        chunks storage_records; do
+        chunks storage_records disk_header; do
         [ -e "tests/fuzz/fuzz_$name.c" ] || compgen -G "tests/fuzz/fuzz_${name}*.c" >/dev/null ||
             echo "no fuzz target for $name"
     done
