@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "net/rpc.h"
 #include "net/tls.h"
+#include "node/driver.h"
 #include "node/identity.h"
 #include "node/members.h"
 #include "node/ports.h"
@@ -92,6 +93,16 @@ int others_call(struct call *call, const char *name, const char *method, json_t 
     status = rpc_client_call(client, method, parameters, NULL, result, operation);
     rpc_client_close(client);
     return status;
+}
+
+void others_primary(struct node *node, char name[NAME_MAX_LENGTH + 1])
+{
+    int64_t now_ms, epoch;
+    const struct agent *agent = driver_lock(node->driver, &now_ms);
+    const char *primary = agent_primary(agent, &epoch);
+    bool other = strcmp(primary, node->name) != 0;
+    snprintf(name, NAME_MAX_LENGTH + 1, "%s", other ? primary : "");
+    driver_unlock(node->driver);
 }
 
 static const struct method *find_method(const struct node *node, const char *name)

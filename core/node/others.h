@@ -8,6 +8,7 @@
 #ifndef NODE_OTHERS_H
 #define NODE_OTHERS_H
 
+#include "base/parse.h"
 #include "node/method.h"
 #include "node/node.h"
 
@@ -17,6 +18,9 @@
  * the caller's. VIOS_E_NOT_FOUND: no such node. VIOS_E_UNREACHABLE: it does not answer. */
 int others_call(struct call *call, const char *name, const char *method, json_t *parameters,
                 json_t **result, struct operation *operation);
+
+/* The node that is primary, when it is another one; "" when none, or this one, is. */
+void others_primary(struct node *node, char name[NAME_MAX_LENGTH + 1]);
 
 /* The method node.call. */
 int node_call(struct call *call, const json_t *parameters, json_t **result,

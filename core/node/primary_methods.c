@@ -69,17 +69,6 @@ static int await_successor(struct node *node, struct operation *operation)
                                 "no other node was elected in %d s", HAND_OVER_MS / 1000);
 }
 
-/* The node that is primary, when it is another one; "" when none, or this one, is. */
-static void other_primary(struct node *node, char name[NAME_MAX_LENGTH + 1])
-{
-    int64_t now_ms, epoch;
-    const struct agent *agent = driver_lock(node->driver, &now_ms);
-    const char *primary = agent_primary(agent, &epoch);
-    bool other = strcmp(primary, node->name) != 0;
-    snprintf(name, NAME_MAX_LENGTH + 1, "%s", other ? primary : "");
-    driver_unlock(node->driver);
-}
-
 static int primary_resign(struct call *call, const json_t *parameters, json_t **result,
                           struct operation *operation)
 {
@@ -87,7 +76,7 @@ static int primary_resign(struct call *call, const json_t *parameters, json_t **
     struct node *node = call->node;
     char primary[NAME_MAX_LENGTH + 1];
     int64_t now_ms;
-    other_primary(node, primary);
+    others_primary(node, primary);
     if (primary[0] && !strchr(call->actor, '@')) { /* forwarded once: it may have changed again */
         return others_call(call, primary, "primary.resign", json_deep_copy(parameters), result,
                            operation);
