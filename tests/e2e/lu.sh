@@ -18,12 +18,10 @@ files() { find "$1/lu" -type f | wc -l; } # POOL'S FOLDER
 used_kib() { du -k "$1" | cut -f1; }
 put() { "$BUILD/tests/tools/store_put" "$STORE" "$1" "$2"; } # KEY JSON
 
-# As the commands of LPARs do.
-map_to() { # LU LPAR
-    local udid record
-    udid=$(of '.udid' "$(show "$1")")
-    record=$(on n1 db get "/lu/$udid" --json | jq -c --arg lpar "$2" '.[0].value + {lpar: $lpar}')
-    put "/lu/$udid" "$record"
+# As if it ran there, or (null) nowhere.
+put_owner() { # LPAR JSON
+    put "/lpar/$1" "$(on n1 db get "/lpar/$1" --json |
+        jq -c --argjson owner "$2" '.[0].value + {owner: $owner}')"
 }
 
 unmount() { umount -l "$REPOSITORY/pools/$1"; } # POOL
@@ -64,14 +62,14 @@ ok "has the same on it" cmp "$(file_of web1)" "$(file_of web2)"
 ok "and is sparse" [ "$(used_kib "$(file_of web2)")" -lt 2048 ]
 echo "other" | dd of="$(file_of web2)" conv=notrunc status=none
 not_ok "it stands alone" cmp -s "$(file_of web1)" "$(file_of web2)"
-map_to web1 g1
-put /lpar/g1 '{"v":1,"owner":{"node":"n1","incarnation":1}}'
+on n1 lpar create g1 --memory 16M --disk web1 >/dev/null || bail "no LPAR"
+put_owner g1 '{"node":"n2","incarnation":1}'
 like "one in use is not removed" "$(err on n2 lu remove web1 --yes)" \
     'lu "web1": it is a disk of lpar "g1": remove that first: lpar remove g1'
 like "nor cloned while the guest runs" "$(err on n2 lu clone web1 web3)" \
     'lu "web1": lpar "g1" is running on it: stop it first'
 is "it is shown as mapped" "$(of .mapped_to "$(show web1)")" g1
-put /lpar/g1 '{"v":1,"owner":null}'
+put_owner g1 null
 is "that of a stopped guest is cloned" "$(on n1 lu clone web1 web3)" "lu p1/web3 created"
 is "a free one is removed" "$(on n1 lu remove web3 --yes)" "lu web3 removed"
 is "with its file" "$(files "$P1")" 3

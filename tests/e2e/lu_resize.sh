@@ -12,7 +12,6 @@ test -f "$GUEST/initrd" || skip_all "no guest: run make guest"
 MIB=1048576
 err() { { "$@" >/dev/null; } 2>&1; }
 show() { on n2 lu show "$1" --json; }
-put() { "$BUILD/tests/tools/store_put" "$STORE" "$1" "$2"; } # KEY JSON
 size_of_file() { stat -c %s "$(show "$1" | jq -r .path)"; }
 console_shows() { on n1 lpar console g --dump 2>/dev/null | tr -d '\r' | grep -qE "$1"; }
 
@@ -21,20 +20,6 @@ sees() { # SECTORS
     printf 'size vda\n' | timeout -s INT 2 "$VIOS" --socket "$DIR/n1/run/vios.sock" \
         lpar console g >/dev/null 2>&1
     console_shows "^guest size vda $1\$"
-}
-
-# A guest whose first disk is the LU, as `lpar create` makes it.
-make_guest() { # LU
-    local udid record
-    udid=$(show "$1" | jq -r .udid)
-    truncate -s 1M "$DIR/disk.raw"
-    on n1 lpar create g --memory 128M --kernel "$GUEST/vmlinuz" --initrd "$GUEST/initrd" \
-        --append "console=ttyS0 quiet" --disk "$DIR/disk.raw" >/dev/null || return 1
-    record=$(on n1 db get /lpar/g --json | jq -c --arg udid "$udid" \
-        '.[0].value + {owner: null} | .spec.disks[0] |= (del(.file) | .lu = $udid)')
-    put /lpar/g "$record"
-    record=$(on n1 db get "/lu/$udid" --json | jq -c '.[0].value + {lpar: "g"}')
-    put "/lu/$udid" "$record"
 }
 
 cluster_up "sqlite:$DIR/db" 2
@@ -59,7 +44,8 @@ is "is as it was" "$(size_of_file db1) $(show db1 | jq -c '[.size_bytes, .job]')
 
 # --- under a guest ---
 
-make_guest web1 || bail "no guest"
+on n1 lpar create g --memory 128M --kernel "$GUEST/vmlinuz" --initrd "$GUEST/initrd" \
+    --append "console=ttyS0 quiet" --disk web1 >/dev/null || bail "no guest"
 on n1 lpar start g >/dev/null || bail "the guest does not start"
 await 'console_shows "guest ready"' 60 || bail "the guest does not boot"
 ok "the guest sees what it has" await "sees 32768" 30

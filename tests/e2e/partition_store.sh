@@ -57,7 +57,6 @@ ok "the primary may have changed, but is one" agreed n1,n2,n3 n1 n2 n3
 DOWN=$(printf '%s\n' n1 n2 n3 | grep -v "$(primary_of n1)" | tail -n 1)
 LIVE=$(printf '%s\n' n1 n2 n3 | grep -v "$DOWN" | paste -sd' ')
 KEEPER=${LIVE%% *}
-STORE_IN=(ip netns exec "$NET-$KEEPER")
 make_lu_disk
 ok "a guest that others may take over" await "make_guest $KEEPER" 30
 QEMU=$(qemu_pid_of "$KEEPER")
