@@ -66,3 +66,18 @@ int disks_check(struct node *node, struct store *store, const struct lpar *lpar,
     }
     return status;
 }
+
+int disks_check_free(struct store *store, const struct lpar *lpar, struct operation *operation)
+{
+    struct lu lu;
+    int status = VIOS_OK;
+    for (size_t i = 0; status == VIOS_OK && i < lpar->disk_count; i++) {
+        if (lpar->disks[i].lu[0]) {
+            status = lu_load(store, lpar->disks[i].lu, &lu, NULL, operation);
+            if (status == VIOS_OK) {
+                status = lu_check_lock(&lu, NULL, &operation->error);
+            }
+        }
+    }
+    return status;
+}

@@ -15,4 +15,10 @@
 int disks_check(struct node *node, struct store *store, const struct lpar *lpar,
                 struct operation *operation);
 
+/*
+ * That no job is at work on its LUs, such as a copy: VIOS_E_LOCKED. Asked once the LPAR has its
+ * owner, since from then on no such job begins (lu_hold()).
+ */
+int disks_check_free(struct store *store, const struct lpar *lpar, struct operation *operation);
+
 #endif

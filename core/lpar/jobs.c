@@ -240,6 +240,9 @@ static int start_prepare(struct job *job)
     struct operation waiting;
     int status = load_claimed(job, &lpar);
     if (status == VIOS_OK) {
+        status = disks_check_free(job->store, &lpar, &job->operation);
+    }
+    if (status == VIOS_OK) {
         status = make_folder(job, &lpar, &folder);
     }
     if (status == VIOS_OK) {

@@ -63,6 +63,16 @@ ok "and is sparse" [ "$(used_kib "$(file_of web2)")" -lt 2048 ]
 echo "other" | dd of="$(file_of web2)" conv=notrunc status=none
 not_ok "it stands alone" cmp -s "$(file_of web1)" "$(file_of web2)"
 on n1 lpar create g1 --memory 16M --disk web1 >/dev/null || bail "no LPAR"
+put_job() { # JSON: the job that holds web1
+    put "/lu/$udid" "$(on n1 db get "/lu/$udid" --json |
+        jq -c --argjson job "$1" '.[0].value + {job: $job}')"
+}
+put_job '"j-900"'
+like "a guest is not started on one that a job holds" "$(err on n1 lpar start g1)" \
+    'lu "web1": job j-900 is at work on it: wait for it: job wait j-900'
+is "and is as it was" "$(on n1 lpar show g1 --json | jq -c '[.state, .node]')" '["stopped",""]'
+like "nor is it removed" "$(err on n1 lu remove web1 --yes)" 'job j-900 is at work on it'
+put_job null
 put_owner g1 '{"node":"n2","incarnation":1}'
 like "one in use is not removed" "$(err on n2 lu remove web1 --yes)" \
     'lu "web1": it is a disk of lpar "g1": remove that first: lpar remove g1'
