@@ -91,7 +91,12 @@ static int resized(struct node *node, const char *name, const char *udid, uint64
     int status = VIOS_OK;
     struct guest *guest = node->lpars ? lpars_find(node->lpars, name) : NULL;
     *told = false;
-    if (guest && guest_is_connected(guest)) {
+    if (guest && !guest_is_connected(guest)) { /* its QEMU may have seen the size before, or not */
+        char object[96];
+        status = operation_fail(operation, VIOS_E_LOCKED, lpar_object(name, object),
+                                "say it again when it runs",
+                                "it is just being started, and may not know yet");
+    } else if (guest) {
         const struct lpar *lpar = guest_lpar(guest);
         for (size_t i = 0; status == VIOS_OK && i < lpar->disk_count; i++) {
             if (strcmp(lpar->disks[i].lu, udid) == 0) {

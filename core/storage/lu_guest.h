@@ -10,8 +10,9 @@
 struct lu_guest_operations {
     /*
      * The file of the LU `udid`, a disk of `lpar`, has become larger: tells the guest if it runs on
-     * this node. `*told` says whether it does and knows. May be repeated. VIOS_E_TIMEOUT,
-     * VIOS_E_IO: it runs here and could not be told; it sees the size when it starts anew.
+     * this node. `*told` says whether it does and knows. May be repeated. VIOS_E_TIMEOUT: it runs
+     * here and could not be told; it sees the size when it starts anew. VIOS_E_LOCKED: it is just
+     * being started.
      */
     int (*resized)(struct node *node, const char *lpar, const char *udid, uint64_t size_bytes,
                    bool *told, struct operation *operation);
