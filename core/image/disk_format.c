@@ -17,6 +17,7 @@
 
 #define INFO_MEMORY_BYTES (1UL << 30)
 #define INFO_CPU_S 10
+#define CHECK_LEAKS 3 /* exit status of qemu-img check: clusters that nobody uses, no harm */
 #define CONVERT_MEMORY_BYTES (2UL << 30)
 #define SOURCE_SIZE 160
 
@@ -47,8 +48,8 @@ static void collect(void *context, const char *text, size_t size)
     output->size += size;
 }
 
-/* Runs qemu-img with a JSON answer, which is the caller's. */
-static int ask(int fd, const char *name, const char *const *arguments, json_t **answer,
+/* Runs qemu-img with a JSON answer, which is the caller's. `passes` as in struct qemu_img. */
+static int ask(int fd, const char *name, const char *const *arguments, int passes, json_t **answer,
                struct operation *operation)
 {
     struct output *output = calloc(1, sizeof *output);
@@ -61,6 +62,7 @@ static int ask(int fd, const char *name, const char *const *arguments, json_t **
                            .to = -1,
                            .memory_bytes = INFO_MEMORY_BYTES,
                            .cpu_s = INFO_CPU_S,
+                           .passes = passes,
                            .output = collect,
                            .context = output};
     int status = qemu_img_run(&run, operation);
@@ -134,6 +136,20 @@ static int read_header(int fd, const char *name, struct disk_info *info, struct 
     return result;
 }
 
+/* That its tables point to nothing behind its end, which QEMU would read as zeroes. */
+static int check_tables(int fd, const char *name, const struct disk_info *info, const char *source,
+                        struct operation *operation)
+{
+    json_t *answer = NULL;
+    const char *const arguments[] = {"qemu-img", "check", "-U", "--output=json", source, NULL};
+    if (info->format == DISK_VHD) {
+        return VIOS_OK; /* qemu-img has no check for it */
+    }
+    int status = ask(fd, name, arguments, CHECK_LEAKS, &answer, operation);
+    json_decref(answer);
+    return status;
+}
+
 int disk_inspect(int fd, const char *name, struct disk_info *info, struct operation *operation)
 {
     char source[SOURCE_SIZE];
@@ -148,12 +164,12 @@ int disk_inspect(int fd, const char *name, struct disk_info *info, struct operat
     }
     put_source(info->format, source);
     const char *const arguments[] = {"qemu-img", "info", "-U", "--output=json", source, NULL};
-    status = ask(fd, name, arguments, &answer, operation);
+    status = ask(fd, name, arguments, 0, &answer, operation);
     if (status == VIOS_OK) {
         status = read_answer(answer, name, info, &operation->error);
     }
     json_decref(answer);
-    return status;
+    return status == VIOS_OK ? check_tables(fd, name, info, source, operation) : status;
 }
 
 /* --- converting --- */
@@ -219,7 +235,7 @@ static uint64_t data_bytes(int from, const char *name, const struct disk_info *i
                                      source,     NULL};
     struct operation asking = *operation;
     uint64_t bytes = info->allocated_bytes;
-    if (ask(from, name, arguments, &answer, &asking) == VIOS_OK) {
+    if (ask(from, name, arguments, 0, &answer, &asking) == VIOS_OK) {
         bytes = (uint64_t)json_integer_value(json_object_get(answer, "required"));
     }
     json_decref(answer);

@@ -23,6 +23,7 @@ struct qemu_img {
     int from, to;                 /* -1: none */
     unsigned long memory_bytes;   /* of address space */
     unsigned long cpu_s;          /* of processor time; 0: no limit */
+    int passes;                   /* an exit status that is no failure, besides 0 */
 
     /* What it writes to stdout, as it comes; on the calling thread. */
     void (*output)(void *context, const char *text, size_t size);
