@@ -44,6 +44,7 @@
 -- A noun with `verb = nil` in its only row is a word by itself (`quit`).
 --
 -- A row with `run` gets `context`: { call = function(method, parameters) → result | nil, err,
+-- send = the same, with standard input sent to the method,
 -- options = the global options, progress = function(done, total, unit), note = function(text)
 -- (a line for people, on stderr unless --quiet) }. An error is made by
 --   return nil, vios.error("not_found", "no lab in " .. dir, { hint = "run \"vios lab up\"" })

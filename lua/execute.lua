@@ -20,7 +20,7 @@ local function timeout_ms(options)
   return ms
 end
 
--- One RPC: result, or nil, err. `callbacks`: progress, item, bytes.
+-- One RPC: result, or nil, err. `callbacks`: progress, item, bytes; input: standard input goes too.
 function execute.call(method, parameters, options, callbacks)
   local limit, err = timeout_ms(options)
   if err then
@@ -38,7 +38,7 @@ function execute.call(method, parameters, options, callbacks)
   local result
   result, err = client:call(method, parameters, {
     timeout_ms = limit, progress = callbacks.progress, item = callbacks.item,
-    bytes = callbacks.bytes,
+    bytes = callbacks.bytes, input = callbacks.input,
   })
   if err and BROKEN[err.code] then
     connection.drop(path)
@@ -124,6 +124,10 @@ function execute.run(row, parameters, options, callbacks)
     return row.run(sent, {
       options = options,
       call = function(method, its) return execute.call(method, its or {}, options, callbacks) end,
+      send = function(method, its) -- with standard input behind it
+        return execute.call(method, its or {}, options,
+          setmetatable({ input = true }, { __index = callbacks }))
+      end,
       progress = function(done, total, unit)
         if callbacks.progress then
           callbacks.progress({ done = done, total = total, unit = unit })

@@ -137,6 +137,15 @@ static int64_t timeout_of(lua_State *L, int options)
     return timeout_ms;
 }
 
+/* Standard input goes to the method as bytes. */
+static bool takes_input(lua_State *L, int options)
+{
+    lua_getfield(L, options, "input");
+    bool takes = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return takes;
+}
+
 /* Parameters at index 3 as an object; raises on misuse before anything is held. */
 static json_t *check_parameters(lua_State *L)
 {
@@ -175,7 +184,7 @@ static int client_call(lua_State *L)
     struct rpc_handlers handlers = {.progress = on_progress,
                                     .item = on_item,
                                     .bytes = on_bytes,
-                                    .input_fd = -1,
+                                    .input_fd = takes_input(L, 4) ? STDIN_FILENO : -1,
                                     .context = &running};
     json_t *parameters = check_parameters(L), *result = NULL;
     client->busy = true;

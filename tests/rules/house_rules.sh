@@ -25,7 +25,7 @@ core/lpar     : core/paging core/storage core/node core/job core/cluster core/st
 core/image    : core/lpar core/storage core/node core/job core/store core/nbd core/net core/base
 core/restore  : core/store core/base
 core/io       : core/paging core/storage core/nbd core/net core/base
-core/daemon   : core/restore core/lpar core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
+core/daemon   : core/restore core/image core/lpar core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
 lua           : core/net core/base
 shell         : lua core/net core/base
 '

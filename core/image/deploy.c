@@ -1,0 +1,114 @@
+/* deploy.c - the method image.deploy; its job is in deploy_job.c. */
+#include "image/deploy.h"
+
+#include "image/jobs.h"
+#include "lpar/spec.h"
+#include "node/others.h"
+#include "storage/pool.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+static const char *text_of(const json_t *parameters, const char *key)
+{
+    return json_string_value(json_object_get(parameters, key));
+}
+
+static int find(struct node *node, const json_t *parameters, struct image *image, struct pool *pool,
+                struct operation *operation)
+{
+    struct store *store = NULL;
+    const char *in = text_of(parameters, "pool");
+    int status = node_store(node, &store, operation);
+    if (status == VIOS_OK) {
+        status = image_find(store, text_of(parameters, "image"), image, operation);
+        if (status == VIOS_OK) {
+            status = pool_load(store, in ? in : image->pool, pool, operation);
+        }
+        node_store_return(node, store);
+    }
+    return status == VIOS_OK ? pool_check(node, pool, &operation->error) : status;
+}
+
+/* The LPAR with a disk for each file of the image. */
+static int build(const json_t *parameters, const struct image *image, struct lpar *lpar,
+                 struct vios_error *error)
+{
+    struct lu lus[IMAGE_FILES_MAX] = {{.size_bytes = 0}};
+    for (size_t i = 0; i < image->file_count; i++) {
+        uuid_make(lus[i].udid);
+    }
+    return spec_build(parameters, lus, image->file_count, lpar, error);
+}
+
+static json_t *make_data(const json_t *parameters, const struct image *image,
+                         const struct pool *pool, const struct lpar *lpar)
+{
+    char *record = lpar_format(lpar);
+    json_t *data = record ? json_pack("{s:s, s:s, s:s, s:s, s:b}", "handle", image->handle, "name",
+                                      image->name, "pool", pool->name, "record", record, "stopped",
+                                      (int)json_is_true(json_object_get(parameters, "stopped")))
+                          : NULL;
+    free(record);
+    return data;
+}
+
+/* The deployed LPAR as it is once its start has ended. */
+static int await_start(struct call *call, json_t **result, struct operation *operation)
+{
+    json_t *started = NULL;
+    char object[96], hint[160];
+    const char *job = json_string_value(json_object_get(*result, "start"));
+    const char *name = json_string_value(json_object_get(*result, "name"));
+    if (!job || !job[0] || !name) {
+        return VIOS_OK;
+    }
+    int status = job_wait(call->node->jobs, job, NULL, NULL, &started, operation);
+    if (status == VIOS_OK) {
+        json_decref(*result);
+        *result = started;
+        return status;
+    }
+    struct vios_error why = operation->error;
+    snprintf(hint, sizeof hint, "lpar start %s, or lpar remove %s --disks", name, name);
+    status = operation_fail(operation, status, lpar_object(name, object), hint,
+                            "it is deployed, but does not start: %.300s", why.message);
+    json_decref(*result);
+    *result = NULL;
+    return status;
+}
+
+static int elsewhere(struct call *call, const json_t *parameters, const char *node, json_t **result,
+                     struct operation *operation)
+{
+    json_t *given = json_deep_copy(parameters);
+    json_object_del(given, "node");
+    return others_call(call, node, "image.deploy", given, result, operation);
+}
+
+int deploy_call(struct call *call, const json_t *parameters, json_t **result,
+                struct operation *operation)
+{
+    struct image image;
+    struct pool pool;
+    struct lpar lpar;
+    char object[96];
+    const char *node = text_of(parameters, "node");
+    if (node && strcmp(node, call->node->name) != 0) {
+        return elsewhere(call, parameters, node, result, operation);
+    }
+    int status = find(call->node, parameters, &image, &pool, operation);
+    if (status == VIOS_OK) {
+        status = build(parameters, &image, &lpar, &operation->error);
+    }
+    json_t *data = status == VIOS_OK ? make_data(parameters, &image, &pool, &lpar) : NULL;
+    if (!data) {
+        return status == VIOS_OK
+                   ? operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory")
+                   : status;
+    }
+    status = call_job(call, &image_deploy_job, lpar_object(lpar.name, object), data, parameters,
+                      result, operation);
+    return status == VIOS_OK ? await_start(call, result, operation) : status;
+}

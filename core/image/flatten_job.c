@@ -1,0 +1,240 @@
+/*
+ * flatten_job.c - image.flatten: the linked clones of an image become LUs of their own, while their
+ * guests go on.
+ *
+ * hold (the clones are this job's) -> unshare (their blocks become their own, in place) -> release
+ * (the records say that they stand alone; the commit point).
+ */
+#include "image/jobs.h"
+#include "storage/pool.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define UNSHARE_BYTES ((off_t)64 << 20) /* at once: a cancel is heard in between */
+#define SAVE_TRIES 20
+
+static json_t *job_lus(const struct job *job)
+{
+    return json_object_get(job->data, "lus");
+}
+
+/* Calls `change` on the record of each LU of the job until it is written; 1 from it: it stays. */
+static int change_each(struct job *job, int (*change)(struct job *job, struct lu *lu))
+{
+    size_t i;
+    json_t *udid;
+    int status = VIOS_OK;
+    json_array_foreach(job_lus(job), i, udid)
+    {
+        status = VIOS_E_CONFLICT;
+        for (int n = 0; n < SAVE_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
+             n++) {
+            struct lu lu;
+            struct store_value value = {0};
+            status = lu_load(job->store, json_string_value(udid), &lu, &value, &job->operation);
+            if (status == VIOS_OK) {
+                status = change(job, &lu);
+            }
+            if (status == VIOS_OK) {
+                status = lu_save(job->store, &lu, &value, &job->operation);
+            }
+            store_value_clear(&value);
+        }
+        if (status < 0 && status != VIOS_E_NOT_FOUND) {
+            break;
+        }
+        status = VIOS_OK;
+    }
+    return status;
+}
+
+/* --- hold --- */
+
+static int take(struct job *job, struct lu *lu)
+{
+    int status = lu_check_lock(lu, job->id, &job->operation.error);
+    if (status == VIOS_OK && strcmp(lu->job, job->id) == 0) {
+        return 1;
+    }
+    snprintf(lu->job, sizeof lu->job, "%s", job->id);
+    return status;
+}
+
+static int choose(struct job *job)
+{
+    struct image image;
+    struct image_dependents clones;
+    const char *handle = json_string_value(json_object_get(job->data, "handle"));
+    int status = image_load(job->store, handle ? handle : "", &image, &job->operation);
+    if (status == VIOS_OK) {
+        status = image_dependents(job->store, &image, &clones, &job->operation);
+    }
+    if (status == VIOS_OK) {
+        json_t *lus = json_array();
+        for (size_t i = 0; i < clones.count; i++) {
+            json_array_append_new(lus, json_string(clones.lus[i].udid));
+        }
+        json_object_set_new(job->data, "lus", lus);
+        image_dependents_clear(&clones);
+    }
+    return status;
+}
+
+static int flatten_hold(struct job *job)
+{
+    int status = job_lus(job) ? VIOS_OK : choose(job);
+    return status < 0 ? status : change_each(job, take);
+}
+
+static int let_go(struct job *job, struct lu *lu)
+{
+    if (strcmp(lu->job, job->id) != 0) {
+        return 1;
+    }
+    lu->job[0] = 0;
+    return VIOS_OK;
+}
+
+static int flatten_hold_undo(struct job *job)
+{
+    return change_each(job, let_go);
+}
+
+/* --- unshare --- */
+
+static int open_lu(struct job *job, const char *udid, struct lu *lu, struct stat *info)
+{
+    char path[PATH_MAX];
+    int status = lu_load(job->store, udid, lu, NULL, &job->operation);
+    if (status == VIOS_OK) {
+        status = lu_path(job->context, lu, path, &job->operation.error);
+    }
+    if (status < 0) {
+        return status;
+    }
+    int fd = open(path, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0 || fstat(fd, info) != 0) {
+        status = error_set_errno(&job->operation.error, path, "cannot open it");
+        if (fd >= 0) {
+            close(fd);
+        }
+        return status;
+    }
+    return fd;
+}
+
+static int explain(struct job *job, const struct lu *lu)
+{
+    char object[96];
+    lu_object(lu->name, object);
+    if (errno == EOPNOTSUPP || errno == ENOTTY || errno == EINVAL) {
+        return operation_fail(&job->operation, VIOS_E_INVALID, object,
+                              "make an LU of its own with lu clone on another pool",
+                              "the file system of pool \"%s\" cannot unshare blocks", lu->pool);
+    }
+    return error_set_errno(&job->operation.error, object,
+                           "cannot unshare its blocks in pool \"%s\"", lu->pool);
+}
+
+static int unshare_file(struct job *job, const struct lu *lu, int fd, off_t size, int64_t before,
+                        int64_t total)
+{
+    int status = VIOS_OK;
+    for (off_t at = 0; status == VIOS_OK && at < size; at += UNSHARE_BYTES) {
+        off_t length = size - at < UNSHARE_BYTES ? size - at : UNSHARE_BYTES;
+        if (fallocate(fd, FALLOC_FL_UNSHARE_RANGE, at, length) != 0) {
+            return explain(job, lu);
+        }
+        job_progress(job, before + at + length, total, "bytes");
+        status = operation_check(&job->operation);
+    }
+    return status == VIOS_OK && fsync(fd) != 0 ? explain(job, lu) : status;
+}
+
+/* Their sizes and how much they may take at most. */
+static int measure(struct job *job, int64_t *total)
+{
+    size_t i;
+    json_t *udid;
+    int status = VIOS_OK;
+    *total = 0;
+    json_array_foreach(job_lus(job), i, udid)
+    {
+        struct lu lu;
+        struct stat info;
+        char object[96];
+        int fd = open_lu(job, json_string_value(udid), &lu, &info);
+        if (fd < 0) {
+            return fd;
+        }
+        close(fd);
+        *total += info.st_size;
+        status = pool_check_space(job->context, lu.pool, (uint64_t)info.st_blocks * 512,
+                                  lu_object(lu.name, object), &job->operation.error);
+        if (status < 0) {
+            break;
+        }
+    }
+    return status;
+}
+
+static int flatten_unshare(struct job *job)
+{
+    size_t i;
+    json_t *udid;
+    int64_t total, before = 0;
+    int status = measure(job, &total);
+    if (status < 0) {
+        return status;
+    }
+    json_array_foreach(job_lus(job), i, udid)
+    {
+        struct lu lu;
+        struct stat info;
+        int fd = open_lu(job, json_string_value(udid), &lu, &info);
+        if (fd < 0) {
+            return fd;
+        }
+        status = unshare_file(job, &lu, fd, info.st_size, before, total);
+        before += info.st_size;
+        close(fd);
+        if (status < 0) {
+            break;
+        }
+    }
+    return status;
+}
+
+/* --- release --- */
+
+static int cut(struct job *job, struct lu *lu)
+{
+    if (strcmp(lu->job, job->id) != 0) {
+        return 1;
+    }
+    lu->job[0] = lu->origin[0] = 0;
+    return VIOS_OK;
+}
+
+static int flatten_release(struct job *job)
+{
+    int status = change_each(job, cut);
+    if (status == VIOS_OK) {
+        job->result = json_pack("{s:O, s:I}", "name", json_object_get(job->data, "name"),
+                                "flattened", (json_int_t)json_array_size(job_lus(job)));
+    }
+    return status;
+}
+
+static const struct job_step STEPS[] = {
+    {"hold", flatten_hold, flatten_hold_undo},
+    {"unshare", flatten_unshare, NULL},
+    {"release", flatten_release, NULL},
+};
+
+const struct job_kind image_flatten_job = {"image.flatten", STEPS, sizeof STEPS / sizeof *STEPS, 2};
