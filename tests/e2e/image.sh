@@ -58,7 +58,8 @@ for guest in web1 web2 web3; do
     answers $guest read "guest data none"
     answers $guest "write of $guest" "guest wrote of $guest"
 done
-is "its disk is an LU" "$(on n1 lu list --json | jq -rc '.[] | [.name, .mapped_to]' | sort | xargs)" \
+is "its disk is an LU" \
+    "$(on n1 lu list --json | jq -rc '.[] | [.name, .mapped_to]' | sort | xargs)" \
     "[web1-disk0,web1] [web2-disk0,web2] [web3-disk0,web3]"
 for guest in web1 web2 web3; do
     run_status "$guest stops" 0 on n1 lpar stop $guest
