@@ -6,8 +6,9 @@ local nearest <const> = require("vios.nearest")
 
 local functions = {}
 
--- Options that a function call may give beside the command's own.
-local GLOBALS <const> = { on = true, socket = true, timeout = true }
+-- Options that a function call may give beside the command's own; `progress` is called with
+-- { done, total, unit } now and then, as vios.progress.new({}).show is.
+local GLOBALS <const> = { on = true, socket = true, timeout = true, progress = true }
 
 -- Puts positional values under the names of the row's arguments.
 local function name_positional(row, given, parameters)
@@ -75,7 +76,7 @@ local function make(row)
     name_positional(row, given, parameters)
     split_named(row, given, parameters, options)
     check_required(row, parameters)
-    return require("vios.execute").run(row, parameters, options)
+    return require("vios.execute").run(row, parameters, options, { progress = options.progress })
   end
 end
 

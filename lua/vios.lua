@@ -5,7 +5,7 @@ local errors <const> = require("vios.errors")
 
 local MODULES <const> = {
   json = "vios.json", rpc = "vios.rpc", os = "vios.os", term = "vios.term",
-  parse = "vios.parse", errors = "vios.errors",
+  parse = "vios.parse", errors = "vios.errors", progress = "vios.progress",
 }
 
 local vios = { error = errors.new }

@@ -1,8 +1,9 @@
 -- tour.lua - what vios is about, in a minute: `make demo`, or `vios scripts/tour.lua`.
 --
--- Four nodes on this machine. A Linux guest on n1 has 128 MiB of memory and runs a program that
--- uses twice as much and verifies every page; the rest lies in the memory of two other nodes. In
--- the middle the io process of one of them is killed with -9, and then another node as a whole. The
+-- Four nodes on this machine. A disk is imported as an image into a pool that all of them share, and
+-- a Linux guest is deployed from it on n1. It has 128 MiB of memory and runs a program that uses
+-- twice as much and verifies every page; the rest lies in the memory of two other nodes. In the
+-- middle the io process of one of them is killed with -9, and then another node as a whole. The
 -- guest must notice nothing. Exits 0 only if no page was wrong and nothing failed; whatever
 -- happens, and on Ctrl-C, everything is taken down again.
 
@@ -184,15 +185,23 @@ local function bring_up()
   say("four nodes, each with %s of page memory", PAGE_MEMORY)
   local nodes <const> = need(vios.lab.up({ dir = dir, nodes = NODES, page_memory = PAGE_MEMORY }))
   system.setenv("VIOS_SOCKET", nodes[1].socket) -- from here on, commands go to n1
+  say("a pool that all nodes share, and an image in it")
+  local bar <const> = vios.progress.new({})
+  need(vios.pool.create("p1"))
+  local image <const> = need(vios.image.import({
+    source = need(system.real_path(images .. "/tour.qcow2")), name = "tour",
+    progress = bar and bar.show,
+  }))
+  say("imported: %d MiB, digest %s...", image.size_bytes >> 20, image.digest:sub(1, 16))
   say("a guest with %d MiB of memory, and %s more on other nodes", GUEST_MIB, PAGING_SIZE)
-  need(vios.lpar.create({
-    name = "guest",
-    memory = GUEST_MIB .. "M",
-    kernel = need(system.real_path(images .. "/vmlinuz")),
-    initrd = need(system.real_path(images .. "/initrd")),
-    append = ("console=ttyS0 quiet vios.hog_mib=%d vios.hog_passes=%d"):format(HOG_MIB, HOG_PASSES),
+  need(vios.image.deploy({
+    image = "tour", name = "guest", memory = GUEST_MIB .. "M", stopped = true,
+    progress = bar and bar.show,
   }))
   need(vios.paging.create({ lpar = "guest", size = PAGING_SIZE }))
+  if bar then
+    bar.clear()
+  end
   need(vios.lpar.start("guest"))
   say("started; its pages go to %s", table.concat(current_replicas(device()), " and "))
 end
