@@ -93,6 +93,7 @@ check-long: deps deps-check ## the suite ROUNDS=5 times, ASan, sim, fuzzing (ove
 	@for round in $$(seq $(ROUNDS)); do \
 	    echo "round $$round of $(ROUNDS)"; $(SUBMAKE) VARIANT=test suite || exit 1; done
 	@CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(SUBMAKE) VARIANT=test SLOW=10 suite TESTS=tests/e2e/chaos.sh
+	@IMPORT_ROUNDS=20 $(SUBMAKE) VARIANT=test SLOW=2 suite TESTS=tests/e2e/image.sh
 	@$(SUBMAKE) VARIANT=asan suite
 	@$(SUBMAKE) sim
 	@$(SUBMAKE) VARIANT=test test-programs
