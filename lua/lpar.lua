@@ -88,6 +88,15 @@ return {
       examples = { "lpar stop web1", "lpar stop web1 --timeout 2m", "lpar stop web1 --force" },
     },
     {
+      verb = "reset",
+      summary = "reset a guest, also one that panicked or stands still",
+      method = "lpar.reset",
+      arguments = { NAME },
+      confirm = "resets {name} without asking it",
+      text = one_line("reset"),
+      examples = { "lpar reset web1", "lpar reset web1 --yes" },
+    },
+    {
       verb = "list",
       summary = "list the guests of the cluster",
       method = "lpar.list",

@@ -1,5 +1,6 @@
-/* methods.c - lpar.create, start, stop, list, show, console, remove; and the part itself. */
+/* methods.c - the table of methods; lpar.list, show and console; and the part itself. */
 #include "lpar/adopt.h"
+#include "lpar/control.h"
 #include "lpar/create.h"
 #include "lpar/guest.h"
 #include "lpar/jobs.h"
@@ -20,57 +21,12 @@
 #include <string.h>
 #include <unistd.h>
 
-#define STOP_TIMEOUT_MS 30000 /* how long a guest may take to power down */
-#define TYPED_MAX 4096        /* bytes taken from a viewer at once */
+#define TYPED_MAX 4096 /* bytes taken from a viewer at once */
 #define PART_STOP_MS 10000
 
 static const char *text_of(const json_t *parameters, const char *key)
 {
     return json_string_value(json_object_get(parameters, key));
-}
-
-/* An unknown name fails here, with near ones, and not as a job. */
-static int check_name(struct node *node, const char *name, struct lpar *lpar,
-                      struct operation *operation)
-{
-    struct store *store = NULL;
-    lpar->owner[0] = lpar->name[0] = 0;
-    int status = node_store(node, &store, operation);
-    if (status == VIOS_OK) {
-        status = lpar_load(store, name, lpar, operation);
-        node_store_return(node, store);
-    }
-    return status;
-}
-
-static int call_start(struct call *call, const json_t *parameters, json_t **result,
-                      struct operation *operation)
-{
-    struct lpar lpar;
-    char object[96];
-    int status = check_name(call->node, text_of(parameters, "name"), &lpar, operation);
-    if (status < 0) {
-        return status;
-    }
-    return call_job(call, &lpar_start_job, lpar_object(lpar.name, object),
-                    json_pack("{s:s}", "name", lpar.name), parameters, result, operation);
-}
-
-static int call_stop(struct call *call, const json_t *parameters, json_t **result,
-                     struct operation *operation)
-{
-    struct lpar lpar;
-    char object[96];
-    const json_t *timeout = json_object_get(parameters, "timeout");
-    int status = check_name(call->node, text_of(parameters, "name"), &lpar, operation);
-    if (status < 0) {
-        return status;
-    }
-    json_t *data = json_pack("{s:s, s:I, s:b}", "name", lpar.name, "timeout_ms",
-                             timeout ? json_integer_value(timeout) : (json_int_t)STOP_TIMEOUT_MS,
-                             "force", json_is_true(json_object_get(parameters, "force")));
-    return call_job(call, &lpar_stop_job, lpar_object(lpar.name, object), data, parameters, result,
-                    operation);
 }
 
 static int call_list(struct call *call, const json_t *parameters, json_t **result,
@@ -161,13 +117,13 @@ static int call_console(struct call *call, const json_t *parameters, json_t **re
     struct lpar lpar;
     char object[96], hint[160];
     const char *name = text_of(parameters, "name");
-    int status = check_name(call->node, name, &lpar, operation);
+    int status = lpar_of_call(call, parameters, &lpar, operation);
     if (status < 0) {
         return status;
     }
     struct guest *guest = lpars_find(call->node->lpars, name);
     if (!guest) {
-        bool elsewhere = lpar.owner[0] && strcmp(lpar.owner, call->node->name) != 0;
+        bool elsewhere = lpar_is_elsewhere(call->node, &lpar);
         snprintf(hint, sizeof hint, elsewhere ? "say: on %s lpar console" : "lpar start %s",
                  elsewhere ? lpar.owner : name);
         return operation_fail(operation, VIOS_E_CONFLICT, lpar_object(name, object), hint,
@@ -185,9 +141,10 @@ static const struct method METHODS[] = {
      "name:text memory:size cpus:integer? kernel:text? initrd:text? append:text? disk:list? "
      "nic:list? accel:text? cpu:text? autostart:boolean?",
      ROLE_ADMIN, METHOD_CHANGES, lpar_call_create},
-    {"lpar.start", "name:lpar", ROLE_OPERATOR, METHOD_CHANGES | METHOD_JOB, call_start},
+    {"lpar.start", "name:lpar", ROLE_OPERATOR, METHOD_CHANGES | METHOD_JOB, lpar_call_start},
     {"lpar.stop", "name:lpar timeout:duration? force:boolean?", ROLE_OPERATOR,
-     METHOD_CHANGES | METHOD_JOB, call_stop},
+     METHOD_CHANGES | METHOD_JOB, lpar_call_stop},
+    {"lpar.reset", "name:lpar", ROLE_OPERATOR, METHOD_CHANGES | METHOD_LASTS, lpar_call_reset},
     {"lpar.list", "", ROLE_VIEWER, 0, call_list},
     {"lpar.show", "name:lpar", ROLE_VIEWER, 0, call_show},
     {"lpar.console", "name:lpar dump:boolean?", ROLE_OPERATOR, METHOD_STREAM, call_console},

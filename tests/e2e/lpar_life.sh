@@ -74,8 +74,9 @@ run_status "so is starting it on another node" 1 on n2 lpar start g1
 like "which says where it runs" "$ERR" 'it runs on node "n1" already'
 is "the other node shows it running" \
     "$(on n2 lpar list --json | jq -r '.[0].state + " " + .[0].node')" "running n1"
-run_status "the other node cannot stop it" 1 on n2 lpar stop g1
-like "and says who can" "$ERR" "on n1 lpar stop g1"
+run_status "a running guest is reset, from the other node" 0 on n2 lpar reset g1 --yes
+is "it goes on running, in the same QEMU" "$(field '.state + " \(.qemu_pid)"')" "running $pid"
+ok "it boots anew" await '[ "$(console | grep -c boot)" = 2 ]' 20
 run_status "removing it is refused" 1 on n1 lpar remove g1 --yes
 like "and says what to do first" "$ERR" "lpar stop g1"
 ok "the console takes what is typed" await 'type_in x; [[ $(console) == *x* ]]' 20
@@ -91,7 +92,7 @@ goes_on "which goes on"
 unlike "with not one sector wrong" "$(console)" "BAD"
 
 # --- stop ---
-run_status "stop" 0 on n1 lpar stop g1 --timeout 1s
+run_status "stop, from the other node" 0 on n2 lpar stop g1 --timeout 1s
 is "it is stopped" "$(field .state)" stopped
 is "nobody owns it" "$(field .node)" ""
 ok "its run folder is gone" test -z "$(ls "$LAB/n1/run/lpar")"
@@ -106,7 +107,12 @@ ok "power off is noticed" await 'type_in q; [ "$(field .state)" = stopped ]' 20
 is "with its reason" "$(field .why)" "the guest shut down"
 run_status "start for a panic" 0 on n1 lpar start g1
 ok "a panic is noticed" await 'type_in p; [ "$(field .state)" = panicked ]' 20
+run_status "a panicked guest can be reset" 0 on n1 lpar reset g1 --yes
+is "it runs again" "$(field .state)" running
+ok "and panics again" await 'type_in p; [ "$(field .state)" = panicked ]' 20
 run_status "a panicked guest can be stopped" 0 on n1 lpar stop g1
+run_status "what does not run is not reset" 1 on n1 lpar reset g1 --yes
+like "which says so" "$ERR" "it does not run"
 run_status "start to be killed" 0 on n1 lpar start g1
 kill -9 "$(field .qemu_pid)"
 ok "a killed QEMU is noticed" await '[ "$(field .state)" = stopped ]' 20
