@@ -1,4 +1,5 @@
 /* methods.c - the table of methods; lpar.list, show and console; and the part itself. */
+#include "lpar/adapters.h"
 #include "lpar/adopt.h"
 #include "lpar/control.h"
 #include "lpar/create.h"
@@ -150,6 +151,8 @@ static const struct method METHODS[] = {
     {"lpar.console", "name:lpar dump:boolean?", ROLE_OPERATOR, METHOD_STREAM, call_console},
     {"lpar.remove", "name:lpar disks:boolean?", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB,
      lpar_call_remove},
+    {"adapter.list", "lpar:lpar?", ROLE_VIEWER, 0, adapters_call_list},
+    {"adapter.show", "lpar:lpar", ROLE_VIEWER, 0, adapters_call_show},
     /* Under this name because it has no command: for programs, like all of the daemon's own. */
     {"daemon.takeover", "name:lpar", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB, lpar_call_takeover},
 };

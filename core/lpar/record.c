@@ -18,8 +18,7 @@ char *lpar_object(const char *name, char text[96])
     return text;
 }
 
-/* What lpar_backend_parse() takes. */
-static void format_backend(const struct lpar_nic *nic, char *text, size_t size)
+void lpar_backend_format(const struct lpar_nic *nic, char *text, size_t size)
 {
     if (nic->backend == NIC_BRIDGE) {
         snprintf(text, size, "bridge:%s", nic->bridge);
@@ -252,7 +251,7 @@ static json_t *nics_json(const struct lpar *lpar)
     for (size_t i = 0; i < lpar->nic_count; i++) {
         const struct lpar_nic *nic = &lpar->nics[i];
         char backend[32];
-        format_backend(nic, backend, sizeof backend);
+        lpar_backend_format(nic, backend, sizeof backend);
         json_array_append_new(list, json_pack("{s:s, s:i, s:s, s:s}", "id", nic->id, "slot",
                                               nic->slot, "mac", nic->mac, "backend", backend));
     }

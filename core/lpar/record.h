@@ -96,6 +96,9 @@ json_t *lpar_spec_json(const struct lpar *lpar);
 /* Validates "user", "bridge:br0" or "none"; VIOS_E_USAGE with the right form. */
 int lpar_backend_parse(const char *text, struct lpar_nic *nic, struct vios_error *error);
 
+/* The inverse. */
+void lpar_backend_format(const struct lpar_nic *nic, char *text, size_t size);
+
 /* SHA-256 in hex over the spec, sorted and compact, without paths and autostart. */
 void lpar_adapter_hash(const struct lpar *lpar, char hash[65]);
 

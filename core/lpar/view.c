@@ -10,7 +10,7 @@
 #include <string.h>
 
 struct seen {
-    char state[24];
+    char state[VIEW_STATE_SIZE];
     char why[200];
     int64_t qemu_pid;
 };
@@ -67,6 +67,14 @@ static void see(struct node *node, struct store *store, const struct lpar *lpar,
         snprintf(seen->state, sizeof seen->state, "stopping");
     }
     guest_release(guest);
+}
+
+void view_state(struct node *node, struct store *store, const struct lpar *lpar,
+                char state[VIEW_STATE_SIZE], struct operation *operation)
+{
+    struct seen seen;
+    see(node, store, lpar, &seen, operation);
+    snprintf(state, VIEW_STATE_SIZE, "%s", seen.state);
 }
 
 /* The spec's lists without what only QEMU wants. */

@@ -6,9 +6,16 @@
 #ifndef LPAR_VIEW_H
 #define LPAR_VIEW_H
 
+#include "lpar/record.h"
 #include "node/node.h"
 
 #include <jansson.h>
+
+#define VIEW_STATE_SIZE 24
+
+/* What the guest does: "running" and the like. What cannot be read is left out of account. */
+void view_state(struct node *node, struct store *store, const struct lpar *lpar,
+                char state[VIEW_STATE_SIZE], struct operation *operation);
 
 /* One object (`node` is "" and `qemu_pid` 0 when it does not run); VIOS_E_NOT_FOUND with the
  * nearest names. */
