@@ -66,12 +66,19 @@ return {
     },
     {
       verb = "start",
-      summary = "start a guest on this node",
+      summary = "start a guest, on this node or another",
       method = "lpar.start",
       job = true,
       arguments = { NAME },
-      text = one_line("started"),
-      examples = { "lpar start web1" },
+      options = {
+        { name = "node", value = "NODE", complete = "node",
+          words = "on this one, or on any: that with the most memory free for guests" },
+      },
+      text = function(result)
+        local why = result.placed and " (here, since " .. result.placed .. ")" or ""
+        return one_line("started")(result) .. why
+      end,
+      examples = { "lpar start web1", "lpar start web1 --node n2", "lpar start web1 --node any" },
     },
     {
       verb = "stop",

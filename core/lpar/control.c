@@ -3,6 +3,7 @@
 
 #include "lpar/guest.h"
 #include "lpar/jobs.h"
+#include "lpar/place.h"
 #include "lpar/view.h"
 #include "node/node.h"
 #include "node/others.h"
@@ -34,17 +35,44 @@ bool lpar_is_elsewhere(const struct node *node, const struct lpar *lpar)
     return lpar->owner[0] && strcmp(lpar->owner, node->name) != 0;
 }
 
+static int start_here(struct call *call, const struct lpar *lpar, const json_t *parameters,
+                      json_t **result, struct operation *operation)
+{
+    char object[96];
+    return call_job(call, &lpar_start_job, lpar_object(lpar->name, object),
+                    json_pack("{s:s}", "name", lpar->name), parameters, result, operation);
+}
+
+static int start_there(struct call *call, const char *node, const json_t *parameters,
+                       json_t **result, struct operation *operation)
+{
+    json_t *given = json_deep_copy(parameters);
+    json_object_del(given, "node");
+    return others_call(call, node, "lpar.start", given, result, operation);
+}
+
 int lpar_call_start(struct call *call, const json_t *parameters, json_t **result,
                     struct operation *operation)
 {
     struct lpar lpar;
-    char object[96];
+    char node[NAME_MAX_LENGTH + 1] = "", why[96] = "";
+    const char *wanted = json_string_value(json_object_get(parameters, "node"));
     int status = lpar_of_call(call, parameters, &lpar, operation);
+    if (status == VIOS_OK && wanted && strcmp(wanted, PLACE_ANY) == 0) {
+        status = place_choose(call, &lpar, node, why, operation);
+    } else {
+        snprintf(node, sizeof node, "%s", wanted ? wanted : call->node->name);
+    }
     if (status < 0) {
         return status;
     }
-    return call_job(call, &lpar_start_job, lpar_object(lpar.name, object),
-                    json_pack("{s:s}", "name", lpar.name), parameters, result, operation);
+    status = strcmp(node, call->node->name) == 0
+                 ? start_here(call, &lpar, parameters, result, operation)
+                 : start_there(call, node, parameters, result, operation);
+    if (status == VIOS_OK && why[0]) {
+        json_object_set_new(*result, "placed", json_string(why));
+    }
+    return status;
 }
 
 int lpar_call_stop(struct call *call, const json_t *parameters, json_t **result,

@@ -38,6 +38,17 @@ void lpars_close(struct lpars *lpars);
 int lpars_reserve(struct lpars *lpars, const struct lpar *lpar, bool admit,
                   struct vios_error *error);
 
+struct lpars_capacity {
+    uint64_t memory_bytes; /* of the machine */
+    uint64_t guests_bytes; /* of the guests that run, or start, here */
+    uint64_t lent_bytes;   /* as page memory to other nodes */
+    uint64_t free_bytes;   /* for more guests */
+    size_t guests;
+};
+
+/* What the admission goes by. */
+void lpars_capacity(struct lpars *lpars, struct lpars_capacity *capacity);
+
 /* Takes one that never connected out again; one that did is left alone, and so is one that
  * another job than `job` (NULL: whichever) reserved. */
 void lpars_unreserve(struct lpars *lpars, const char *name, const char *job);

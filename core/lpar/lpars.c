@@ -160,28 +160,45 @@ static uint64_t machine_memory(void)
     return (uint64_t)pages * (uint64_t)size;
 }
 
+static void capacity_locked(const struct lpars *lpars, struct lpars_capacity *capacity)
+{
+    memset(capacity, 0, sizeof *capacity);
+    capacity->memory_bytes = machine_memory();
+    capacity->lent_bytes = config_size(lpars->node->config, "page_memory");
+    for (const struct guest *guest = lpars->first; guest; guest = guest->next) {
+        capacity->guests_bytes += guest->lpar.memory_bytes;
+        capacity->guests++;
+    }
+    uint64_t used = capacity->guests_bytes + capacity->lent_bytes;
+    capacity->free_bytes = used < capacity->memory_bytes ? capacity->memory_bytes - used : 0;
+}
+
+void lpars_capacity(struct lpars *lpars, struct lpars_capacity *capacity)
+{
+    pthread_mutex_lock(&lpars->lock);
+    capacity_locked(lpars, capacity);
+    pthread_mutex_unlock(&lpars->lock);
+}
+
 static int admit_locked(struct lpars *lpars, const struct lpar *lpar, struct vios_error *error)
 {
-    uint64_t guests = 0, lent = config_size(lpars->node->config, "page_memory");
-    uint64_t machine = machine_memory();
-    size_t count = 0;
+    struct lpars_capacity has;
     char object[96];
-    for (const struct guest *guest = lpars->first; guest; guest = guest->next) {
-        guests += guest->lpar.memory_bytes;
-        count++;
-    }
-    if (count >= GUESTS_MAX) {
+    capacity_locked(lpars, &has);
+    if (has.guests >= GUESTS_MAX) {
         return error_set(error, VIOS_E_NO_SPACE, lpar_object(lpar->name, object),
-                         "start it on another node", "this node runs %zu guests already", count);
+                         "start it on another node", "this node runs %zu guests already",
+                         has.guests);
     }
-    if (guests + lent + lpar->memory_bytes > machine) {
+    if (lpar->memory_bytes > has.free_bytes) {
         return error_set(error, VIOS_E_NO_SPACE, lpar_object(lpar->name, object),
                          "stop a guest, or start it on another node",
                          "it needs %llu MiB; this node has %llu MiB, its guests have %llu MiB and "
                          "%llu MiB are lent as page memory",
                          (unsigned long long)(lpar->memory_bytes >> 20),
-                         (unsigned long long)(machine >> 20), (unsigned long long)(guests >> 20),
-                         (unsigned long long)(lent >> 20));
+                         (unsigned long long)(has.memory_bytes >> 20),
+                         (unsigned long long)(has.guests_bytes >> 20),
+                         (unsigned long long)(has.lent_bytes >> 20));
     }
     return VIOS_OK;
 }

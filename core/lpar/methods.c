@@ -7,6 +7,7 @@
 #include "lpar/jobs.h"
 #include "lpar/lpar.h"
 #include "lpar/paging_device.h"
+#include "lpar/place.h"
 #include "lpar/remove.h"
 #include "lpar/resize.h"
 #include "lpar/takeover.h"
@@ -142,7 +143,8 @@ static const struct method METHODS[] = {
      "name:text memory:size cpus:integer? kernel:text? initrd:text? append:text? disk:list? "
      "nic:list? accel:text? cpu:text? autostart:boolean?",
      ROLE_ADMIN, METHOD_CHANGES, lpar_call_create},
-    {"lpar.start", "name:lpar", ROLE_OPERATOR, METHOD_CHANGES | METHOD_JOB, lpar_call_start},
+    {"lpar.start", "name:lpar node:node?", ROLE_OPERATOR, METHOD_CHANGES | METHOD_JOB,
+     lpar_call_start},
     {"lpar.stop", "name:lpar timeout:duration? force:boolean?", ROLE_OPERATOR,
      METHOD_CHANGES | METHOD_JOB, lpar_call_stop},
     {"lpar.reset", "name:lpar", ROLE_OPERATOR, METHOD_CHANGES | METHOD_LASTS, lpar_call_reset},
@@ -153,7 +155,8 @@ static const struct method METHODS[] = {
      lpar_call_remove},
     {"adapter.list", "lpar:lpar?", ROLE_VIEWER, 0, adapters_call_list},
     {"adapter.show", "lpar:lpar", ROLE_VIEWER, 0, adapters_call_show},
-    /* Under this name because it has no command: for programs, like all of the daemon's own. */
+    /* Under this name because they have no command: for programs, like all of the daemon's own. */
+    {"daemon.capacity", "", ROLE_VIEWER, 0, place_call_capacity},
     {"daemon.takeover", "name:lpar", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB, lpar_call_takeover},
 };
 
