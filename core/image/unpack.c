@@ -17,22 +17,30 @@
 
 #define READ_SIZE ((size_t)256 * 1024)
 #define BLOCK_SIZE 4096 /* zeroes of that size are not written */
+#define OTHER_SIZE "it has another size than before: the archive has changed"
 
 /* One pass over the archive. */
 struct pass {
     struct archive *archive;
-    struct unpack_list *list;      /* being made, or followed */
-    char folder[MEMBER_NAME_SIZE]; /* the one that all members are in; "": none */
-    bool any;                      /* `folder` is known */
+    struct unpack_list *list;           /* being made, or followed */
+    char folder[MEMBER_NAME_SIZE];      /* the one that all members are in; "": none */
+    bool any;                           /* `folder` is known */
+    unsigned folders;                   /* entries that are folders */
+    const struct unpack_member *listed; /* the one that is being written */
+    bool written[UNPACK_MEMBERS_MAX];
     uint64_t bytes, limit_bytes;
     const struct copy_progress *progress;
     struct operation *operation;
 };
 
+/* Names come from others: what is no plain character is shown as "?". */
 static int refuse(struct pass *pass, const char *name, const char *why)
 {
     char object[96];
     snprintf(object, sizeof object, "archive member \"%.70s\"", name ? name : "");
+    for (char *at = object; *at; at++) {
+        *at = *at >= ' ' && *at <= '~' ? *at : '?';
+    }
     return operation_fail(pass->operation, VIOS_E_INVALID, object,
                           "pack plain files with plain names, side by side", "%s", why);
 }
@@ -64,8 +72,8 @@ static int open_archive(int fd, enum unpack_kind kind, struct archive **archive,
         archive_read_support_format_raw(*archive);
     }
     if (archive_read_open_fd(*archive, fd, READ_SIZE) != ARCHIVE_OK) {
-        operation_fail(operation, VIOS_E_CORRUPT, "archive", NULL, "cannot read it: %.200s",
-                       archive_error_string(*archive));
+        operation_fail(operation, VIOS_E_CORRUPT, "archive", "bring it there again",
+                       "it is damaged or ends too soon: %.200s", archive_error_string(*archive));
         archive_read_free(*archive);
         *archive = NULL;
         return VIOS_E_CORRUPT;
@@ -73,7 +81,8 @@ static int open_archive(int fd, enum unpack_kind kind, struct archive **archive,
     return VIOS_OK;
 }
 
-/* A disk that begins with zeroes looks like the end of a tar: only a first member makes one. */
+/* A disk that begins with zeroes looks like the end of a tar: only a first member makes one. It may
+ * be a broken member: that is no disk either. */
 static bool is_tar(int fd, struct operation *operation)
 {
     struct archive *archive;
@@ -81,35 +90,40 @@ static bool is_tar(int fd, struct operation *operation)
     if (open_archive(fd, UNPACK_TAR, &archive, operation) < 0) {
         return false;
     }
-    bool tar = archive_read_next_header(archive, &entry) == ARCHIVE_OK;
+    int result = archive_read_next_header(archive, &entry);
+    bool tar = result == ARCHIVE_OK || result == ARCHIVE_WARN ||
+               (result != ARCHIVE_EOF && archive_format(archive) != 0);
     archive_read_free(archive);
     return tar;
 }
 
+/* One that ends too soon is no disk: it cannot even be opened, if it is short. */
 static bool is_compressed(int fd, struct operation *operation)
 {
     struct archive *archive;
     struct archive_entry *entry;
     if (open_archive(fd, UNPACK_COMPRESSED, &archive, operation) < 0) {
-        return false;
+        return true;
     }
-    bool compressed = archive_read_next_header(archive, &entry) == ARCHIVE_OK &&
-                      archive_filter_code(archive, 0) != ARCHIVE_FILTER_NONE;
+    (void)archive_read_next_header(archive, &entry);
+    bool compressed = archive_filter_code(archive, 0) != ARCHIVE_FILTER_NONE;
     archive_read_free(archive);
     return compressed;
 }
 
 int unpack_detect(int fd, enum unpack_kind *kind, struct operation *operation)
 {
+    char byte;
     struct operation trying;
     operation_start(&trying, OPERATION_NO_DEADLINE, operation->cancel);
     *kind = UNPACK_NONE;
-    if (lseek(fd, 0, SEEK_SET) < 0) {
+    ssize_t got = pread(fd, &byte, 1, 0);
+    if (got < 0) {
         return error_set_errno(&operation->error, "source", "cannot read it");
     }
-    if (is_tar(fd, &trying)) {
+    if (got > 0 && is_tar(fd, &trying)) {
         *kind = UNPACK_TAR;
-    } else if (is_compressed(fd, &trying)) {
+    } else if (got > 0 && is_compressed(fd, &trying)) {
         *kind = UNPACK_COMPRESSED;
     }
     return operation_check(operation);
@@ -177,7 +191,9 @@ static int check_member(struct pass *pass, struct archive_entry *entry, char nam
 {
     const char *why = kind_of(entry), *path = archive_entry_pathname(entry);
     if (archive_entry_filetype(entry) == AE_IFDIR && !archive_entry_hardlink(entry)) {
-        return 1; /* what is in it says whether it is a good one */
+        return pass->folders++ == UNPACK_FOLDERS_MAX
+                   ? refuse(pass, path, "there are too many folders")
+                   : 1; /* what is in it says whether it is a good one */
     }
     if (why) {
         return refuse(pass, path, why);
@@ -195,23 +211,37 @@ static int check_member(struct pass *pass, struct archive_entry *entry, char nam
 
 /* --- listing --- */
 
-static int count_bytes(struct pass *pass, uint64_t end)
+static int check_room(struct pass *pass, uint64_t end)
 {
     char limit[PARSE_SIZE_TEXT];
-    if (pass->limit_bytes && pass->bytes + end > pass->limit_bytes) {
+    if (pass->listed && end > pass->listed->size_bytes) {
+        return refuse(pass, pass->listed->name, OTHER_SIZE);
+    }
+    if (end > pass->limit_bytes - pass->bytes) {
         return operation_fail(pass->operation, VIOS_E_NO_SPACE, "archive",
                               "make room in the pool, or unpack it elsewhere",
                               "unpacked it is larger than what is free (%s)",
                               size_format(pass->limit_bytes, limit));
     }
-    if (pass->progress && pass->progress->told) {
-        pass->progress->told(pass->progress->context, pass->bytes + end, 0);
-    }
     return operation_check(pass->operation);
 }
 
-/* Reads a member to its end; `fd` -1: only that. `*size` is what it has. */
-static int read_member(struct pass *pass, int fd, uint64_t *size);
+static int count_bytes(struct pass *pass, uint64_t end)
+{
+    if (pass->progress && pass->progress->told) {
+        pass->progress->told(pass->progress->context, pass->bytes + end, 0);
+    }
+    return check_room(pass, end);
+}
+
+/* What its header says; a compressed file has none. */
+static uint64_t said_size(const struct pass *pass, struct archive_entry *entry)
+{
+    return pass->list->kind == UNPACK_TAR ? (uint64_t)archive_entry_size(entry) : 0;
+}
+
+/* Reads a member to its end; `fd` -1: only that. `*size` is what it has, with a hole at its end. */
+static int read_member(struct pass *pass, struct archive_entry *entry, int fd, uint64_t *size);
 
 static int list_member(struct pass *pass, struct archive_entry *entry)
 {
@@ -220,7 +250,7 @@ static int list_member(struct pass *pass, struct archive_entry *entry)
     uint64_t size = 0;
     int status = check_member(pass, entry, name);
     if (status != VIOS_OK) {
-        return status > 0 ? VIOS_OK : status;
+        return status > 0 ? operation_check(pass->operation) : status;
     }
     if (list->count == UNPACK_MEMBERS_MAX) {
         return refuse(pass, name, "there are too many members");
@@ -230,17 +260,25 @@ static int list_member(struct pass *pass, struct archive_entry *entry)
             return refuse(pass, name, "it is there twice");
         }
     }
-    status = read_member(pass, -1, &size);
+    status = read_member(pass, entry, -1, &size);
     if (status == VIOS_OK) {
         struct unpack_member *member = &list->members[list->count++];
         snprintf(member->name, sizeof member->name, "%s", name);
         member->size_bytes = size;
-        if (list->kind == UNPACK_TAR && (uint64_t)archive_entry_size(entry) > size) {
-            member->size_bytes = (uint64_t)archive_entry_size(entry); /* it ends with a hole */
-        }
         pass->bytes += size;
     }
     return status;
+}
+
+/* After the last member. A tar that was cut between two members ends without its mark. */
+static int check_end(struct pass *pass, int result)
+{
+    bool mark = pass->list->kind != UNPACK_TAR || archive_filter_bytes(pass->archive, 0) >
+                                                      archive_read_header_position(pass->archive);
+    if (result != ARCHIVE_EOF || !mark) {
+        return broken(pass);
+    }
+    return VIOS_OK;
 }
 
 int unpack_list(int fd, uint64_t limit_bytes, struct unpack_list *list,
@@ -260,8 +298,8 @@ int unpack_list(int fd, uint64_t limit_bytes, struct unpack_list *list,
            (result = archive_read_next_header(pass.archive, &entry)) == ARCHIVE_OK) {
         status = list_member(&pass, entry);
     }
-    if (status == VIOS_OK && result != ARCHIVE_EOF) {
-        status = broken(&pass);
+    if (status == VIOS_OK) {
+        status = check_end(&pass, result);
     }
     archive_read_free(pass.archive);
     return status;
@@ -292,12 +330,13 @@ static int write_block(struct pass *pass, int fd, const char *data, size_t size,
     return VIOS_OK;
 }
 
-static int read_member(struct pass *pass, int fd, uint64_t *size)
+static int read_member(struct pass *pass, struct archive_entry *entry, int fd, uint64_t *size)
 {
     const void *data;
     size_t length;
     la_int64_t offset;
-    int result, status = VIOS_OK;
+    uint64_t said = said_size(pass, entry);
+    int result, status = check_room(pass, said);
     *size = 0;
     while (status == VIOS_OK && (result = archive_read_data_block(pass->archive, &data, &length,
                                                                   &offset)) != ARCHIVE_EOF) {
@@ -310,17 +349,32 @@ static int read_member(struct pass *pass, int fd, uint64_t *size)
             status = write_block(pass, fd, data, length, (uint64_t)offset);
         }
     }
+    *size = *size < said ? said : *size;
+    return status;
+}
+
+/* Into the open file, as it was listed. */
+static int write_file(struct pass *pass, struct archive_entry *entry, int fd)
+{
+    uint64_t size = 0;
+    int status = read_member(pass, entry, fd, &size);
+    if (status == VIOS_OK && size != pass->listed->size_bytes) {
+        status = refuse(pass, pass->listed->name, OTHER_SIZE);
+    }
+    if (status == VIOS_OK && (ftruncate(fd, (off_t)size) != 0 || fsync(fd) != 0)) {
+        status = copy_error(fd, "cannot finish it", 0, &pass->operation->error);
+    }
+    pass->bytes += size;
     return status;
 }
 
 static int write_member(struct pass *pass, struct archive_entry *entry, int folder_fd)
 {
     char name[MEMBER_NAME_SIZE] = "";
-    uint64_t size;
     size_t i = 0;
     int status = check_member(pass, entry, name);
     if (status != VIOS_OK) {
-        return status > 0 ? VIOS_OK : status;
+        return status > 0 ? operation_check(pass->operation) : status;
     }
     while (i < pass->list->count && strcmp(pass->list->members[i].name, name) != 0) {
         i++;
@@ -332,14 +386,23 @@ static int write_member(struct pass *pass, struct archive_entry *entry, int fold
     if (fd < 0) {
         return error_set_errno(&pass->operation->error, name, "cannot unpack it");
     }
-    status = read_member(pass, fd, &size);
-    if (status == VIOS_OK &&
-        (ftruncate(fd, (off_t)pass->list->members[i].size_bytes) != 0 || fsync(fd) != 0)) {
-        status = copy_error(fd, "cannot finish it", 0, &pass->operation->error);
-    }
+    pass->listed = &pass->list->members[i];
+    status = write_file(pass, entry, fd);
+    pass->written[i] = true;
+    pass->listed = NULL;
     close(fd);
-    pass->bytes += size;
     return status;
+}
+
+static int check_written(struct pass *pass)
+{
+    for (size_t i = 0; i < pass->list->count; i++) {
+        if (!pass->written[i]) {
+            return refuse(pass, pass->list->members[i].name,
+                          "it is there no more: the archive has changed");
+        }
+    }
+    return VIOS_OK;
 }
 
 int unpack_to(int fd, int folder_fd, const struct unpack_list *list,
@@ -347,15 +410,19 @@ int unpack_to(int fd, int folder_fd, const struct unpack_list *list,
 {
     struct archive_entry *entry;
     struct unpack_list again = *list;
-    struct pass pass = {.list = &again, .progress = progress, .operation = operation};
+    struct pass pass = {
+        .list = &again, .limit_bytes = UINT64_MAX, .progress = progress, .operation = operation};
     int result = ARCHIVE_OK;
     int status = open_archive(fd, list->kind, &pass.archive, operation);
     while (status == VIOS_OK &&
            (result = archive_read_next_header(pass.archive, &entry)) == ARCHIVE_OK) {
         status = write_member(&pass, entry, folder_fd);
     }
-    if (status == VIOS_OK && result != ARCHIVE_EOF) {
-        status = broken(&pass);
+    if (status == VIOS_OK) {
+        status = check_end(&pass, result);
+    }
+    if (status == VIOS_OK) {
+        status = check_written(&pass);
     }
     if (status == VIOS_OK && fsync(folder_fd) != 0) {
         status = error_set_errno(&operation->error, "archive", "cannot sync its folder");

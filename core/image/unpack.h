@@ -12,6 +12,7 @@
 #include "image/description.h"
 
 #define UNPACK_MEMBERS_MAX 32
+#define UNPACK_FOLDERS_MAX 64    /* entries that are folders */
 #define UNPACK_SINGLE "disk.raw" /* what one compressed file is called */
 
 enum unpack_kind { UNPACK_NONE, UNPACK_COMPRESSED, UNPACK_TAR };
@@ -30,12 +31,14 @@ struct unpack_list {
 /* By its content, never by its name. Moves the file's offset, as all of these. */
 int unpack_detect(int fd, enum unpack_kind *kind, struct operation *operation);
 
-/* What is in it. VIOS_E_INVALID says which member is refused, and why; a truncated archive too.
- * `limit_bytes`: more than that, unpacked, is VIOS_E_NO_SPACE. */
+/* What is in it. VIOS_E_INVALID says which member is refused, and why; VIOS_E_CORRUPT is for an
+ * archive that is damaged or cut. `limit_bytes`: more than that, unpacked and with its holes, is
+ * VIOS_E_NO_SPACE. */
 int unpack_list(int fd, uint64_t limit_bytes, struct unpack_list *list,
                 const struct copy_progress *progress, struct operation *operation);
 
-/* Writes what was listed into the folder, as sparse files that must not be there. */
+/* Writes what was listed into the folder, as sparse files that must not be there. VIOS_E_INVALID
+ * when the archive is another one by now. */
 int unpack_to(int fd, int folder_fd, const struct unpack_list *list,
               const struct copy_progress *progress, struct operation *operation);
 
