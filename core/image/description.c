@@ -15,21 +15,33 @@
 
 static const char *const FORMATS[] = {"raw", "qcow2", "vmdk", "vhd", "vhdx"};
 
+const char *member_show(const char *text, char shown[MEMBER_SHOWN_SIZE])
+{
+    size_t i = 0;
+    for (; text[i] && i < MEMBER_SHOWN_SIZE - 1; i++) {
+        shown[i] = text[i] >= ' ' && text[i] <= '~' ? text[i] : '?';
+    }
+    shown[i] = 0;
+    return shown;
+}
+
 int member_check_name(const char *name, struct vios_error *error)
 {
+    char shown[MEMBER_SHOWN_SIZE];
     size_t length = strlen(name);
     bool good = length > 0 && length < MEMBER_NAME_SIZE && strspn(name, LETTERS DIGITS) > 0 &&
                 strspn(name, LETTERS DIGITS "._-") == length;
     return good ? VIOS_OK
                 : error_set(error, VIOS_E_INVALID, NULL,
                             "use letters, digits and ._- in it, a letter or digit first",
-                            "\"%.100s\" is no good name for a file", name);
+                            "\"%.100s\" is no good name for a file", member_show(name, shown));
 }
 
 static int bad(const char *member, struct vios_error *error)
 {
+    char shown[MEMBER_SHOWN_SIZE];
     return error_set(error, VIOS_E_INVALID, OBJECT, "see IMAGES in vios(1)",
-                     "it has a bad \"%.60s\"", member);
+                     "it has a bad \"%.60s\"", member_show(member, shown));
 }
 
 /* Every member must be one of `known`, which ends with NULL. */
@@ -182,12 +194,13 @@ int description_parse(const char *text, size_t size, struct image_description *d
                       struct vios_error *error)
 {
     json_error_t why;
+    char shown[MEMBER_SHOWN_SIZE];
     memset(description, 0, sizeof *description);
     json_t *json = json_loadb(text, size, JSON_REJECT_DUPLICATES, &why);
-    int status = json_is_object(json) ? take_all(json, description, error)
-                                      : error_set(error, VIOS_E_INVALID, OBJECT, NULL,
-                                                  "it is no JSON object: %.160s",
-                                                  json ? "it is something else" : why.text);
+    int status = json_is_object(json)
+                     ? take_all(json, description, error)
+                     : error_set(error, VIOS_E_INVALID, OBJECT, NULL, "it is no JSON object: %s",
+                                 json ? "it is something else" : member_show(why.text, shown));
     json_decref(json);
     if (status < 0) {
         memset(description, 0, sizeof *description);

@@ -18,6 +18,7 @@
 #define DESCRIPTION_WORD_SIZE 64
 #define DESCRIPTION_FORMAT_SIZE 8
 #define MEMBER_NAME_SIZE 128 /* of a file in a folder or an archive */
+#define MEMBER_SHOWN_SIZE 161
 
 struct description_file {
     char name[MEMBER_NAME_SIZE];
@@ -35,6 +36,10 @@ struct image_description {
 
 /* [A-Za-z0-9][A-Za-z0-9._-]*: VIOS_E_INVALID for what could leave its folder, or hide in it. */
 int member_check_name(const char *name, struct vios_error *error);
+
+/* Foreign text for an error, which may be no UTF-8: what is no plain character becomes "?", and it
+ * is cut. Returns `shown`. */
+const char *member_show(const char *text, char shown[MEMBER_SHOWN_SIZE]);
 
 /* VIOS_E_INVALID names the member that is wrong. */
 int description_parse(const char *text, size_t size, struct image_description *description,

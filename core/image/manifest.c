@@ -15,16 +15,12 @@ int manifest_parse_line(const char *line, char algorithm[16], char name[MEMBER_N
                         char hex[129], struct vios_error *error)
 {
     int end = 0;
-    int got = sscanf(line, "%15[A-Za-z0-9-]%*[ ](%127[^)])%*[ ]= %128[0-9a-fA-F] %n", algorithm,
-                     name, hex, &end);
-    if (got != 3) {
-        end = 0;
-        got = sscanf(line, "%15[A-Za-z0-9-](%127[^)])= %128[0-9a-fA-F] %n", algorithm, name, hex,
-                     &end);
-    }
+    char shown[MEMBER_SHOWN_SIZE];
+    int got = sscanf(line, "%15[A-Za-z0-9-] (%127[^)]) = %128[0-9a-fA-F] %n", algorithm, name, hex,
+                     &end); /* a space in it stands for any number of them, or none */
     if (got != 3 || end == 0 || line[end] || member_check_name(name, NULL) < 0) {
-        return error_set(error, VIOS_E_INVALID, "manifest", NULL,
-                         "it has a line that is none: \"%.100s\"", line);
+        return error_set(error, VIOS_E_INVALID, "manifest", "bring the archive there again",
+                         "it has a line that is none: \"%.100s\"", member_show(line, shown));
     }
     return VIOS_OK;
 }
@@ -74,6 +70,10 @@ int manifest_check(int folder_fd, const struct copy_progress *progress, struct o
         return status;
     }
     status = file_read(folder_fd, manifest, MANIFEST_SIZE_MAX, &text, &size, &operation->error);
+    if (status == VIOS_OK && strlen(text) != size) {
+        status = operation_fail(operation, VIOS_E_INVALID, "manifest",
+                                "bring the archive there again", "it is no text");
+    }
     if (status == VIOS_OK) {
         status = check_lines(folder_fd, text, progress, operation);
     }

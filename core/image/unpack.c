@@ -33,14 +33,11 @@ struct pass {
     struct operation *operation;
 };
 
-/* Names come from others: what is no plain character is shown as "?". */
 static int refuse(struct pass *pass, const char *name, const char *why)
 {
-    char object[96];
-    snprintf(object, sizeof object, "archive member \"%.70s\"", name ? name : "");
-    for (char *at = object; *at; at++) {
-        *at = *at >= ' ' && *at <= '~' ? *at : '?';
-    }
+    char object[96], shown[MEMBER_SHOWN_SIZE];
+    snprintf(object, sizeof object, "archive member \"%.70s\"",
+             member_show(name ? name : "", shown));
     return operation_fail(pass->operation, VIOS_E_INVALID, object,
                           "pack plain files with plain names, side by side", "%s", why);
 }
