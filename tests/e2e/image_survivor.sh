@@ -1,6 +1,7 @@
 #!/bin/bash
 # Proves: an import, a deploy, a capture and a removal whose node dies in the middle and is fenced
-# are finished, or undone, by the primary; afterwards what is listed and what lies in the pool agree.
+# are finished, or undone, by the primary; afterwards what is listed and what lies in the pool
+# agree.
 # needs: heavy
 # limit: 240
 . "$(dirname "$0")/lib.sh"
@@ -13,7 +14,7 @@ images() { on n1 image list --json | jq -rc "[.[].name] | sort | join(\" \")"; }
 lus() { on n1 lu list --json | jq -rc "[.[].name] | sort | join(\" \")"; }
 lpars() { on n1 lpar list --json | jq -rc "[.[] | .name + \":\" + .state] | sort | join(\" \")"; }
 job_of() { on n1 job list --json | jq -r ".[] | select(.kind == \"$1\").id" | tail -n 1; } # KIND
-job() { on n1 job show "$1" --json | jq -r "$2"; }                                       # JOB FILTER
+job() { on n1 job show "$1" --json | jq -r "$2"; } # JOB FILTER
 
 # n3 dies at the place while it does the command, THEN is done, and it comes back once the job has
 # ended.
