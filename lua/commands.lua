@@ -23,6 +23,8 @@
 --           { name = "disk", value = "FILE", many = true, words = "…", complete = "file" },
 --         },
 --         columns = { "name", "state" },        -- of the table a person sees, in order
+--         nested = { files = { "name", … } },   -- columns of a list within an object
+--         told_already = { "disks" },           -- not shown to a person unless asked for
 --         text = function(result, parameters) return "one line instead of the table" end,
 --         fixed = { follow = true },            -- parameters that are always sent
 --         job = true,      -- the method is a METHOD_JOB: takes --no-wait

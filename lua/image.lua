@@ -99,6 +99,10 @@ return {
       arguments = { IMAGE },
       columns = { "name", "handle", "version", "architecture", "pool", "size_bytes", "digest",
         "source", "created", "files", "dependents" },
+      nested = {
+        files = { "name", "size_bytes", "handle", "digest" },
+        dependents = { "lu", "pool", "lpar", "udid" },
+      },
       examples = { "image show debian12" },
     },
     {

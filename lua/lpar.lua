@@ -116,9 +116,13 @@ return {
       method = "lpar.show",
       arguments = { NAME },
       columns = {
-        "name", "state", "why", "node", "qemu_pid", "memory_mib", "cpus", "generation", "uuid",
-        "machine", "accel", "cpu", "boot", "disks", "nics", "autostart", "adapter_hash",
+        "name", "state", "since", "why", "node", "qemu_pid", "memory_mib", "cpus", "machine",
+        "accel", "cpu", "boot", "adapters", "autostart", "job", "generation", "uuid", "adapter_hash",
       },
+      nested = {
+        adapters = { "id", "kind", "slot", "backing", "size_bytes", "serial", "mac", "read_only" },
+      },
+      told_already = { "disks", "nics" },
       examples = { "lpar show web1" },
     },
     {

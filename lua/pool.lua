@@ -37,6 +37,7 @@ return {
       arguments = { NAME },
       columns = { "name", "state", "why", "uuid", "path", "size_bytes", "free_bytes",
         "promised_bytes", "promised_percent", "overcommit", "lus", "images", "fence", "nodes" },
+      nested = { nodes = { "node", "mounted", "writable", "fence", "free_bytes", "why" } },
       examples = { "pool show p1" },
     },
     {

@@ -132,7 +132,7 @@ local function pad(text, width)
   return text .. string.rep(" ", math.max(0, width - term.text_width(text)))
 end
 
-local function print_lines(lines, widths, globals)
+local function print_lines(lines, widths, globals, indent)
   for number, line in ipairs(lines) do
     local parts = {}
     for i, text in ipairs(line) do
@@ -142,11 +142,13 @@ local function print_lines(lines, widths, globals)
       end
       parts[i] = padded
     end
-    io.write((table.concat(parts, "  "):gsub("%s+$", "")), "\n")
+    local before = indent and indent(number) or ""
+    io.write(((before .. table.concat(parts, "  ")):gsub("%s+$", "")), "\n")
   end
 end
 
-local function print_table(rows, fields, globals)
+-- `indent`, if given, is called with each line's number for what stands before it.
+local function print_table(rows, fields, globals, indent)
   local lines, widths = { {} }, {}
   for i, name in ipairs(fields) do
     lines[1][i] = title(name)
@@ -163,18 +165,43 @@ local function print_table(rows, fields, globals)
       widths[i] = math.max(widths[i] or 0, term.text_width(text))
     end
   end
-  print_lines(lines, widths, globals)
+  print_lines(lines, widths, globals, indent)
 end
 
-local function print_object(object, fields, globals)
+-- Objects within an object: the columns that the command's row gives them, if one of them has it.
+local function nested_fields(row, name, list)
+  local wanted = row and row.nested and row.nested[name]
+  if not wanted or not vios.json.is_array(list) or type(list[1]) ~= "table" then
+    return nil
+  end
+  local fields = {}
+  for _, field in ipairs(wanted) do
+    for _, object in ipairs(list) do
+      if object[field] ~= nil and flat(object[field], 0) ~= "" then
+        fields[#fields + 1] = field
+        break
+      end
+    end
+  end
+  return fields
+end
+
+local function print_object(object, fields, globals, row)
   local width = 0
   for _, name in ipairs(fields) do
     width = math.max(width, #name)
   end
   for _, name in ipairs(fields) do
-    local text = human(name, object[name])
     local label = name:gsub("_bytes$", "")
-    io.write(((pad(label, width) .. "  " .. paint(text, globals)):gsub("%s+$", "")), "\n")
+    local inner = nested_fields(row, name, object[name])
+    if inner then
+      print_table(object[name], inner, globals, function(number)
+        return pad(number == 1 and label or "", width) .. "  "
+      end)
+    else
+      local text = human(name, object[name])
+      io.write(((pad(label, width) .. "  " .. paint(text, globals)):gsub("%s+$", "")), "\n")
+    end
   end
 end
 
@@ -267,6 +294,9 @@ end
 
 local function all_columns(row, object)
   local seen, fields = {}, {}
+  for _, name in ipairs(row and row.told_already or {}) do
+    seen[name] = true
+  end
   for _, name in ipairs(row and row.columns or {}) do
     if object[name] ~= nil then
       seen[name] = true
@@ -309,7 +339,7 @@ function printer.print(row, result, globals, parameters)
     print_table(rows, fields_of(row, rows, globals), globals)
   else
     local fields = globals.field and fields_of(row, rows, globals) or all_columns(row, result)
-    print_object(result, fields, globals)
+    print_object(result, fields, globals, row)
   end
   return true
 end

@@ -211,3 +211,22 @@ int adapters_call_show(struct call *call, const json_t *parameters, json_t **res
                         state, "adapter_hash", hash, "adapters", list);
     return VIOS_OK;
 }
+
+int adapters_add(struct node *node, const char *name, json_t *shown, struct operation *operation)
+{
+    static const char *const SAID_ALREADY[] = {"lpar", "node", "state"};
+    struct lpar lpar;
+    json_t *list = NULL, *row;
+    size_t i;
+    int status = list_rows(node, name, &lpar, &list, operation);
+    json_array_foreach(list, i, row)
+    {
+        for (size_t k = 0; k < sizeof SAID_ALREADY / sizeof SAID_ALREADY[0]; k++) {
+            json_object_del(row, SAID_ALREADY[k]);
+        }
+    }
+    if (status == VIOS_OK) {
+        json_object_set_new(shown, "adapters", list);
+    }
+    return status;
+}

@@ -18,4 +18,7 @@ int adapters_call_list(struct call *call, const json_t *parameters, json_t **res
 int adapters_call_show(struct call *call, const json_t *parameters, json_t **result,
                        struct operation *operation);
 
+/* Puts the rows of one LPAR into what lpar.show says of it, as "adapters". */
+int adapters_add(struct node *node, const char *name, json_t *shown, struct operation *operation);
+
 #endif

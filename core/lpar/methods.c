@@ -53,6 +53,9 @@ static int call_show(struct call *call, const json_t *parameters, json_t **resul
         status = view_show(call->node, store, text_of(parameters, "name"), result, operation);
         node_store_return(call->node, store);
     }
+    if (status == VIOS_OK) {
+        status = adapters_add(call->node, text_of(parameters, "name"), *result, operation);
+    }
     return status;
 }
 

@@ -107,6 +107,21 @@ static json_t *show(struct node *node, struct store *store, const struct lpar *l
     return shown;
 }
 
+/* When its state became what it is; "" when nobody knows. */
+static json_t *since_of(struct store *store, const char *name, struct operation *operation)
+{
+    char key[STORE_KEY_MAX];
+    json_t *run = NULL;
+    struct vios_error before = operation->error;
+    snprintf(key, sizeof key, "/lpar-run/%s", name);
+    (void)node_record(store, key, &run, NULL, operation);
+    operation->error = before;
+    const char *since = json_string_value(json_object_get(run, "since"));
+    json_t *text = json_string(since ? since : "");
+    json_decref(run);
+    return text;
+}
+
 int view_show(struct node *node, struct store *store, const char *name, json_t **shown,
               struct operation *operation)
 {
@@ -124,6 +139,7 @@ int view_show(struct node *node, struct store *store, const char *name, json_t *
     json_object_set(*shown, "cpu", json_object_get(spec, "cpu"));
     json_object_set(*shown, "autostart", json_object_get(spec, "autostart"));
     json_object_set_new(*shown, "adapter_hash", json_string(hash));
+    json_object_set_new(*shown, "since", since_of(store, name, operation));
     json_decref(spec);
     return VIOS_OK;
 }

@@ -61,6 +61,11 @@ done
 is "its disk is an LU" \
     "$(on n1 lu list --json | jq -rc '.[] | [.name, .mapped_to]' | sort | xargs)" \
     "[web1-disk0,web1] [web2-disk0,web2] [web3-disk0,web3]"
+like "a guest is shown on one screen, with what its adapters are mapped to" \
+    "$(on n2 lpar show web1)" 'adapters +ID +KIND .*
+ +disk0 +disk +4 +p1/web1-disk0 +64M '
+is "and since when it runs" \
+    "$(on n2 lpar show web1 --json | jq '.since | test("^20.*Z$")')" true
 for guest in web1 web2 web3; do
     run_status "$guest stops" 0 on n1 lpar stop $guest
 done
