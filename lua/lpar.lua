@@ -117,7 +117,8 @@ return {
       arguments = { NAME },
       columns = {
         "name", "state", "since", "why", "node", "qemu_pid", "memory_mib", "cpus", "machine",
-        "accel", "cpu", "boot", "adapters", "autostart", "job", "generation", "uuid", "adapter_hash",
+        "accel", "cpu", "boot", "adapters", "autostart", "job", "generation", "uuid",
+        "adapter_hash",
       },
       nested = {
         adapters = { "id", "kind", "slot", "backing", "size_bytes", "serial", "mac", "read_only" },

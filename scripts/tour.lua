@@ -1,9 +1,9 @@
 -- tour.lua - what vios is about, in a minute: `make demo`, or `vios scripts/tour.lua`.
 --
 -- Four nodes on this machine. A disk is imported as an image into a pool that all of them share,
--- and a Linux guest is deployed from it on n1. It has 128 MiB of memory and runs a program that uses
--- twice as much and verifies every page; the rest lies in the memory of two other nodes. In the
--- middle the io process of one of them is killed with -9, and then another node as a whole. The
+-- and a Linux guest is deployed from it on n1. It has 128 MiB of memory and runs a program that
+-- uses twice as much and verifies every page; the rest lies in the memory of two other nodes. In
+-- the middle the io process of one of them is killed with -9, and then another node as a whole. The
 -- guest must notice nothing. Exits 0 only if no page was wrong and nothing failed; whatever
 -- happens, and on Ctrl-C, everything is taken down again.
 

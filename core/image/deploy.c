@@ -54,28 +54,35 @@ static json_t *make_data(const json_t *parameters, const struct image *image,
     return data;
 }
 
+static int not_started(const char *name, const char *why, int code, struct operation *operation)
+{
+    char object[96], hint[200];
+    snprintf(hint, sizeof hint, "lpar start %s, or lpar remove %s --disks", name, name);
+    return operation_fail(operation, code, lpar_object(name, object), hint,
+                          "it is deployed, but does not start: %.300s", why);
+}
+
 /* The deployed LPAR as it is once its start has ended. */
 static int await_start(struct call *call, json_t **result, struct operation *operation)
 {
-    json_t *started = NULL;
-    char object[96], hint[160];
-    const char *job = json_string_value(json_object_get(*result, "start"));
-    const char *name = json_string_value(json_object_get(*result, "name"));
-    if (!job || !job[0] || !name) {
-        return VIOS_OK;
+    json_t *started = NULL, *deployed = *result;
+    const char *job = json_string_value(json_object_get(deployed, "start"));
+    const char *why = json_string_value(json_object_get(deployed, "start_error"));
+    const char *name = json_string_value(json_object_get(deployed, "name"));
+    int status = VIOS_OK;
+    if (name && why && why[0]) {
+        status = not_started(name, why, VIOS_E_CONFLICT, operation);
+    } else if (name && job && job[0]) {
+        status = job_wait(call->node->jobs, job, NULL, NULL, &started, operation);
+        if (status < 0) {
+            struct vios_error reason = operation->error;
+            status = not_started(name, reason.message, status, operation);
+        }
     }
-    int status = job_wait(call->node->jobs, job, NULL, NULL, &started, operation);
-    if (status == VIOS_OK) {
-        json_decref(*result);
+    if (status < 0 || started) {
         *result = started;
-        return status;
+        json_decref(deployed);
     }
-    struct vios_error why = operation->error;
-    snprintf(hint, sizeof hint, "lpar start %s, or lpar remove %s --disks", name, name);
-    status = operation_fail(operation, status, lpar_object(name, object), hint,
-                            "it is deployed, but does not start: %.300s", why.message);
-    json_decref(*result);
-    *result = NULL;
     return status;
 }
 

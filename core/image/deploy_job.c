@@ -205,19 +205,26 @@ static int deploy_partition(struct job *job)
     return status;
 }
 
-/* The LPAR and its LUs go in one commit. 1: nothing is there, or a guest runs: then it stays. */
+/* The LPAR as it is, if this job still holds it; 1: it is not there, or it was let go: it stays. */
+static int held_lpar(struct job *job, const struct lpar *wanted, struct lpar *lpar)
+{
+    int status = lpar_load(job->store, wanted->name, lpar, &job->operation);
+    return status == VIOS_E_NOT_FOUND ||
+                   (status == VIOS_OK &&
+                    (strcmp(lpar->uuid, wanted->uuid) != 0 || strcmp(lpar->job, job->id) != 0))
+               ? 1
+               : status;
+}
+
+/* The LPAR and its LUs go in one commit. */
 static int unmake_once(struct job *job, const struct lpar *wanted)
 {
     struct lpar lpar;
     struct store_change changes[2 + 2 * LPAR_DISKS_MAX];
     char keys[2 + 2 * LPAR_DISKS_MAX][STORE_KEY_MAX];
     size_t count = 2;
-    int status = lpar_load(job->store, wanted->name, &lpar, &job->operation);
-    if (status == VIOS_E_NOT_FOUND ||
-        (status == VIOS_OK && (strcmp(lpar.uuid, wanted->uuid) != 0 || lpar.owner[0]))) {
-        return 1;
-    }
-    if (status < 0) {
+    int status = held_lpar(job, wanted, &lpar);
+    if (status != VIOS_OK) {
         return status;
     }
     snprintf(keys[0], STORE_KEY_MAX, "/lpar/%s", lpar.name);
@@ -367,19 +374,22 @@ static int deploy_copy(struct job *job)
 
 static int deploy_copy_undo(struct job *job)
 {
-    struct lpar lpar;
+    struct lpar wanted, lpar;
     struct image none = {.file_count = 0};
     char path[PATH_MAX];
-    int status = wanted_lpar(job, &lpar);
-    for (size_t i = 0; status == VIOS_OK && i < lpar.disk_count; i++) {
+    int status = wanted_lpar(job, &wanted);
+    if (status == VIOS_OK) {
+        status = held_lpar(job, &wanted, &lpar);
+    }
+    for (size_t i = 0; status == VIOS_OK && i < wanted.disk_count; i++) {
         struct lu lu;
-        wanted_lu(job, &lpar, &none, i, &lu);
+        wanted_lu(job, &wanted, &none, i, &lu);
         status = lu_folder(job_node(job), &lu, path, &job->operation.error);
         if (status == VIOS_OK) {
             status = lu_file_remove_all(path, lu.udid, &job->operation.error);
         }
     }
-    return status;
+    return status > 0 ? VIOS_OK : status;
 }
 
 /* --- attach --- */
@@ -454,22 +464,26 @@ static int submit_start(struct job *job, const struct lpar *lpar)
     return status;
 }
 
+/* From here on the LPAR is anybody's, so that a start that cannot be submitted is told, and undoes
+ * nothing. */
 static int deploy_activate(struct job *job)
 {
     struct lpar wanted, lpar;
+    char why[sizeof job->operation.error.message] = "";
     int status = wanted_lpar(job, &wanted);
     if (status == VIOS_OK) {
         status = free_lpar(job, &wanted, &lpar);
     }
     if (status == VIOS_OK && !lpar.owner[0] &&
-        !json_is_true(json_object_get(job->data, "stopped"))) {
-        status = submit_start(job, &lpar);
+        !json_is_true(json_object_get(job->data, "stopped")) && submit_start(job, &lpar) < 0) {
+        snprintf(why, sizeof why, "%s", job->operation.error.message);
     }
     if (status == VIOS_OK) {
         status = view_show(job_node(job), job->store, wanted.name, &job->result, &job->operation);
     }
     if (status == VIOS_OK) {
         json_object_set_new(job->result, "start", json_string(job_text(job, "start")));
+        json_object_set_new(job->result, "start_error", json_string(why));
     }
     return status;
 }
