@@ -19,6 +19,7 @@
 #define NAME_SIZE 256
 #define NOTE_MAX 4096 /* bytes of NAME.from */
 #define VALIDATOR_SIZE 256
+#define RANGE_SIZE 80
 #define WAIT_MS 200 /* until a cancel is looked at again */
 
 struct fetch {
@@ -26,10 +27,14 @@ struct fetch {
     const char *url, *name;
     char note[NAME_SIZE]; /* NAME.from */
     int folder_fd, fd;
-    uint64_t have; /* bytes of the file that are there and good */
+    uint64_t have;     /* bytes of the file that are there and good */
+    uint64_t began_at; /* `have` when the body began */
     uint64_t limit_bytes, total_bytes;
     char validator[VALIDATOR_SIZE]; /* of the answer that is coming */
     char old[VALIDATOR_SIZE];       /* of what is there */
+    char range[VALIDATOR_SIZE];     /* what part the answer is */
+    bool asked;                     /* for the rest only */
+    bool again;                     /* it was not the rest: ask for all */
     bool began;                     /* the answer's body has begun */
     int status;                     /* of our own callbacks */
     const struct copy_progress *progress;
@@ -72,6 +77,7 @@ static int save_note(struct fetch *fetch)
 
 /* --- libcurl's callbacks --- */
 
+/* A header that is too long, or no plain text, is as good as none. */
 static bool take_header(const char *line, size_t size, const char *key, char *out)
 {
     size_t length = strlen(key);
@@ -87,6 +93,9 @@ static bool take_header(const char *line, size_t size, const char *key, char *ou
     while (size > 0 && (line[size - 1] == '\r' || line[size - 1] == '\n')) {
         size--;
     }
+    for (size_t i = 0; i < size; i++) {
+        size = line[i] >= ' ' && line[i] <= '~' ? size : 0;
+    }
     snprintf(out, VALIDATOR_SIZE, "%.*s", (int)(size < VALIDATOR_SIZE ? size : 0), line);
     return true;
 }
@@ -99,6 +108,9 @@ static size_t on_header(char *line, size_t one, size_t size, void *context)
     (void)one;
     if (size > 5 && strncmp(line, "HTTP/", 5) == 0) { /* another answer, after a redirect */
         fetch->validator[0] = 0;
+        fetch->range[0] = 0;
+    } else if (take_header(line, size, "Content-Range:", fetch->range)) {
+        return size;
     } else if (take_header(line, size, "ETag:", tag)) {
         if (strncmp(tag, "W/", 2) != 0) {
             snprintf(fetch->validator, sizeof fetch->validator, "%s", tag);
@@ -109,6 +121,36 @@ static size_t on_header(char *line, size_t one, size_t size, void *context)
     return size;
 }
 
+/* Whether the answer is `length` bytes that follow what is there, to the end of the same file. */
+static bool is_rest(const struct fetch *fetch, uint64_t length)
+{
+    char range[RANGE_SIZE];
+    unsigned long long have = fetch->have, total = have + length;
+    if (length > 0) {
+        snprintf(range, sizeof range, "bytes %llu-%llu/%llu", have, total - 1, total);
+    } else {
+        snprintf(range, sizeof range, "bytes */%llu", have);
+    }
+    return fetch->asked && strcmp(range, fetch->range) == 0 &&
+           (!fetch->validator[0] || strcmp(fetch->validator, fetch->old) == 0);
+}
+
+static int no_room(struct fetch *fetch, uint64_t bytes)
+{
+    char need[PARSE_SIZE_TEXT], room[PARSE_SIZE_TEXT];
+    return operation_fail(fetch->operation, VIOS_E_NO_SPACE, "image", "give --pool, or remove LUs",
+                          "%.150s has %s, %s are free", fetch->url, size_format(bytes, need),
+                          size_format(fetch->limit_bytes, room));
+}
+
+/* What came is no part of what was asked for. */
+static int other_part(struct fetch *fetch)
+{
+    fetch->again = fetch->asked;
+    return operation_fail(fetch->operation, VIOS_E_IO, "image", "look at the URL",
+                          "%.150s: the server sends another part than was asked for", fetch->url);
+}
+
 static int begin_body(struct fetch *fetch)
 {
     long code = 0;
@@ -116,16 +158,16 @@ static int begin_body(struct fetch *fetch)
     curl_easy_getinfo(fetch->curl, CURLINFO_RESPONSE_CODE, &code);
     curl_easy_getinfo(fetch->curl, CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
     fetch->began = true;
+    if (code == 206 && (length <= 0 || !is_rest(fetch, (uint64_t)length))) {
+        return other_part(fetch);
+    }
     if (code != 206) {
         fetch->have = 0;
     }
+    fetch->began_at = fetch->have;
     fetch->total_bytes = length > 0 ? fetch->have + (uint64_t)length : 0;
-    if (fetch->total_bytes > fetch->limit_bytes + fetch->have) {
-        char need[PARSE_SIZE_TEXT], room[PARSE_SIZE_TEXT];
-        return operation_fail(fetch->operation, VIOS_E_NO_SPACE, "image",
-                              "give --pool, or remove LUs", "%.150s has %s, %s are free",
-                              fetch->url, size_format(fetch->total_bytes, need),
-                              size_format(fetch->limit_bytes, room));
+    if (length > 0 && (uint64_t)length > fetch->limit_bytes) {
+        return no_room(fetch, fetch->total_bytes);
     }
     if (ftruncate(fetch->fd, (off_t)fetch->have) != 0) {
         return copy_error(fetch->fd, "cannot begin it", 0, &fetch->operation->error);
@@ -140,6 +182,9 @@ static size_t on_body(char *data, size_t one, size_t size, void *context)
     (void)one;
     if (!fetch->began) {
         fetch->status = begin_body(fetch);
+    }
+    if (fetch->status == VIOS_OK && fetch->have - fetch->began_at + size > fetch->limit_bytes) {
+        fetch->status = no_room(fetch, fetch->have + size); /* its length was not said, or wrong */
     }
     while (fetch->status == VIOS_OK && left > 0) {
         ssize_t done = pwrite(fetch->fd, data, left, (off_t)fetch->have);
@@ -179,7 +224,8 @@ static struct curl_slist *set_up(struct fetch *fetch)
     curl_easy_setopt(curl, CURLOPT_HEADERDATA, fetch);
     curl_easy_setopt(curl, CURLOPT_WRITEFUNCTION, on_body);
     curl_easy_setopt(curl, CURLOPT_WRITEDATA, fetch);
-    if (fetch->have > 0 && fetch->old[0]) {
+    fetch->asked = fetch->have > 0 && fetch->old[0];
+    if (fetch->asked) {
         snprintf(line, sizeof line, "If-Range: %s", fetch->old);
         snprintf(range, sizeof range, "%llu-", (unsigned long long)fetch->have);
         headers = curl_slist_append(NULL, line);
@@ -246,8 +292,10 @@ static int run(struct fetch *fetch)
     if (fetch->curl) {
         curl_easy_getinfo(fetch->curl, CURLINFO_RESPONSE_CODE, &code);
     }
-    /* 416: nothing is behind what is there: it was all there. */
-    bool whole = result == CURLE_HTTP_RETURNED_ERROR && code == 416 && fetch->have > 0;
+    /* 416: nothing is behind what is there. Was it all there, or is the file another one? */
+    bool none = result == CURLE_HTTP_RETURNED_ERROR && code == 416 && fetch->asked;
+    bool whole = none && is_rest(fetch, 0);
+    fetch->again = fetch->again || (none && !whole);
     int status = result == CURLE_OK || whole ? VIOS_OK : explain(fetch, result);
     if (status == VIOS_OK && !fetch->began && !whole) {
         status = begin_body(fetch); /* an empty file */
@@ -255,6 +303,16 @@ static int run(struct fetch *fetch)
     curl_easy_cleanup(fetch->curl);
     curl_multi_cleanup(multi);
     return status;
+}
+
+/* What is there: all of it is asked for. */
+static void forget(struct fetch *fetch)
+{
+    memset(&fetch->operation->error, 0, sizeof fetch->operation->error);
+    fetch->have = 0;
+    fetch->old[0] = fetch->validator[0] = fetch->range[0] = 0;
+    fetch->again = fetch->began = false;
+    fetch->status = VIOS_OK;
 }
 
 int fetch_url(const char *url, int folder_fd, const char *name, uint64_t limit_bytes,
@@ -275,6 +333,10 @@ int fetch_url(const char *url, int folder_fd, const char *name, uint64_t limit_b
     }
     load_note(&fetch);
     int status = run(&fetch);
+    if (fetch.again) {
+        forget(&fetch);
+        status = run(&fetch);
+    }
     if (status == VIOS_OK && fsync(fetch.fd) != 0) {
         status = copy_error(fetch.fd, "cannot sync it", 0, &operation->error);
     }
