@@ -12,6 +12,8 @@
 #include <assert.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -377,6 +379,28 @@ static void a_cancel_is_heard(void)
     is_int(fetch_url(url, folder, "disk", ROOM, NULL, &operation), VIOS_E_TIMEOUT);
 }
 
+/* Files may not become larger than `bytes`; RLIM_INFINITY: again as before. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    ok(getrlimit(RLIMIT_FSIZE, &limit) == 0, "getrlimit");
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    ok(setrlimit(RLIMIT_FSIZE, &limit) == 0, "setrlimit");
+}
+
+static void what_cannot_be_written(void)
+{
+    fresh();
+    limit_files(HALF);
+    is_int(fetch(), VIOS_E_SYSTEM);
+    limit_files(RLIM_INFINITY);
+    ok(strstr(operation.error.object, "/f/disk") != NULL, "%s", operation.error.object);
+    is_text(operation.error.message, "cannot write it: File too large");
+    is_fetched();
+    ok(asked_for("\r\nRange: "), "%s", request);
+}
+
 static void nobody_listens(void)
 {
     fresh();
@@ -509,6 +533,7 @@ int main(void)
     RUN(redirects);
     RUN(what_is_too_large);
     RUN(a_cancel_is_heard);
+    RUN(what_cannot_be_written);
     RUN(nobody_listens);
     RUN(the_rest_is_asked_for);
     RUN(room_counts_for_the_rest);

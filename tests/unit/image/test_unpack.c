@@ -10,7 +10,9 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <spawn.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 
 #define LIMIT ((uint64_t)1 << 30)
@@ -569,6 +571,46 @@ static void archives_that_change_are_refused(void)
                "it has another size than before: the archive has changed");
 }
 
+/* --- writing fails --- */
+
+/* Files may not become larger than `bytes`; RLIM_INFINITY: again as before. */
+static void limit_files(rlim_t bytes)
+{
+    struct rlimit limit;
+    (void)signal(SIGXFSZ, SIG_IGN);
+    ok(getrlimit(RLIMIT_FSIZE, &limit) == 0, "getrlimit");
+    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
+    ok(setrlimit(RLIMIT_FSIZE, &limit) == 0, "setrlimit");
+}
+
+static void what_cannot_be_written(void)
+{
+    static char data[8192];
+    struct packed packed;
+    for (int hole = 0; hole < 2; hole++) {
+        int folder_fd = open_folder();
+        memset(data, hole ? 0 : 'x', sizeof data);
+        pack_begin(&packed, ARCHIVE_FORMAT_TAR_USTAR, ARCHIVE_FILTER_NONE);
+        pack_any(&packed, "a", AE_IFREG, NULL, data, sizeof data);
+        int fd = pack_fd(&packed);
+        is_int(run_list(fd, LIMIT), VIOS_OK);
+        limit_files(4096);
+        is_int(run_to(fd, folder_fd), VIOS_E_SYSTEM);
+        limit_files(RLIM_INFINITY);
+        ok(strstr(operation.error.object, "/to/a") != NULL, "%s", operation.error.object);
+        is_text(operation.error.message,
+                hole ? "cannot finish it: File too large" : "cannot write it: File too large");
+        close(folder_fd);
+        close(fd);
+    }
+    int fd = two_members("a", "1", NULL);
+    is_int(run_list(fd, LIMIT), VIOS_OK);
+    is_int(run_to(fd, -1), VIOS_E_SYSTEM);
+    is_text(operation.error.object, "a");
+    is_text(operation.error.message, "cannot unpack it: Bad file descriptor");
+    close(fd);
+}
+
 /* --- what is in the folder --- */
 
 static void touch(int folder_fd, const char *name)
@@ -626,6 +668,7 @@ int main(void)
     RUN(every_prefix_is_whole_or_refused);
     RUN(links_in_the_folder_are_not_followed);
     RUN(archives_that_change_are_refused);
+    RUN(what_cannot_be_written);
     RUN(disks_and_manifests_are_found);
     file_remove_tree(tap_folder(), NULL);
     return tap_done();
