@@ -46,6 +46,40 @@ static const struct code_row *find_code(int code)
     return NULL;
 }
 
+/* The length of the character at `at`, by the table of RFC 3629; 0 when it is none. */
+static size_t character_length(const unsigned char *at)
+{
+    static const struct {
+        unsigned char first, last, second_first, second_last, length;
+    } rows[] = {
+        {0x01, 0x7f, 0, 0, 1},       {0xc2, 0xdf, 0x80, 0xbf, 2}, {0xe0, 0xe0, 0xa0, 0xbf, 3},
+        {0xe1, 0xec, 0x80, 0xbf, 3}, {0xed, 0xed, 0x80, 0x9f, 3}, {0xee, 0xef, 0x80, 0xbf, 3},
+        {0xf0, 0xf0, 0x90, 0xbf, 4}, {0xf1, 0xf3, 0x80, 0xbf, 4}, {0xf4, 0xf4, 0x80, 0x8f, 4}};
+    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
+        if (at[0] >= rows[i].first && at[0] <= rows[i].last) {
+            size_t good = 1;
+            while (good < rows[i].length && at[good] >= (good == 1 ? rows[i].second_first : 0x80) &&
+                   at[good] <= (good == 1 ? rows[i].second_last : 0xbf)) {
+                good++;
+            }
+            return good == rows[i].length ? good : 0;
+        }
+    }
+    return 0;
+}
+
+/* What is no UTF-8, such as a character that was cut, becomes "?": errors travel as JSON. */
+static void keep_utf8(char *text)
+{
+    while (*text) {
+        size_t length = character_length((const unsigned char *)text);
+        if (length == 0) {
+            *text = '?';
+        }
+        text += length ? length : 1;
+    }
+}
+
 __attribute__((format(printf, 5, 0))) static void fill(struct vios_error *error, int code,
                                                        const char *object, const char *hint,
                                                        const char *format, va_list arguments)
@@ -54,6 +88,9 @@ __attribute__((format(printf, 5, 0))) static void fill(struct vios_error *error,
     snprintf(error->object, sizeof error->object, "%s", object ? object : "");
     snprintf(error->hint, sizeof error->hint, "%s", hint ? hint : "");
     vsnprintf(error->message, sizeof error->message, format, arguments);
+    keep_utf8(error->object);
+    keep_utf8(error->hint);
+    keep_utf8(error->message);
 }
 
 int error_set(struct vios_error *error, int code, const char *object, const char *hint,

@@ -41,7 +41,7 @@ struct vios_error {
 /*
  * Fills `error` (which may be NULL) and returns `code`, so that a failure is one
  * line: return error_set(error, VIOS_E_NO_SPACE, "pool \"p0\"", "remove LUs", ...).
- * `object` and `hint` may be NULL. Text that does not fit is cut.
+ * `object` and `hint` may be NULL. Text that does not fit is cut; what is no UTF-8 becomes "?".
  */
 int error_set(struct vios_error *error, int code, const char *object, const char *hint,
               const char *format, ...) __attribute__((format(printf, 5, 6)));

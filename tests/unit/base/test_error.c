@@ -70,6 +70,16 @@ static void exit_statuses_are_the_mission_s(void)
     is_int(error_exit_status(VIOS_E_NOT_FOUND), 1);
 }
 
+static void what_is_no_text_is_replaced(void)
+{
+    struct vios_error error;
+    error_set(&error, VIOS_E_INVALID, "a\xff\xfe", "\xe2\x82",
+              "\xc3\xa4\xed\xa0\x80\xf0\x9f\x98\x80\xc0\xaf");
+    is_text(error.object, "a??");
+    is_text(error.hint, "??");
+    is_text(error.message, "\xc3\xa4???\xf0\x9f\x98\x80??");
+}
+
 int main(void)
 {
     RUN(fills_every_member);
@@ -78,5 +88,6 @@ int main(void)
     RUN(names_go_both_ways);
     RUN(prints_one_line);
     RUN(exit_statuses_are_the_mission_s);
+    RUN(what_is_no_text_is_replaced);
     return tap_done();
 }
