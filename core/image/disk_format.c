@@ -172,6 +172,17 @@ int disk_inspect(int fd, const char *name, struct disk_info *info, struct operat
     return status == VIOS_OK ? check_tables(fd, name, info, source, operation) : status;
 }
 
+int disk_look_again(int fd, const char *name, uint64_t virtual_size_bytes, struct disk_info *info,
+                    struct vios_error *error)
+{
+    *info = (struct disk_info){0};
+    int status = read_header(fd, name, info, error);
+    if (status == VIOS_OK && info->format != DISK_RAW) {
+        info->virtual_size_bytes = virtual_size_bytes;
+    }
+    return status;
+}
+
 /* --- converting --- */
 
 struct conversion {

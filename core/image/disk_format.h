@@ -20,6 +20,11 @@ struct disk_info {
  */
 int disk_inspect(int fd, const char *name, struct disk_info *info, struct operation *operation);
 
+/* The same of a file that was inspected before, by its first bytes alone: the size is as it was
+ * told then. */
+int disk_look_again(int fd, const char *name, uint64_t virtual_size_bytes, struct disk_info *info,
+                    struct vios_error *error);
+
 /*
  * Makes `to` (a regular file, open for reading and writing, whose content is lost) a sparse raw
  * copy, synced, and `chunks` its digests (chunks_clear() them; empty after a failure). `progress`

@@ -247,6 +247,12 @@ static int add_disk(struct job *job, struct import_disks *disks, int fd, const c
     snprintf(disk->name, sizeof disk->name, "%s", name);
     disk->fd = fd;
     disks->count++;
+    if (disks->known) {
+        size_t i = disks->count - 1;
+        return disk_look_again(fd, name,
+                               i < disks->known->file_count ? disks->known->files[i].size_bytes : 0,
+                               &disk->info, &job->operation.error);
+    }
     return disk_inspect(fd, name, &disk->info, &job->operation);
 }
 
@@ -350,6 +356,7 @@ int import_source_open(struct job *job, const struct image *image, bool check,
                        struct import_disks *disks)
 {
     memset(disks, 0, sizeof *disks);
+    disks->known = check ? NULL : image;
     /* A survivor has a working folder of its own, where nothing is yet. */
     int status = import_source_fetch(job, image);
     if (status == VIOS_OK) {

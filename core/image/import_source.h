@@ -28,6 +28,7 @@ struct import_disks {
     struct import_disk disks[IMAGE_FILES_MAX];
     size_t count;
     struct image_description description; /* name[0] is 0 when there is none */
+    const struct image *known;            /* its files were inspected before; NULL: they are now */
 };
 
 /* A new job's "source" from a person's word: an absolute path, an http(s) URL, or the name of a
@@ -41,8 +42,9 @@ int import_source_fetch(struct job *job, const struct image *image);
 /* Validates the source as a whole, and unpacks what is packed. */
 int import_source_unpack(struct job *job, const struct image *image);
 
-/* Its disks, after both; import_disks_close(). Files that do not have the size or digest of their
- * description are VIOS_E_CORRUPT when `check` is set. */
+/* Its disks, after both; import_disks_close(). With `check` each is inspected as a whole, and files
+ * that do not have the size or digest of their description are VIOS_E_CORRUPT; without, that was
+ * done before, and `image` knows its files. */
 int import_source_open(struct job *job, const struct image *image, bool check,
                        struct import_disks *disks);
 void import_disks_close(struct import_disks *disks);
