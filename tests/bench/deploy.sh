@@ -1,0 +1,58 @@
+#!/usr/bin/env bash
+# image deploy of a boot-sector guest, from the start of the command until the guest writes to its
+# disk for the first time, as io counts it; where the file system copies, and on XFS (root), where
+# it clones. Aim: under 300 ms.
+cd "$(dirname "$0")/../.." || exit 1
+# shellcheck source=lib.sh
+. tests/bench/lib.sh
+need jq as ld
+
+rounds=${QUICK:+3}
+rounds=${rounds:-9}
+DIR=$WORK/lab
+XFS=$DIR/repository/pools/xfs
+
+lab_clean() {
+    "$BUILD/bin/vios" lab down --dir "$DIR" >/dev/null 2>&1 || true
+    ! mountpoint -q "$XFS" || umount -l "$XFS"
+    bench_clean
+}
+trap lab_clean EXIT
+vios() { "$BUILD/bin/vios" --socket "$DIR/n1/run/vios.sock" "$@"; }
+written() { # UDID: bytes, by what the file holds now
+    cmp -s -n 1048576 "$DIR/repository/pools/$2/lu/$1.0" "$WORK/disk.raw"
+}
+deploy() { # IMAGE POOL: ms
+    local begin end udid
+    begin=$(date +%s%N)
+    vios image deploy "$1" g --memory 16M >/dev/null
+    udid=$(basename "$DIR/repository/pools/$2/lu"/*.0 .0)
+    while written "$udid" "$2"; do :; done
+    end=$(date +%s%N)
+    echo $(((end - begin) / 1000000))
+    vios lpar stop g --force >/dev/null
+    vios lpar remove g --disks --yes >/dev/null
+}
+measure() { # NAME POOL
+    local i
+    vios pool create "$2" >/dev/null
+    vios image import "$WORK/disk.raw" --name "$2" --pool "$2" >/dev/null
+    for ((i = 0; i < rounds; i++)); do
+        deploy "$2" "$2"
+    done >"$WORK/$2"
+    report "$1" "$(median <"$WORK/$2")" aim 300 lower
+}
+
+as --32 -o "$WORK/boot.o" tests/guest/sequence_sector.S
+ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o "$WORK/disk.raw" "$WORK/boot.o"
+truncate -s 32M "$WORK/disk.raw"
+"$BUILD/bin/vios" lab up 1 --dir "$DIR" --page-memory 16M >/dev/null
+measure deploy_to_first_write_ms p1
+truncate -s 512M "$WORK/xfs.img"
+mkdir -p "$XFS"
+mkfs.xfs -q -m reflink=1 "$WORK/xfs.img"
+if ! mount -o loop "$WORK/xfs.img" "$XFS" 2>/dev/null; then
+    echo "deploy.sh: this user may make no loop mounts: linked clones are not measured" >&2
+    exit 0
+fi
+measure deploy_clone_to_first_write_ms xfs
