@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# An LU through io, as guests have it (gated, O_DIRECT), against nbdkit's file plugin with cache=none
-# on a file of the same file system: fio's NBD client, random 4 KiB reads and writes, one and 32 at a
-# time, one connection over a unix socket, in turns. Aim: at least 1.2 times nbdkit.
+# An LU through io, as guests have it (gated, O_DIRECT), against nbdkit's file plugin with
+# cache=none on a file of the same file system: fio's NBD client, random 4 KiB reads and writes, one
+# and 32 at a time, one connection over a unix socket, in turns. Aim: at least 1.2 times nbdkit.
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=lib.sh
 . tests/bench/lib.sh

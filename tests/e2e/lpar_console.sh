@@ -51,7 +51,7 @@ proc must {what pattern} {
         eof { puts "\nended: \$what"; exit 1 }
     }
 }
-spawn ssh -F $DIR/ssh_config -tt gate env TERM=dumb $VIOS --socket $DIR/n1/run/vios.sock lpar console g
+spawn ssh -F $DIR/ssh_config -tt gate $VIOS --socket $DIR/n1/run/vios.sock lpar console g
 must "what the guest printed" "guest ready"
 send "write through ssh\r"
 must "an answer" "guest wrote through ssh"
