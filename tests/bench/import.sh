@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
 # Importing a disk of 2 GiB that has 512 MiB of data in many pieces, digests included and durable,
-# as the whole command: against qemu-img convert and cp --sparse=always, each followed by a sync of its
-# file, in turns. Aims: raw at most half of qemu-img's time and at most twice cp's; qcow2 at most
-# qemu-img's.
+# as the whole command: against qemu-img convert and cp --sparse=always, each followed by a sync of
+# its file, in turns. Aims: raw at most half of qemu-img's time and at most twice cp's; qcow2 at
+# most qemu-img's.
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=lib.sh
 . tests/bench/lib.sh
