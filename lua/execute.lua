@@ -20,6 +20,15 @@ local function timeout_ms(options)
   return ms
 end
 
+-- Method and parameters as `client` is told them: another node's are wrapped for it.
+local function addressed(client, method, parameters, options)
+  local other <const> = connection.other(client, options)
+  if other then
+    return "node.call", { node = other, method = method, parameters = parameters }
+  end
+  return method, parameters
+end
+
 -- One RPC: result, or nil, err. `callbacks`: progress, item, bytes; input: standard input goes too.
 function execute.call(method, parameters, options, callbacks)
   local limit, err = timeout_ms(options)
@@ -31,10 +40,7 @@ function execute.call(method, parameters, options, callbacks)
     return nil, path
   end
   callbacks = callbacks or {}
-  local other <const> = connection.other(client, options)
-  if other then
-    method, parameters = "node.call", { node = other, method = method, parameters = parameters }
-  end
+  method, parameters = addressed(client, method, parameters, options)
   local result
   result, err = client:call(method, parameters, {
     timeout_ms = limit, progress = callbacks.progress, item = callbacks.item,
@@ -142,11 +148,7 @@ function execute.run(row, parameters, options, callbacks)
     if not client then
       return nil, failure
     end
-    if connection.other(client, options) then
-      return nil, vios.error("invalid", "a console is not forwarded to other nodes",
-        { object = row.name, hint = "run it on that node itself" })
-    end
-    return client:console(row.method, sent)
+    return client:console(addressed(client, row.method, sent, options))
   end
   if row.stream and not callbacks.item then
     local items = vios.json.array({})

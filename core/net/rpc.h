@@ -66,6 +66,9 @@ struct rpc_handlers {
     bool (*bytes)(void *context, const void *data, size_t size, bool end);
     /* bytes to send: when `input_fd` >= 0 it is polled and forwarded; -1 none */
     int input_fd;
+    /* gets those bytes, in place of read(2), once input_fd is readable; 0: their end; negative:
+     * they cannot be had, and the call is cancelled */
+    ssize_t (*receive)(void *context, char *data, size_t size);
     /* sees and may change what was read from input_fd; a negative return ends the input */
     ssize_t (*input)(void *context, char *data, size_t size);
     void *context;

@@ -278,7 +278,11 @@ static int exchange_input(struct exchange *exchange)
 {
     const struct rpc_handlers *handlers = exchange->handlers;
     char data[RPC_INPUT_MAX];
-    ssize_t got = read(exchange->input_fd, data, sizeof data);
+    ssize_t got = handlers->receive ? handlers->receive(handlers->context, data, sizeof data)
+                                    : read(exchange->input_fd, data, sizeof data);
+    if (got < 0 && handlers->receive) {
+        return exchange_cancel(exchange, VIOS_OK); /* what came must not pass for all */
+    }
     if (got < 0 && (errno == EAGAIN || errno == EINTR)) {
         return VIOS_OK;
     }

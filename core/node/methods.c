@@ -250,7 +250,8 @@ static const struct method METHODS[] = {
      "id:text secret:secret request:text node:node address:text run_dir:text level:integer "
      "witness:boolean?",
      ROLE_NOBODY, METHOD_CHANGES, node_admit},
-    {"node.call", "node:node method:text parameters:object?", ROLE_VIEWER, METHOD_LASTS, node_call},
+    {"node.call", "node:node method:text parameters:object?", ROLE_VIEWER, METHOD_STREAM,
+     node_call},
     {"node.list", "", ROLE_VIEWER, 0, node_list},
     {"node.show", "node:node", ROLE_VIEWER, 0, node_show},
     {"node.drain", "node:node", ROLE_ADMIN, METHOD_CHANGES, node_drain},

@@ -79,8 +79,55 @@ static int connect_to(struct node *node, const char *name, struct rpc_client **c
     return status;
 }
 
-int others_call(struct call *call, const char *name, const char *method, json_t *parameters,
-                json_t **result, struct operation *operation)
+/* --- what passes between our caller and the other daemon while the call runs --- */
+
+struct passing {
+    struct call *call;
+    struct operation operation; /* of what goes to and comes from our caller */
+    int status;                 /* the first failure of that */
+};
+
+static void pass_progress(void *context, const json_t *progress)
+{
+    struct passing *passing = context;
+    const char *job = json_string_value(json_object_get(progress, "job"));
+    const char *unit = json_string_value(json_object_get(progress, "unit"));
+    passing->call->operations->progress(
+        passing->call, job ? job : "", json_integer_value(json_object_get(progress, "done")),
+        json_integer_value(json_object_get(progress, "total")), unit ? unit : "");
+}
+
+/* Blocks while our caller takes no more; until it returns the other daemon gets no credit. */
+static bool pass_item(void *context, const json_t *value)
+{
+    struct passing *passing = context;
+    passing->status = passing->call->operations->item(passing->call, json_incref((json_t *)value),
+                                                      &passing->operation);
+    return passing->status == VIOS_OK;
+}
+
+static bool pass_bytes(void *context, const void *data, size_t size, bool end)
+{
+    struct passing *passing = context;
+    passing->status =
+        passing->call->operations->bytes(passing->call, data, size, end, &passing->operation);
+    return passing->status == VIOS_OK;
+}
+
+static ssize_t receive_typed(void *context, char *data, size_t size)
+{
+    struct passing *passing = context;
+    ssize_t got =
+        passing->call->operations->receive(passing->call, data, size, &passing->operation);
+    passing->status = got < 0 ? (int)got : VIOS_OK;
+    return got;
+}
+
+/* Runs a call with what it shows on the way. When the connection breaks the error names the node,
+ * not its address. */
+static int call_passing(struct call *call, const char *name, const char *method, json_t *parameters,
+                        const struct rpc_handlers *handlers, json_t **result,
+                        struct operation *operation)
 {
     static const char *const roles[] = {"viewer", "operator", "admin"};
     struct rpc_client *client;
@@ -90,8 +137,39 @@ int others_call(struct call *call, const char *name, const char *method, json_t 
         return status;
     }
     rpc_client_speak_for(client, call->actor, call->role >= 0 ? roles[call->role] : "nobody");
-    status = rpc_client_call(client, method, parameters, NULL, result, operation);
+    status = rpc_client_call(client, method, parameters, handlers, result, operation);
+    if (status == VIOS_E_UNREACHABLE && !rpc_client_alive(client)) {
+        snprintf(operation->error.object, sizeof operation->error.object, "node \"%.63s\"", name);
+    }
     rpc_client_close(client);
+    return status;
+}
+
+int others_call(struct call *call, const char *name, const char *method, json_t *parameters,
+                json_t **result, struct operation *operation)
+{
+    struct passing passing = {.call = call};
+    struct rpc_handlers handlers = {.progress = pass_progress, .input_fd = -1, .context = &passing};
+    return call_passing(call, name, method, parameters, &handlers, result, operation);
+}
+
+int others_stream(struct call *call, const char *name, const char *method, json_t *parameters,
+                  json_t **result, struct operation *operation)
+{
+    struct passing passing = {.call = call, .operation = *operation};
+    struct rpc_handlers handlers = {.progress = pass_progress,
+                                    .item = pass_item,
+                                    .bytes = pass_bytes,
+                                    .input_fd = call->operations->descriptor(call),
+                                    .receive = receive_typed,
+                                    .context = &passing};
+    int status = call_passing(call, name, method, parameters, &handlers, result, operation);
+    if (status == VIOS_OK && passing.status != VIOS_OK) { /* we ended it, for our caller's sake */
+        json_decref(*result);
+        *result = NULL;
+        operation->error = passing.operation.error;
+        status = passing.status;
+    }
     return status;
 }
 
@@ -105,32 +183,15 @@ void others_primary(struct node *node, char name[NAME_MAX_LENGTH + 1])
     driver_unlock(node->driver);
 }
 
-static const struct method *find_method(const struct node *node, const char *name)
-{
-    for (size_t g = 0; node->method_groups[g]; g++) {
-        for (size_t i = 0; i < node->method_groups[g]->count; i++) {
-            if (strcmp(node->method_groups[g]->methods[i].name, name) == 0) {
-                return &node->method_groups[g]->methods[i];
-            }
-        }
-    }
-    return NULL;
-}
-
 int node_call(struct call *call, const json_t *parameters, json_t **result,
               struct operation *operation)
 {
     const char *name = json_string_value(json_object_get(parameters, "node"));
     const char *method = json_string_value(json_object_get(parameters, "method"));
     json_t *given = json_object_get(parameters, "parameters");
-    const struct method *row = find_method(call->node, method);
-    if (row && (row->flags & METHOD_STREAM)) {
-        return operation_fail(operation, VIOS_E_INVALID, method, "run it on that node itself",
-                              "what streams is not forwarded to other nodes");
-    }
     if (strcmp(method, "node.call") == 0) {
         return operation_fail(operation, VIOS_E_USAGE, method, NULL, "a call is forwarded once");
     }
-    return others_call(call, name, method, given ? json_incref(given) : json_object(), result,
-                       operation);
+    return others_stream(call, name, method, given ? json_incref(given) : json_object(), result,
+                         operation);
 }

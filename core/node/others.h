@@ -14,10 +14,16 @@
 
 #define OTHERS_CONNECT_MS 5000 /* to connect and to say hello */
 
-/* Calls `method` on node `name`, for the caller of `call`. Takes over `parameters`. `*result` is
- * the caller's. VIOS_E_NOT_FOUND: no such node. VIOS_E_UNREACHABLE: it does not answer. */
+/* Calls `method` on node `name`, for the caller of `call`, who sees its progress. Takes over
+ * `parameters`. `*result` is the caller's. VIOS_E_NOT_FOUND: no such node. VIOS_E_UNREACHABLE: it
+ * does not answer. */
 int others_call(struct call *call, const char *name, const char *method, json_t *parameters,
                 json_t **result, struct operation *operation);
+
+/* The same for a method that may stream: items and bytes go to our caller as fast as it takes them,
+ * and its bytes to the other node. `call` is to a METHOD_STREAM method. */
+int others_stream(struct call *call, const char *name, const char *method, json_t *parameters,
+                  json_t **result, struct operation *operation);
 
 /* The node that is primary, when it is another one; "" when none, or this one, is. */
 void others_primary(struct node *node, char name[NAME_MAX_LENGTH + 1]);

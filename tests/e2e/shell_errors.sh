@@ -96,8 +96,8 @@ mkdir -p "$DIR/lab/n1/run" "$DIR/lab/n2/run"
 ln -s "$DIR/vios.sock" "$DIR/lab/n1/run/vios.sock"
 run_status "the daemon's own node" 0 env -u VIOS_SOCKET "$VIOS" --on n1 node list
 run_status "one whose daemon is dead" 4 env -u VIOS_SOCKET "$VIOS" --on n2 node list
-run_status "a console elsewhere" 7 env -u VIOS_SOCKET "$VIOS" --on n2 lpar console web1
-like "is not forwarded" "$ERR" 'not forwarded to other nodes'
+run_status "a console there" 4 env -u VIOS_SOCKET "$VIOS" --on n2 lpar console web1
+like "is asked for through this one" "$ERR" 'node "n2": its daemon does not answer'
 run_status "one of two failed" 3 env -u VIOS_SOCKET "$VIOS" on n1,n2 node list
 like "says which" "$ERR" '^n2: '
 run_status "@all is the same" 3 env -u VIOS_SOCKET "$VIOS" on @all node list

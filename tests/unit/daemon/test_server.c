@@ -17,6 +17,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -361,6 +362,49 @@ static void carries_bytes_both_ways(void)
     fclose(file);
 }
 
+struct source {
+    struct seen seen;
+    int left; /* bytes that it still gives */
+    int end;  /* what it returns behind them */
+};
+
+static ssize_t give_some(void *context, char *data, size_t size)
+{
+    struct source *source = context;
+    size_t part = (size_t)source->left < size ? (size_t)source->left : size;
+    memset(data, 'x', part);
+    source->left -= (int)part;
+    return part > 0 ? (ssize_t)part : source->end;
+}
+
+/* Echoes what it gives; the result. */
+static json_t *echo_source(struct source *source)
+{
+    struct operation operation;
+    struct rpc_client *client = open_client(&operation);
+    int ready = eventfd(1, EFD_CLOEXEC);
+    struct rpc_handlers handlers = {
+        .bytes = see_bytes, .input_fd = ready, .receive = give_some, .context = source};
+    json_t *result = NULL;
+    is_int(rpc_client_call(client, "test.echo", NULL, &handlers, &result, &operation), VIOS_OK);
+    rpc_client_close(client);
+    close(ready);
+    return result;
+}
+
+static void sends_what_a_function_gives(void)
+{
+    enum { SIZE = 3 * 1024 * 1024 };
+    struct source whole = {.left = SIZE};
+    json_t *result = echo_source(&whole);
+    is_int(json_integer_value(json_object_get(result, "bytes")), SIZE);
+    is_int(whole.seen.bytes, SIZE);
+    json_decref(result);
+    struct source broken = {.left = SIZE, .end = VIOS_E_IO};
+    ok(!echo_source(&broken), "a source that breaks cancels the call");
+    is_int(broken.left, 0);
+}
+
 static struct cancel *cancel;
 
 static void cancel_now(void *context, const json_t *parameters)
@@ -496,6 +540,7 @@ int main(void)
     RUN(a_stream_stops_without_credit);
     RUN(a_stream_waits_for_a_reader);
     RUN(carries_bytes_both_ways);
+    RUN(sends_what_a_function_gives);
     RUN(cancels_a_call);
     RUN(closes_on_broken_protocol);
     RUN(refuses_bytes_beyond_credit);
