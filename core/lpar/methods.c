@@ -12,6 +12,7 @@
 #include "lpar/resize.h"
 #include "lpar/takeover.h"
 #include "lpar/view.h"
+#include "node/others.h"
 #include "paging/paging.h"
 
 #include "base/log.h"
@@ -116,23 +117,34 @@ static int stream_console(struct call *call, struct console *console, bool follo
     return status == VIOS_OK ? call->operations->bytes(call, "", 0, true, operation) : status;
 }
 
+/* The guest is not here. A call that came from another node is not sent on: the guest may have
+ * moved meanwhile, and the two would send it to and fro. */
+static int console_elsewhere(struct call *call, const struct lpar *lpar, const json_t *parameters,
+                             json_t **result, struct operation *operation)
+{
+    char object[96], hint[160];
+    bool elsewhere = lpar_is_elsewhere(call->node, lpar);
+    if (elsewhere && !strchr(call->actor, '@')) {
+        return others_stream(call, lpar->owner, "lpar.console", json_deep_copy(parameters), result,
+                             operation);
+    }
+    snprintf(hint, sizeof hint, elsewhere ? "say: on %s lpar console" : "lpar start %s",
+             elsewhere ? lpar->owner : lpar->name);
+    return operation_fail(operation, VIOS_E_CONFLICT, lpar_object(lpar->name, object), hint,
+                          elsewhere ? "it runs on another node" : "it does not run");
+}
+
 static int call_console(struct call *call, const json_t *parameters, json_t **result,
                         struct operation *operation)
 {
     struct lpar lpar;
-    char object[96], hint[160];
-    const char *name = text_of(parameters, "name");
     int status = lpar_of_call(call, parameters, &lpar, operation);
     if (status < 0) {
         return status;
     }
-    struct guest *guest = lpars_find(call->node->lpars, name);
+    struct guest *guest = lpars_find(call->node->lpars, text_of(parameters, "name"));
     if (!guest) {
-        bool elsewhere = lpar_is_elsewhere(call->node, &lpar);
-        snprintf(hint, sizeof hint, elsewhere ? "say: on %s lpar console" : "lpar start %s",
-                 elsewhere ? lpar.owner : name);
-        return operation_fail(operation, VIOS_E_CONFLICT, lpar_object(name, object), hint,
-                              elsewhere ? "it runs on another node" : "it does not run");
+        return console_elsewhere(call, &lpar, parameters, result, operation);
     }
     status = stream_console(call, guest_console(guest),
                             !json_is_true(json_object_get(parameters, "dump")), operation);
