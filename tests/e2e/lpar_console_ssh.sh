@@ -33,7 +33,7 @@ Host gate
     LogLevel ERROR
 END
 [ "$(id -u)" != 0 ] || mkdir -p /run/sshd # where it separates its privileges
-run ssh -F "$DIR/ssh_config" gate true
+run ssh -F "$DIR/ssh_config" -tt gate true
 [ "$STATUS" = 0 ] || skip_all "this user's sshd lets nobody in: $(tail -n 1 "$DIR/sshd.log")"
 
 cluster_up "sqlite:$DIR/db" 1
