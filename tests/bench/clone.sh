@@ -9,25 +9,9 @@ need jq mkfs.xfs
 
 rounds=${QUICK:+3}
 rounds=${rounds:-9}
-DIR=$WORK/lab
 XFS=$DIR/repository/pools/xfs
 
-lab_clean() {
-    "$BUILD/bin/vios" lab down --dir "$DIR" >/dev/null 2>&1 || true
-    ! mountpoint -q "$XFS" || umount -l "$XFS"
-    bench_clean
-}
-trap lab_clean EXIT
-vios() { "$BUILD/bin/vios" --socket "$DIR/n1/run/vios.sock" "$@"; }
 path_of() { vios lu show "$1" --json | jq -r .path; }
-timed() { # FILE COMMAND...
-    local begin end out=$1
-    shift
-    begin=$(date +%s%N)
-    "$@" >/dev/null
-    end=$(date +%s%N)
-    echo $(((end - begin) / 1000000)) >>"$out"
-}
 copy() { cp --sparse=always "$1" "$WORK/copy" && sync "$WORK/copy"; }
 make_lu() { # POOL/NAME MIB
     local path i
@@ -57,13 +41,7 @@ for ((r = 0; r < rounds; r++)); do
 done
 report lu_copy_512_mib_ms "$(median <"$WORK/ours")" cp "$(median <"$WORK/cp")" lower
 
-truncate -s 4G "$WORK/xfs.img"
-mkdir -p "$XFS"
-mkfs.xfs -q -m reflink=1 "$WORK/xfs.img"
-if ! mount -o loop "$WORK/xfs.img" "$XFS" 2>/dev/null; then
-    echo "clone.sh: this user may make no loop mounts: linked clones are not measured" >&2
-    exit 0
-fi
+mount_xfs "$XFS" 4G || exit 0
 vios pool create xfs >/dev/null
 make_lu xfs/large 512
 make_lu xfs/small 32

@@ -9,16 +9,8 @@ need jq as ld
 
 rounds=${QUICK:+3}
 rounds=${rounds:-9}
-DIR=$WORK/lab
 XFS=$DIR/repository/pools/xfs
 
-lab_clean() {
-    "$BUILD/bin/vios" lab down --dir "$DIR" >/dev/null 2>&1 || true
-    ! mountpoint -q "$XFS" || umount -l "$XFS"
-    bench_clean
-}
-trap lab_clean EXIT
-vios() { "$BUILD/bin/vios" --socket "$DIR/n1/run/vios.sock" "$@"; }
 # Whether the disk is still the image's; a file that is not there ends the benchmark.
 untouched() { # FILE
     local status=0
@@ -59,11 +51,5 @@ ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o "$WORK/disk.raw" "$WORK/boot.o"
 truncate -s 32M "$WORK/disk.raw"
 "$BUILD/bin/vios" lab up 1 --dir "$DIR" --page-memory 16M >/dev/null
 measure deploy_to_first_write_ms p1
-truncate -s 512M "$WORK/xfs.img"
-mkdir -p "$XFS"
-mkfs.xfs -q -m reflink=1 "$WORK/xfs.img"
-if ! mount -o loop "$WORK/xfs.img" "$XFS" 2>/dev/null; then
-    echo "deploy.sh: this user may make no loop mounts: linked clones are not measured" >&2
-    exit 0
-fi
+mount_xfs "$XFS" 512M || exit 0
 measure deploy_clone_to_first_write_ms xfs

@@ -9,16 +9,8 @@ need jq fio qemu-system-x86_64 ldd
 
 ROUNDS=${QUICK:+1}
 ROUNDS=${ROUNDS:-3}
-DIR=$WORK/lab
 GUEST=$PWD/build/guest
 LIMIT_S=120
-
-lab_clean() {
-    "$BUILD/bin/vios" lab down --dir "$DIR" >/dev/null 2>&1 || true
-    bench_clean
-}
-trap lab_clean EXIT
-vios() { "$BUILD/bin/vios" --socket "$DIR/n1/run/vios.sock" "$@"; }
 
 # The test guest's own file system, and over it fio with its libraries and another init.
 make_initrd() {

@@ -10,24 +10,7 @@ need jq qemu-img
 
 rounds=${QUICK:+2}
 rounds=${rounds:-7}
-DIR=$WORK/lab
 
-lab_clean() {
-    "$BUILD/bin/vios" lab down --dir "$DIR" >/dev/null 2>&1 || true
-    bench_clean
-}
-trap lab_clean EXIT
-vios() { "$BUILD/bin/vios" --socket "$DIR/n1/run/vios.sock" "$@"; }
-
-# Runs the command and adds its time in ms to the file.
-timed() { # FILE COMMAND...
-    local begin end out=$1
-    shift
-    begin=$(date +%s%N)
-    "$@" >/dev/null
-    end=$(date +%s%N)
-    echo $(((end - begin) / 1000000)) >>"$out"
-}
 import() { vios image import "$1" --name "bench"; }
 convert() { qemu-img convert -f "$1" -O raw "$2" "$WORK/copy" && sync "$WORK/copy"; }
 copy() { cp --sparse=always "$1" "$WORK/copy" && sync "$WORK/copy"; }

@@ -12,8 +12,18 @@ PIDS=()
 # shellcheck source=../processes.sh
 . tests/processes.sh "$WORK"
 
+DIR=$WORK/lab # of a lab, if a benchmark starts one: it is taken down at exit
+MOUNTS=()     # likewise unmounted
+
 bench_clean() {
+    if [ -d "$DIR" ]; then
+        "$BUILD/bin/vios" lab down --dir "$DIR" >/dev/null 2>&1 || true
+    fi
     end_processes "${PIDS[@]}"
+    local mount
+    for mount in "${MOUNTS[@]}"; do
+        umount -l "$mount"
+    done
     rm -rf "$WORK"
 }
 trap bench_clean EXIT
@@ -52,4 +62,31 @@ await_socket() { # PATH
     done
     echo "$0: no socket $1" >&2
     return 1
+}
+
+# A command on the first node of the lab.
+vios() {
+    "$BUILD/bin/vios" --socket "$DIR/n1/run/vios.sock" "$@"
+}
+
+# Runs the command, and adds its time in ms to the file.
+timed() { # FILE COMMAND...
+    local begin end out=$1
+    shift
+    begin=$(date +%s%N)
+    "$@" >/dev/null
+    end=$(date +%s%N)
+    echo $(((end - begin) / 1000000)) >>"$out"
+}
+
+# A file system that clones, at the folder. False: this user may make no loop mounts.
+mount_xfs() { # FOLDER SIZE
+    mkdir -p "$1"
+    truncate -s "$2" "$WORK/xfs.img"
+    mkfs.xfs -q -m reflink=1 "$WORK/xfs.img"
+    if ! mount -o loop "$WORK/xfs.img" "$1" 2>/dev/null; then
+        echo "$0: this user may make no loop mounts: linked clones are not measured" >&2
+        return 1
+    fi
+    MOUNTS+=("$1")
 }

@@ -11,17 +11,6 @@ need jq nbdcopy
 SIZE_MIB=64
 SECONDS_EACH=${QUICK:+4}
 SECONDS_EACH=${SECONDS_EACH:-8}
-DIR=$WORK/lab
-
-lab_clean() {
-    "$BUILD/bin/vios" lab down --dir "$DIR" >/dev/null 2>&1 || true
-    bench_clean
-}
-trap lab_clean EXIT
-
-vios() {
-    "$BUILD/bin/vios" --socket "$DIR/n1/run/vios.sock" "$@"
-}
 
 pid_of() { # daemon_pid|io_pid
     "$BUILD/bin/vios" lab status --dir "$DIR" --json | jq ".[0].$1"
