@@ -141,4 +141,38 @@ refused "an empty file" "$SOURCES/empty.raw" 'file "empty.raw": it is empty'
 refused "a URL that is not there" "$URL/nosuch.raw" 'url ".*": the server answers 404' 1
 refused "another protocol" "ftp://127.0.0.1/disk.raw" 'neither an absolute path nor a name' 1
 refused "a path that is not there" "$SOURCES/nosuch.raw" 'No such file' 1
+
+# --- names that are taken, and things that are not there ---
+
+says() { # WHAT REGEX COMMAND...
+    local what=$1 regex=$2
+    shift 2
+    run on n1 "$@"
+    like "$what" "$STATUS $ERR" "$regex"
+}
+for name in one two; do
+    on n1 image import ./disk.raw --name $name >/dev/null
+done
+is "there are two images" "$(on n1 image list --json | jq -c '[.[].name]')" '["one","two"]'
+says "another source under a name that is taken" '^1 .*image "one": .* of this name, from ' \
+    image import ./disk.qcow2 --name one
+says "a rename to one" '^1 .*image "one": there is an image of this name' image rename two one
+says "an unknown image" '^1 .*image "onn": there is no such image: did you mean "one"' \
+    image remove onn --yes
+run_status "a guest" 0 on n1 image deploy one g --memory 16M --stopped
+says "a second of its name" '^1 .*lpar "g": there is an LPAR of this name' \
+    image deploy two g --memory 16M --stopped
+on n1 lu create h-disk0 --size 1M >/dev/null
+says "an LU that has the disk's name" '^1 .*lpar "h": there is an LU "p1/h-disk0" already' \
+    image deploy one h --memory 16M --stopped
+is "neither left anything" "$(on n1 lpar list --json | jq -c '[.[].name]') $(on n1 lu list --json |
+    jq -c '[.[].name] | sort')" '["g"] ["g-disk0","h-disk0"]'
+says "a pool that is not there" '^1 .*pool "p9": there is no such pool' \
+    image deploy one i --memory 16M --pool p9
+says "a node that is not there" '^1 .*node "n9"' image deploy one i --memory 16M --node n9
+on n1 lpar create k --memory 16M --kernel "$SOURCES/readme.txt" >/dev/null
+says "a guest without a disk is not captured" '^7 .*lpar "k": it has no disk to capture' \
+    image capture k
+says "standard input wants a name" '^2 .*standard input has no name: give --name' image import -
+is "nothing is half-made" "$(find "$DIR/repository/pools" -name '.*')" ""
 finish
