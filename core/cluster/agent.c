@@ -4,6 +4,8 @@
  */
 #include "cluster/agent_private.h"
 
+#include "base/json.h"
+
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -93,9 +95,7 @@ bool agent_lost_split(const struct agent *agent)
 
 char *agent_json_text(json_t *record)
 {
-    char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
-    json_decref(record);
-    return text;
+    return json_into_text(record);
 }
 
 /* --- messages out --- */

@@ -8,6 +8,7 @@
  */
 #include "cluster/ownership.h"
 
+#include "base/json.h"
 #include "base/parse.h"
 #include "base/state_machine.h"
 
@@ -81,19 +82,13 @@ struct ownership {
 
 /* --- the records --- */
 
-static const char *text_of(const json_t *record, const char *key)
-{
-    const char *text = json_string_value(json_object_get(record, key));
-    return text ? text : "";
-}
-
 /* Takes the record as what is known, if it is one. */
 static bool learn(struct ownership *ownership, const struct store_value *value)
 {
     json_t *record = json_loads(value->json, 0, NULL);
     const json_t *generation = json_object_get(record, "generation");
     const json_t *owner = json_object_get(record, "owner");
-    const char *node = text_of(owner, "node");
+    const char *node = json_get_word(owner, "node");
     int64_t incarnation = json_integer_value(json_object_get(owner, "incarnation"));
     bool owned = json_is_object(owner);
     if (!json_is_integer(generation) || json_integer_value(generation) < 0 ||
@@ -229,7 +224,7 @@ static int refuse(const struct ownership *ownership, int code, const char *hint,
 {
     char object[96], text[200];
     va_list arguments;
-    const char *name = text_of(ownership->record, "name");
+    const char *name = json_get_word(ownership->record, "name");
     snprintf(object, sizeof object, "lpar \"%.63s\"",
              name[0] ? name : ownership->lpar_key + strlen("/lpar/"));
     va_start(arguments, format);
@@ -262,7 +257,7 @@ static int check_takeover(struct ownership *ownership, const struct ownership_fa
         return refuse(ownership, VIOS_E_CONFLICT, "start it", error, "it is nobody else's");
     }
     json_t *fence = facts->fence ? json_loads(facts->fence->json, 0, NULL) : NULL;
-    bool is_free = fence && strcmp(text_of(fence, "state"), "free") == 0;
+    bool is_free = fence && strcmp(json_get_word(fence, "state"), "free") == 0;
     json_decref(fence);
     if (!is_free) {
         return refuse(ownership, VIOS_E_LOCKED, "wait until its fence is free", error,

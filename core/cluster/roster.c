@@ -6,6 +6,8 @@
  */
 #include "cluster/roster.h"
 
+#include "base/json.h"
+
 #include <assert.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -160,17 +162,6 @@ static void add_name(struct roster *roster, const char *name)
 
 /* --- records --- */
 
-static const char *text_of(const json_t *record, const char *key)
-{
-    const char *text = json_string_value(json_object_get(record, key));
-    return text ? text : "";
-}
-
-static int64_t number_of(const json_t *record, const char *key)
-{
-    return json_integer_value(json_object_get(record, key));
-}
-
 /* The name behind the prefix, when it is one. */
 static const char *key_name(const struct store_value *value, const char *prefix)
 {
@@ -205,9 +196,9 @@ static void read_node(struct roster *roster, const struct store_value *value)
     if (json_is_object(record)) {
         struct roster_member *member = &roster->members[roster_find(roster, name)];
         member->present = true;
-        member->witness = strcmp(text_of(record, "role"), "witness") == 0;
-        member->drained = strcmp(text_of(record, "state"), "drained") == 0;
-        member->level = number_of(record, "level");
+        member->witness = strcmp(json_get_word(record, "role"), "witness") == 0;
+        member->drained = strcmp(json_get_word(record, "state"), "drained") == 0;
+        member->level = json_get_integer(record, "level");
     }
     json_decref(record);
 }
@@ -227,7 +218,8 @@ static void read_row(const struct roster *roster, const json_t *names, struct ro
 static void take_alive(struct roster *roster, struct roster_member *member, const json_t *record,
                        int64_t revision, int64_t now_ms)
 {
-    int64_t incarnation = number_of(record, "incarnation"), start = number_of(record, "start");
+    int64_t incarnation = json_get_integer(record, "incarnation"),
+            start = json_get_integer(record, "start");
     member->changed =
         member->revision != 0 || roster->listed || strcmp(member->name, roster->own) == 0;
     member->revision = revision;
@@ -241,7 +233,7 @@ static void take_alive(struct roster *roster, struct roster_member *member, cons
     }
     member->incarnation = incarnation;
     member->start = start;
-    snprintf(member->unfit, sizeof member->unfit, "%s", text_of(record, "unfit"));
+    snprintf(member->unfit, sizeof member->unfit, "%s", json_get_word(record, "unfit"));
     read_row(roster, json_object_get(record, "row"), &member->row);
 }
 
@@ -258,7 +250,7 @@ static void read_alive(struct roster *roster, const struct store_value *value, i
         return;
     }
     json_t *record = json_loads(value->json, 0, NULL);
-    if (number_of(record, "incarnation") > 0) {
+    if (json_get_integer(record, "incarnation") > 0) {
         member->recorded = true;
         take_alive(roster, member, record, value->revision, now_ms);
     }
@@ -284,8 +276,8 @@ static void read_fence(struct roster *roster, const struct store_value *value, i
     }
     struct roster_member *member = &roster->members[number];
     json_t *record = json_loads(value->json, 0, NULL);
-    bool is_free = strcmp(text_of(record, "state"), "free") == 0;
-    member->fence_alive = number_of(record, "alive");
+    bool is_free = strcmp(json_get_word(record, "state"), "free") == 0;
+    member->fence_alive = json_get_integer(record, "alive");
     json_decref(record);
     if (member->fence == FENCE_NONE) {
         member->fence_seen_ms = now_ms;
@@ -305,11 +297,11 @@ static enum primary_state state_of_primary(const char *text)
  * elected, over that revision. */
 static void take_primary(struct roster_primary *primary, const json_t *record)
 {
-    const char *name = text_of(record, "node"), *to = text_of(record, "to");
-    int64_t epoch = number_of(record, "epoch");
-    *primary = (struct roster_primary){.state = state_of_primary(text_of(record, "state")),
-                                       .incarnation = number_of(record, "incarnation"),
-                                       .start = number_of(record, "start"),
+    const char *name = json_get_word(record, "node"), *to = json_get_word(record, "to");
+    int64_t epoch = json_get_integer(record, "epoch");
+    *primary = (struct roster_primary){.state = state_of_primary(json_get_word(record, "state")),
+                                       .incarnation = json_get_integer(record, "incarnation"),
+                                       .start = json_get_integer(record, "start"),
                                        .epoch = epoch > 0 && epoch < INT64_MAX ? epoch : 0};
     if (primary->epoch == 0 || parse_name(name, "node", NULL) != VIOS_OK) {
         primary->state = PRIMARY_RESIGNED;
@@ -349,10 +341,11 @@ static void read_losers(struct roster *roster, const json_t *losers)
     split->loser_count = 0;
     for (size_t i = 0; i < json_array_size(losers) && i < ROSTER_MEMBERS_MAX; i++) {
         const json_t *loser = json_array_get(losers, i);
-        uint16_t number = roster_find(roster, text_of(loser, "node"));
+        uint16_t number = roster_find(roster, json_get_word(loser, "node"));
         if (number != ROSTER_NOBODY) {
             split->losers[split->loser_count].node = number;
-            split->losers[split->loser_count++].incarnation = number_of(loser, "incarnation");
+            split->losers[split->loser_count++].incarnation =
+                json_get_integer(loser, "incarnation");
         }
     }
 }
@@ -371,7 +364,7 @@ static void read_splits(struct roster *roster, const struct store_list *list, in
     if (newest) {
         json_t *record = json_loads(newest->json, 0, NULL);
         roster->split.number = highest;
-        int64_t allowed_ms = number_of(record, "allowed_ms");
+        int64_t allowed_ms = json_get_integer(record, "allowed_ms");
         allowed_ms = allowed_ms < SPLIT_TIME_MAX_MS ? allowed_ms : SPLIT_TIME_MAX_MS;
         roster->split.allowed_ms = allowed_ms > 0 ? allowed_ms : 0;
         roster->split.first_seen_ms = now_ms;

@@ -1,6 +1,8 @@
 /* view.c - the agent explained: objects for the commands `primary` and `cluster`. */
 #include "cluster/agent_private.h"
 
+#include "base/json.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,12 +11,6 @@ static json_t *primary_record(const struct agent *agent)
 {
     const char *text = roster_primary_json(agent->roster);
     return text ? json_loads(text, 0, NULL) : NULL;
-}
-
-static const char *text_of(const json_t *record, const char *key)
-{
-    const char *text = json_string_value(json_object_get(record, key));
-    return text ? text : "";
 }
 
 static const char *primary_state(const struct agent *agent, int64_t now_ms)
@@ -42,7 +38,7 @@ json_t *agent_show_primary(const struct agent *agent, int64_t now_ms)
     json_t *shown =
         json_pack("{s:s, s:I, s:s, s:s, s:s}", "node", agent->primary, "epoch",
                   (json_int_t)agent->epoch, "state", primary_state(agent, now_ms), "since",
-                  listed ? text_of(record, "since") : "", "seen_by", agent->name);
+                  listed ? json_get_word(record, "since") : "", "seen_by", agent->name);
     json_decref(record);
     return shown;
 }

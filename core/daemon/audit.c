@@ -2,6 +2,7 @@
 #include "daemon/audit.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/parse.h"
 #include "daemon/parameters.h"
@@ -35,9 +36,7 @@ static char *audit_record(const struct call *call, const struct method *method,
                                call->node->name, "method", method->name, "object", object,
                                "parameters", bounded_parameters(method, parameters), "outcome",
                                status == VIOS_OK ? "ok" : error_name(status));
-    char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
-    json_decref(record);
-    return text;
+    return json_into_text(record);
 }
 
 static bool is_refusal(const char *key)

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "net/datagram.h"
 
 #include <fcntl.h>
@@ -73,8 +74,7 @@ static int write_boot(struct node *node, const struct boot *boot, struct vios_er
 {
     json_t *json = json_pack("{s:i, s:s, s:I, s:I}", "v", 1, "boot_id", boot->id, "incarnation",
                              (json_int_t)boot->incarnation, "start", (json_int_t)boot->start);
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
+    char *text = json_into_text(json);
     if (!text) {
         return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
     }

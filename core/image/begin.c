@@ -1,20 +1,16 @@
 /* begin.c - see begin.h. */
 #include "image/begin.h"
 
+#include "base/json.h"
 #include "storage/pool.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static const char *text_of(const json_t *parameters, const char *key)
-{
-    return json_string_value(json_object_get(parameters, key));
-}
-
 static int take_word(const json_t *parameters, const char *key, char out[IMAGE_WORD_SIZE],
                      struct vios_error *error)
 {
-    const char *word = text_of(parameters, key);
+    const char *word = json_get_text(parameters, key);
     if (word && (!word[0] || strlen(word) >= IMAGE_WORD_SIZE ||
                  word[strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"
                                    "._+~-")])) {
@@ -43,7 +39,7 @@ static int name_from_source(const char *source, char name[NAME_MAX_LENGTH + 1],
 int image_begin(const json_t *parameters, const char *source, struct image *image,
                 struct vios_error *error)
 {
-    const char *name = text_of(parameters, "name");
+    const char *name = json_get_text(parameters, "name");
     uuid_make(image->handle);
     clock_format(clock_wall_ms(), image->created);
     int status = take_word(parameters, "version", image->version, error);
@@ -64,7 +60,7 @@ int image_choose_pool(struct node *node, const json_t *parameters, struct image 
     struct pool pool;
     int status = node_store(node, &store, operation);
     if (status == VIOS_OK) {
-        status = pool_choose(store, text_of(parameters, "pool"), &pool, operation);
+        status = pool_choose(store, json_get_text(parameters, "pool"), &pool, operation);
         node_store_return(node, store);
     }
     if (status == VIOS_OK) {

@@ -1,6 +1,7 @@
 /* deploy.c - the method image.deploy; its job is in deploy_job.c. */
 #include "image/deploy.h"
 
+#include "base/json.h"
 #include "image/jobs.h"
 #include "lpar/spec.h"
 #include "node/others.h"
@@ -10,19 +11,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *text_of(const json_t *parameters, const char *key)
-{
-    return json_string_value(json_object_get(parameters, key));
-}
-
 static int find(struct node *node, const json_t *parameters, struct image *image, struct pool *pool,
                 struct operation *operation)
 {
     struct store *store = NULL;
-    const char *in = text_of(parameters, "pool");
+    const char *in = json_get_text(parameters, "pool");
     int status = node_store(node, &store, operation);
     if (status == VIOS_OK) {
-        status = image_find(store, text_of(parameters, "image"), image, operation);
+        status = image_find(store, json_get_text(parameters, "image"), image, operation);
         if (status == VIOS_OK) {
             status = pool_load(store, in ? in : image->pool, pool, operation);
         }
@@ -101,7 +97,7 @@ int deploy_call(struct call *call, const json_t *parameters, json_t **result,
     struct pool pool;
     struct lpar lpar;
     char object[96];
-    const char *node = text_of(parameters, "node");
+    const char *node = json_get_text(parameters, "node");
     if (node && strcmp(node, call->node->name) != 0) {
         return elsewhere(call, parameters, node, result, operation);
     }

@@ -1,6 +1,7 @@
 /* image.c - see image.h. */
 #include "image/image.h"
 
+#include "base/json.h"
 #include "storage/pool.h"
 #include "store/missing.h"
 
@@ -42,37 +43,17 @@ char *image_name_record(const char *handle, char json[64])
 
 /* --- the record --- */
 
-/* The member as text in `out`; absent is "". False when it does not fit. */
-static bool take(const json_t *json, const char *key, char *out, size_t size)
-{
-    const json_t *value = json_object_get(json, key);
-    out[0] = 0;
-    if (!value) {
-        return true;
-    }
-    if (!json_is_string(value) || json_string_length(value) >= size ||
-        strlen(json_string_value(value)) != json_string_length(value)) {
-        return false;
-    }
-    snprintf(out, size, "%s", json_string_value(value));
-    return true;
-}
-
 static bool take_name(const json_t *json, const char *key, char out[NAME_MAX_LENGTH + 1])
 {
-    return take(json, key, out, NAME_MAX_LENGTH + 1) && parse_name(out, key, NULL) == VIOS_OK;
+    return json_read_text(json, key, out, NAME_MAX_LENGTH + 1) &&
+           parse_name(out, key, NULL) == VIOS_OK;
 }
 
 static bool take_state(const json_t *json, enum image_state *state)
 {
-    char text[16];
-    for (int i = 0; take(json, "state", text, sizeof text) && i < 3; i++) {
-        if (strcmp(text, STATE_NAMES[i]) == 0) {
-            *state = (enum image_state)i;
-            return true;
-        }
-    }
-    return false;
+    int choice = json_get_choice(json, "state", STATE_NAMES, 3);
+    *state = choice < 0 ? IMAGE_MAKING : (enum image_state)choice;
+    return choice >= 0;
 }
 
 static bool is_digest(const char *text)
@@ -85,11 +66,12 @@ static bool take_file(const json_t *json, struct image_file *file)
 {
     const json_t *size = json_object_get(json, "size_bytes");
     file->size_bytes = (uint64_t)json_integer_value(size);
-    return take(json, "name", file->name, sizeof file->name) && file->name[0] &&
-           take(json, "lu", file->udid, sizeof file->udid) &&
+    return json_read_text(json, "name", file->name, sizeof file->name) && file->name[0] &&
+           json_read_text(json, "lu", file->udid, sizeof file->udid) &&
            parse_uuid(file->udid, NULL) == VIOS_OK && json_is_integer(size) &&
            json_integer_value(size) >= 0 && file->size_bytes <= LU_SIZE_MAX &&
-           take(json, "digest", file->digest, sizeof file->digest) && is_digest(file->digest);
+           json_read_text(json, "digest", file->digest, sizeof file->digest) &&
+           is_digest(file->digest);
 }
 
 static bool take_files(const json_t *json, struct image *image)
@@ -112,19 +94,19 @@ static bool take_files(const json_t *json, struct image *image)
 
 static const char *find_bad(const json_t *json, struct image *image)
 {
-    return json_integer_value(json_object_get(json, "v")) != 1             ? "v"
-           : !take_name(json, "name", image->name)                         ? "name"
-           : !take_name(json, "pool", image->pool)                         ? "pool"
-           : !take(json, "version", image->version, sizeof image->version) ? "version"
-           : !take(json, "architecture", image->architecture, sizeof image->version)
+    return json_integer_value(json_object_get(json, "v")) != 1                       ? "v"
+           : !take_name(json, "name", image->name)                                   ? "name"
+           : !take_name(json, "pool", image->pool)                                   ? "pool"
+           : !json_read_text(json, "version", image->version, sizeof image->version) ? "version"
+           : !json_read_text(json, "architecture", image->architecture, sizeof image->version)
                ? "architecture"
-           : !take_state(json, &image->state)                              ? "state"
-           : !take(json, "job", image->job, sizeof image->job)             ? "job"
-           : !take(json, "source", image->source, sizeof image->source)    ? "source"
-           : !take(json, "tag", image->tag, sizeof image->tag)             ? "tag"
-           : !take(json, "created", image->created, sizeof image->created) ? "created"
-           : !take_files(json, image)                                      ? "files"
-                                                                           : NULL;
+           : !take_state(json, &image->state)                                        ? "state"
+           : !json_read_text(json, "job", image->job, sizeof image->job)             ? "job"
+           : !json_read_text(json, "source", image->source, sizeof image->source)    ? "source"
+           : !json_read_text(json, "tag", image->tag, sizeof image->tag)             ? "tag"
+           : !json_read_text(json, "created", image->created, sizeof image->created) ? "created"
+           : !take_files(json, image)                                                ? "files"
+                                                                                     : NULL;
 }
 
 int image_parse(const char *handle, const char *text, struct image *image, struct vios_error *error)
@@ -170,9 +152,7 @@ char *image_format(const struct image *image)
     set(json, "source", image->source);
     set(json, "tag", image->tag);
     set(json, "created", image->created);
-    char *text = json_dumps(json, JSON_COMPACT);
-    json_decref(json);
-    return text;
+    return json_into_text(json);
 }
 
 /* --- the store --- */
@@ -202,7 +182,8 @@ int image_name_handle(struct store *store, const char *name, char handle[UUID_TE
     int status = store_get(store, image_name_key(name, key), &value, operation);
     if (status == VIOS_OK) {
         json_t *json = json_loads(value.json, 0, NULL);
-        if (!take(json, "handle", handle, UUID_TEXT_SIZE) || parse_uuid(handle, NULL) < 0) {
+        if (!json_read_text(json, "handle", handle, UUID_TEXT_SIZE) ||
+            parse_uuid(handle, NULL) < 0) {
             status = operation_fail(operation, VIOS_E_CORRUPT, image_object(name, object),
                                     "look at it with db get", "the record of its name is damaged");
         }

@@ -12,14 +12,11 @@
 #include "image/verify.h"
 #include "image/view.h"
 
+#include "base/json.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-
-static const char *text_of(const json_t *parameters, const char *key)
-{
-    return json_string_value(json_object_get(parameters, key));
-}
 
 /* --- import --- */
 
@@ -29,7 +26,7 @@ static int call_import(struct call *call, const json_t *parameters, json_t **res
     struct image image = {.state = IMAGE_MAKING};
     char object[96];
     json_t *source = NULL;
-    const char *word = text_of(parameters, "source");
+    const char *word = json_get_text(parameters, "source");
     int status = spool_is(word)
                      ? spool_source(call->node, word, &source, &image, &operation->error)
                      : import_source_from(call->node, word, &source, &image, &operation->error);
@@ -59,7 +56,7 @@ static int find(struct node *node, const json_t *parameters, struct image *image
     struct store *store = NULL;
     int status = node_store(node, &store, operation);
     if (status == VIOS_OK) {
-        status = image_find(store, text_of(parameters, "image"), image, operation);
+        status = image_find(store, json_get_text(parameters, "image"), image, operation);
         node_store_return(node, store);
     }
     return status;
@@ -124,7 +121,7 @@ static int call_show(struct call *call, const json_t *parameters, json_t **resul
     struct store *store = NULL;
     int status = node_store(call->node, &store, operation);
     if (status == VIOS_OK) {
-        status = show(store, text_of(parameters, "image"), result, operation);
+        status = show(store, json_get_text(parameters, "image"), result, operation);
         node_store_return(call->node, store);
     }
     return status;
@@ -133,12 +130,12 @@ static int call_show(struct call *call, const json_t *parameters, json_t **resul
 static int rename_it(struct store *store, const json_t *parameters, struct operation *operation)
 {
     struct image image;
-    int status = image_find(store, text_of(parameters, "image"), &image, operation);
+    int status = image_find(store, json_get_text(parameters, "image"), &image, operation);
     if (status == VIOS_OK) {
         status = image_check_lock(&image, NULL, &operation->error);
     }
     return status < 0 ? status
-                      : image_rename(store, &image, text_of(parameters, "name"), operation);
+                      : image_rename(store, &image, json_get_text(parameters, "name"), operation);
 }
 
 static int call_rename(struct call *call, const json_t *parameters, json_t **result,
@@ -149,7 +146,7 @@ static int call_rename(struct call *call, const json_t *parameters, json_t **res
     if (status == VIOS_OK) {
         status = rename_it(store, parameters, operation);
         if (status == VIOS_OK) {
-            status = show(store, text_of(parameters, "name"), result, operation);
+            status = show(store, json_get_text(parameters, "name"), result, operation);
         }
         node_store_return(call->node, store);
     }

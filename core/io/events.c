@@ -1,6 +1,8 @@
 /* events.c - see the header. */
 #include "io/events.h"
 
+#include "base/json.h"
+
 #include <pthread.h>
 #include <stdbool.h>
 #include <stdlib.h>
@@ -51,8 +53,7 @@ void events_remove(struct events *events, int fd)
 
 void events_publish(struct events *events, json_t *event)
 {
-    char *line = event ? json_dumps(event, JSON_COMPACT) : NULL;
-    json_decref(event);
+    char *line = json_into_text(event);
     if (!line) {
         return;
     }

@@ -15,6 +15,7 @@
 #include "node/others.h"
 #include "paging/paging.h"
 
+#include "base/json.h"
 #include "base/log.h"
 
 #include <assert.h>
@@ -26,11 +27,6 @@
 
 #define TYPED_MAX 4096 /* bytes taken from a viewer at once */
 #define PART_STOP_MS 10000
-
-static const char *text_of(const json_t *parameters, const char *key)
-{
-    return json_string_value(json_object_get(parameters, key));
-}
 
 static int call_list(struct call *call, const json_t *parameters, json_t **result,
                      struct operation *operation)
@@ -51,11 +47,11 @@ static int call_show(struct call *call, const json_t *parameters, json_t **resul
     struct store *store = NULL;
     int status = node_store(call->node, &store, operation);
     if (status == VIOS_OK) {
-        status = view_show(call->node, store, text_of(parameters, "name"), result, operation);
+        status = view_show(call->node, store, json_get_text(parameters, "name"), result, operation);
         node_store_return(call->node, store);
     }
     if (status == VIOS_OK) {
-        status = adapters_add(call->node, text_of(parameters, "name"), *result, operation);
+        status = adapters_add(call->node, json_get_text(parameters, "name"), *result, operation);
     }
     return status;
 }
@@ -142,7 +138,7 @@ static int call_console(struct call *call, const json_t *parameters, json_t **re
     if (status < 0) {
         return status;
     }
-    struct guest *guest = lpars_find(call->node->lpars, text_of(parameters, "name"));
+    struct guest *guest = lpars_find(call->node->lpars, json_get_text(parameters, "name"));
     if (!guest) {
         return console_elsewhere(call, &lpar, parameters, result, operation);
     }

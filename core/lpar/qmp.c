@@ -1,6 +1,7 @@
 /* qmp.c - the QMP client. See the header. */
 #include "lpar/qmp.h"
 
+#include "base/json.h"
 #include "lpar/qmp_parser.h"
 #include "net/descriptors.h"
 
@@ -177,9 +178,8 @@ int qmp_call(struct qmp *qmp, const char *command, json_t *arguments, int descri
     json_t *request =
         json_pack("{s:s, s:I, s:o*}", "execute", command, "id", id, "arguments", arguments);
     assert(request);
-    char *text = json_dumps(request, JSON_COMPACT);
+    char *text = json_into_text(request);
     assert(text);
-    json_decref(request);
     struct qmp_message message = {.json = NULL};
     int status = qmp->broken ? operation_fail(operation, VIOS_E_UNREACHABLE, "qmp", NULL,
                                               "the control connection is broken")

@@ -2,6 +2,7 @@
 #include "lpar/record.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "store/missing.h"
 
 #include <assert.h>
@@ -61,29 +62,20 @@ struct reader {
 static void get_text(struct reader *reader, const json_t *object, const char *key, char *out,
                      size_t size, bool needed)
 {
-    const json_t *value = json_object_get(object, key);
-    const char *text = json_string_value(value);
-    out[0] = 0;
-    if ((!value || json_is_null(value)) && !needed) {
-        return;
-    }
-    if (!text || json_string_length(value) >= size || (needed && !text[0])) {
+    if (!json_read_text(object, key, out, size) || (needed && !out[0])) {
         reader->bad = reader->bad ? reader->bad : key;
-        return;
     }
-    snprintf(out, size, "%s", text);
 }
 
 static int64_t get_integer(struct reader *reader, const json_t *object, const char *key,
                            int64_t minimum, int64_t maximum)
 {
-    const json_t *value = json_object_get(object, key);
-    int64_t number = json_integer_value(value);
-    if (!json_is_integer(value) || number < minimum || number > maximum) {
-        reader->bad = reader->bad ? reader->bad : key;
-        return minimum;
+    int64_t number;
+    if (json_read_integer(object, key, minimum, maximum, &number)) {
+        return number;
     }
-    return number;
+    reader->bad = reader->bad ? reader->bad : key;
+    return minimum;
 }
 
 static bool get_boolean(struct reader *reader, const json_t *object, const char *key)
@@ -179,13 +171,11 @@ static void get_spec(struct reader *reader, const json_t *spec, struct lpar *lpa
 
 static void get_head(struct reader *reader, const json_t *json, struct lpar *lpar)
 {
-    char wanted[16];
     (void)get_integer(reader, json, "v", 1, 1);
     get_text(reader, json, "uuid", lpar->uuid, sizeof lpar->uuid, true);
     get_text(reader, json, "name", lpar->name, sizeof lpar->name, true);
     get_text(reader, json, "job", lpar->job, sizeof lpar->job, false);
     lpar->generation = get_integer(reader, json, "generation", 0, INT64_MAX);
-    get_text(reader, json, "wanted", wanted, sizeof wanted, true);
     const json_t *owner = json_object_get(json, "owner");
     if (json_is_object(owner)) {
         get_text(reader, owner, "node", lpar->owner, sizeof lpar->owner, true);
@@ -194,12 +184,9 @@ static void get_head(struct reader *reader, const json_t *json, struct lpar *lpa
         reader->bad = reader->bad ? reader->bad : "owner";
     }
     lpar->taken = json_object_get(json, "taken") != NULL;
-    int found = -1;
-    for (int i = 0; i < 3; i++) {
-        found = strcmp(wanted, wanted_names[i]) == 0 ? i : found;
-    }
-    lpar->wanted = found < 0 ? LPAR_STOPPED : (enum lpar_wanted)found;
-    if (found < 0) {
+    int wanted = json_get_choice(json, "wanted", wanted_names, 3);
+    lpar->wanted = wanted < 0 ? LPAR_STOPPED : (enum lpar_wanted)wanted;
+    if (wanted < 0) {
         reader->bad = reader->bad ? reader->bad : "wanted";
     }
     if (parse_uuid(lpar->uuid, NULL) < 0) {
@@ -301,9 +288,8 @@ char *lpar_format(const struct lpar *lpar)
                              lpar->job[0] ? json_string(lpar->job) : json_null(), "spec",
                              lpar_spec_json(lpar));
     assert(json);
-    char *text = json_dumps(json, JSON_COMPACT);
+    char *text = json_into_text(json);
     assert(text);
-    json_decref(json);
     return text;
 }
 

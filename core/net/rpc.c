@@ -7,6 +7,8 @@
  */
 #include "net/rpc.h"
 
+#include "base/json.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -232,21 +234,15 @@ json_t *rpc_error_to_json(const struct vios_error *error)
                      message ? message : json_string(name), "hint", hint ? hint : json_string(""));
 }
 
-static const char *text_member(const json_t *json, const char *key)
-{
-    const char *text = json_string_value(json_object_get(json, key));
-    return text ? text : "";
-}
-
 int rpc_error_from_json(const json_t *json, struct vios_error *error)
 {
     const json_t *data = json_object_get(json, "data");
-    const char *name = text_member(data, "code");
-    const char *message = text_member(data, "message");
+    const char *name = json_get_word(data, "code");
+    const char *message = json_get_word(data, "message");
     if (!message[0]) {
-        message = text_member(json, "message");
+        message = json_get_word(json, "message");
     }
     int code = name[0] ? error_code(name) : VIOS_E_SYSTEM;
-    return error_set(error, code < 0 ? code : VIOS_E_SYSTEM, text_member(data, "object"),
-                     text_member(data, "hint"), "%s", message);
+    return error_set(error, code < 0 ? code : VIOS_E_SYSTEM, json_get_word(data, "object"),
+                     json_get_word(data, "hint"), "%s", message);
 }

@@ -16,6 +16,8 @@
 #include "node/membership.h"
 #include "node/ports.h"
 
+#include "base/json.h"
+
 #include <openssl/crypto.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -144,12 +146,6 @@ struct applicant {
     int64_t revision;
 };
 
-static const char *text_of(const json_t *parameters, const char *name)
-{
-    const char *text = json_string_value(json_object_get(parameters, name));
-    return text ? text : "";
-}
-
 static int refuse_token(struct operation *operation)
 {
     return operation_fail(operation, VIOS_E_DENIED, "token",
@@ -164,13 +160,13 @@ static int read_applicant(const json_t *parameters, struct applicant *applicant,
     struct sockaddr_storage unused;
     socklen_t size;
     *applicant = (struct applicant){
-        .node = text_of(parameters, "node"),
-        .request = text_of(parameters, "request"),
-        .address = text_of(parameters, "address"),
-        .run_dir = text_of(parameters, "run_dir"),
+        .node = json_get_word(parameters, "node"),
+        .request = json_get_word(parameters, "request"),
+        .address = json_get_word(parameters, "address"),
+        .run_dir = json_get_word(parameters, "run_dir"),
         .role = json_is_true(json_object_get(parameters, "witness")) ? "witness" : "member",
         .level = json_integer_value(json_object_get(parameters, "level"))};
-    const char *id = text_of(parameters, "id"), *secret = text_of(parameters, "secret");
+    const char *id = json_get_word(parameters, "id"), *secret = json_get_word(parameters, "secret");
     uint8_t id_bytes[TOKEN_ID_BYTES];
     if (!crypto_unhex(id, id_bytes, sizeof id_bytes) ||
         !crypto_unhex(secret, applicant->token.secret, TOKEN_SECRET_BYTES)) {

@@ -6,6 +6,7 @@
  */
 #include "node/job_methods.h"
 
+#include "base/json.h"
 #include "node/node.h"
 
 #include <stdio.h>
@@ -17,11 +18,6 @@
 #define GET_LIST_MAX 1000
 
 static const char *const SECRETS[] = {"/token", "/secret"};
-
-static const char *text_of(const json_t *parameters, const char *name)
-{
-    return json_string_value(json_object_get(parameters, name));
-}
 
 static int no_memory(struct operation *operation)
 {
@@ -93,7 +89,7 @@ static int backup_db(struct call *call, const json_t *parameters, json_t **resul
 {
     struct store *store;
     struct stat file;
-    const char *path = text_of(parameters, "path");
+    const char *path = json_get_text(parameters, "path");
     if (path[0] != '/') {
         return operation_fail(operation, VIOS_E_USAGE, path, "give the whole path on the node",
                               "the path of a backup begins with /");
@@ -179,7 +175,7 @@ static int get_db(struct call *call, const json_t *parameters, json_t **result,
                   struct operation *operation)
 {
     struct store *store;
-    const char *key = text_of(parameters, "key");
+    const char *key = json_get_text(parameters, "key");
     size_t length = strlen(key);
     if (is_secret(key)) {
         return operation_fail(operation, VIOS_E_DENIED, key, NULL, "tokens and keys are not shown");

@@ -14,6 +14,8 @@
 #include "node/membership.h"
 #include "node/ring.h"
 
+#include "base/json.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -101,13 +103,6 @@ static int make_credentials(struct founding *founding, struct operation *operati
 
 /* --- the records --- */
 
-static char *text_of(json_t *record)
-{
-    char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
-    json_decref(record);
-    return text;
-}
-
 static int make_key_record(struct founding *founding, struct operation *operation)
 {
     char *encrypted = NULL;
@@ -117,7 +112,7 @@ static int make_key_record(struct founding *founding, struct operation *operatio
     int status =
         authority_encrypt(founding->authority, founding->passphrase, &encrypted, &operation->error);
     if (status == VIOS_OK) {
-        founding->key = text_of(json_pack("{s:i, s:s}", "v", 1, "key", encrypted));
+        founding->key = json_into_text(json_pack("{s:i, s:s}", "v", 1, "key", encrypted));
         status = founding->key ? VIOS_OK : no_memory(operation);
     }
     free(encrypted);
@@ -135,7 +130,7 @@ static int make_records(struct founding *founding, struct operation *operation)
     }
     founding->ring = ring_format(&ring);
     ring_forget(&ring);
-    founding->cluster = text_of(
+    founding->cluster = json_into_text(
         json_pack("{s:i, s:s, s:s, s:s, s:s, s:I}", "v", 1, "name", founding->name, "uuid",
                   founding->uuid, "created", clock_format(clock_wall_ms(), created), "ca",
                   authority_certificate(founding->authority), "level", (json_int_t)node_level()));

@@ -2,6 +2,7 @@
 #include "node/membership.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "node/members.h"
 
 #include <stdio.h>
@@ -19,9 +20,7 @@ char *membership_record(const char *name, const char *address, const char *run_d
     json_t *record = json_pack("{s:i, s:s, s:s, s:s, s:I, s:s, s:s, s:s, s:s}", "v", 1, "name",
                                name, "address", address, "role", role, "level", (json_int_t)level,
                                "nbd", run_dir, "state", "up", "since", since, "serial", serial);
-    char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
-    json_decref(record);
-    return text;
+    return json_into_text(record);
 }
 
 int membership_begin(struct node *node, struct operation *operation)

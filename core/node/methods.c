@@ -8,18 +8,13 @@
 #include "node/node.h"
 #include "node/others.h"
 
+#include "base/json.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #define NEAR_FROM_MAX 128
-
-static char *text_of(json_t *record)
-{
-    char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
-    json_decref(record);
-    return text;
-}
 
 /* --- looking --- */
 
@@ -195,7 +190,7 @@ static int write_node_state(struct store *store, const char *name, json_t *recor
     char key[STORE_KEY_MAX];
     snprintf(key, sizeof key, "/node/%s", name);
     json_object_set_new(record, "state", json_string(state));
-    char *text = text_of(json_incref(record));
+    char *text = json_into_text(json_incref(record));
     struct store_compare compare = {.kind = STORE_REVISION_IS, .key = key, .revision = revision};
     struct store_change change = {.key = key, .json = text};
     int status = text ? store_commit(store, &compare, 1, &change, 1, NULL, operation)

@@ -1,6 +1,7 @@
 /* ring.c - see ring.h. */
 #include "node/ring.h"
 
+#include "base/json.h"
 #include "net/crypto.h"
 
 #include <openssl/crypto.h>
@@ -57,9 +58,7 @@ char *ring_format(const struct ring *ring)
     OPENSSL_cleanse(hex, sizeof hex);
     json_t *record =
         json_pack("{s:i, s:o, s:I}", "v", 1, "keys", keys, "seal", (json_int_t)ring->seal);
-    char *text = record ? json_dumps(record, JSON_COMPACT) : NULL;
-    json_decref(record);
-    return text;
+    return json_into_text(record);
 }
 
 static bool read_key(const json_t *json, struct datagram_key *key)

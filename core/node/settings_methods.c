@@ -10,6 +10,8 @@
 #include "node/method.h"
 #include "node/node.h"
 
+#include "base/json.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -103,8 +105,7 @@ static int commit_setting(struct store *store, const char *key, json_t *value,
         return status;
     }
     json_object_set_new(cluster, key, value);
-    char *text = json_dumps(cluster, JSON_COMPACT);
-    json_decref(cluster);
+    char *text = json_into_text(cluster);
     struct store_compare compare = {
         .kind = STORE_REVISION_IS, .key = "/cluster", .revision = revision};
     struct store_change change = {.key = "/cluster", .json = text};

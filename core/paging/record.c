@@ -1,6 +1,8 @@
 /* record.c - /paging/NAME: parse, check as a whole, write. */
 #include "paging/record.h"
 
+#include "base/json.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -243,9 +245,7 @@ char *paging_record_format(const struct paging_record *record)
         "size_bytes", (json_int_t)record->size_bytes, "policy", paging_policy_name(record->policy),
         "disk", record->disk[0] ? json_string(record->disk) : json_null(), "regions",
         paging_record_regions(record, NULL, NULL), "job", record->job, "created", record->created);
-    char *text = root ? json_dumps(root, JSON_COMPACT) : NULL;
-    json_decref(root);
-    return text;
+    return json_into_text(root);
 }
 
 json_t *paging_record_grants(const struct paging_record *record, const char *node)

@@ -2,6 +2,7 @@
 #include "storage/lu.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "store/missing.h"
 
 #include <jansson.h>
@@ -30,73 +31,50 @@ char *lu_object(const char *name, char text[96])
 
 /* --- the record --- */
 
-/* The member as text in `out`; false when it is there and is no text that fits. */
-static bool get_text(const json_t *json, const char *key, char *out, size_t size)
-{
-    const json_t *value = json_object_get(json, key);
-    out[0] = 0;
-    if (!value || json_is_null(value)) {
-        return true;
-    }
-    if (!json_is_string(value) || json_string_length(value) >= size ||
-        json_string_length(value) != strlen(json_string_value(value))) {
-        return false;
-    }
-    snprintf(out, size, "%s", json_string_value(value));
-    return true;
-}
-
 static bool get_name(const json_t *json, const char *key, char out[NAME_MAX_LENGTH + 1], bool must)
 {
-    return get_text(json, key, out, NAME_MAX_LENGTH + 1) &&
+    return json_read_text(json, key, out, NAME_MAX_LENGTH + 1) &&
            (out[0] ? parse_name(out, key, NULL) == VIOS_OK : !must);
 }
 
 static bool get_uuid(const json_t *json, const char *key, char out[UUID_TEXT_SIZE])
 {
-    return get_text(json, key, out, UUID_TEXT_SIZE) &&
+    return json_read_text(json, key, out, UUID_TEXT_SIZE) &&
            (!out[0] || parse_uuid(out, NULL) == VIOS_OK);
 }
 
 static bool get_size(const json_t *json, uint64_t *bytes)
 {
-    const json_t *value = json_object_get(json, "size_bytes");
-    json_int_t size = json_integer_value(value);
+    int64_t size;
+    bool good = json_read_integer(json, "size_bytes", 0, (int64_t)LU_SIZE_MAX, &size);
     *bytes = (uint64_t)size;
-    return json_is_integer(value) && size >= 0 && size <= (json_int_t)LU_SIZE_MAX;
+    return good;
 }
 
 static bool get_state(const json_t *json, enum lu_state *state)
 {
-    char text[16];
-    if (!get_text(json, "state", text, sizeof text)) {
-        return false;
-    }
-    for (int i = 0; i < 3; i++) {
-        if (strcmp(text, STATE_NAMES[i]) == 0) {
-            *state = (enum lu_state)i;
-            return true;
-        }
-    }
-    return false;
+    int choice = json_get_choice(json, "state", STATE_NAMES, 3);
+    *state = choice < 0 ? LU_MAKING : (enum lu_state)choice;
+    return choice >= 0;
 }
 
 static const char *find_bad(const json_t *json, struct lu *lu)
 {
     const json_t *thick = json_object_get(json, "thick");
     lu->thick = json_is_true(thick);
-    return json_integer_value(json_object_get(json, "v")) != 1                             ? "v"
-           : !get_name(json, "name", lu->name, true)                                       ? "name"
-           : !get_name(json, "pool", lu->pool, true)                                       ? "pool"
-           : !get_text(json, "file", lu->file, sizeof lu->file) || !is_file_name(lu->file) ? "file"
-           : !get_size(json, &lu->size_bytes)                ? "size_bytes"
-           : thick && !json_is_boolean(thick)                ? "thick"
-           : !get_state(json, &lu->state)                    ? "state"
-           : !get_text(json, "job", lu->job, sizeof lu->job) ? "job"
-           : !get_name(json, "lpar", lu->lpar, false)        ? "lpar"
-           : !get_uuid(json, "image", lu->image)             ? "image"
-           : !get_uuid(json, "origin", lu->origin)           ? "origin"
-                                                             : NULL;
+    return json_integer_value(json_object_get(json, "v")) != 1 ? "v"
+           : !get_name(json, "name", lu->name, true)           ? "name"
+           : !get_name(json, "pool", lu->pool, true)           ? "pool"
+           : !json_read_text(json, "file", lu->file, sizeof lu->file) || !is_file_name(lu->file)
+               ? "file"
+           : !get_size(json, &lu->size_bytes)                      ? "size_bytes"
+           : thick && !json_is_boolean(thick)                      ? "thick"
+           : !get_state(json, &lu->state)                          ? "state"
+           : !json_read_text(json, "job", lu->job, sizeof lu->job) ? "job"
+           : !get_name(json, "lpar", lu->lpar, false)              ? "lpar"
+           : !get_uuid(json, "image", lu->image)                   ? "image"
+           : !get_uuid(json, "origin", lu->origin)                 ? "origin"
+                                                                   : NULL;
 }
 
 int lu_parse(const char *udid, const char *text, struct lu *lu, struct vios_error *error)
@@ -141,9 +119,7 @@ char *lu_format(const struct lu *lu, const char *text)
     set_text(json, "lpar", lu->lpar);
     set_text(json, "image", lu->image);
     set_text(json, "origin", lu->origin);
-    char *made = json_dumps(json, JSON_COMPACT);
-    json_decref(json);
-    return made;
+    return json_into_text(json);
 }
 
 char *lu_key(const char *udid, char key[STORE_KEY_MAX])

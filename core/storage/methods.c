@@ -8,16 +8,13 @@
 #include "storage/pool_view.h"
 #include "storage/storage.h"
 
+#include "base/json.h"
+
 #include <stdio.h>
 #include <string.h>
 
 #define LU_SIZE_MIN ((uint64_t)1 << 20)
 #define SECTOR 512
-
-static const char *text_of(const json_t *parameters, const char *key)
-{
-    return json_string_value(json_object_get(parameters, key));
-}
 
 /* --- pools --- */
 
@@ -25,7 +22,7 @@ static int call_pool_create(struct call *call, const json_t *parameters, json_t 
                             struct operation *operation)
 {
     char object[96], uuid[UUID_TEXT_SIZE];
-    const char *name = text_of(parameters, "name");
+    const char *name = json_get_text(parameters, "name");
     json_int_t overcommit = json_integer_value(json_object_get(parameters, "overcommit"));
     pool_object(name, object);
     if (overcommit < 0 || overcommit > POOL_OVERCOMMIT_MAX) {
@@ -59,7 +56,7 @@ static int call_pool_show(struct call *call, const json_t *parameters, json_t **
     struct store *store = NULL;
     int status = node_store(call->node, &store, operation);
     if (status == VIOS_OK) {
-        status = pool_view_show(call, store, text_of(parameters, "name"), result, operation);
+        status = pool_view_show(call, store, json_get_text(parameters, "name"), result, operation);
         node_store_return(call->node, store);
     }
     return status;
@@ -73,7 +70,7 @@ static int call_pool_probe(struct call *call, const json_t *parameters, json_t *
     struct pool_probe probe;
     int status = node_store(call->node, &store, operation);
     if (status == VIOS_OK) {
-        status = pool_load(store, text_of(parameters, "name"), &pool, operation);
+        status = pool_load(store, json_get_text(parameters, "name"), &pool, operation);
         node_store_return(call->node, store);
     }
     if (status == VIOS_OK) {
@@ -101,7 +98,7 @@ static int call_pool_remove(struct call *call, const json_t *parameters, json_t 
 {
     struct pool pool;
     char object[96];
-    int status = choose_pool(call->node, text_of(parameters, "name"), &pool, operation);
+    int status = choose_pool(call->node, json_get_text(parameters, "name"), &pool, operation);
     return status == VIOS_OK
                ? call_job(call, &pool_remove_job, pool_object(pool.name, object),
                           json_pack("{s:s}", "name", pool.name), parameters, result, operation)
@@ -128,11 +125,11 @@ static int call_lu_create(struct call *call, const json_t *parameters, json_t **
     struct pool pool;
     struct lu lu;
     char object[96];
-    const char *name = text_of(parameters, "name");
+    const char *name = json_get_text(parameters, "name");
     uint64_t size_bytes = (uint64_t)json_integer_value(json_object_get(parameters, "size"));
     int status = check_size(size_bytes, lu_object(name, object), operation);
     if (status == VIOS_OK) {
-        status = choose_pool(call->node, text_of(parameters, "pool"), &pool, operation);
+        status = choose_pool(call->node, json_get_text(parameters, "pool"), &pool, operation);
     }
     if (status < 0) {
         return status;
@@ -149,7 +146,7 @@ static int call_lu_list(struct call *call, const json_t *parameters, json_t **re
 {
     struct store *store = NULL;
     struct pool pool;
-    const char *name = text_of(parameters, "pool");
+    const char *name = json_get_text(parameters, "pool");
     int status = node_store(call->node, &store, operation);
     if (status < 0) {
         return status;
@@ -170,7 +167,8 @@ static int call_lu_show(struct call *call, const json_t *parameters, json_t **re
     struct store *store = NULL;
     int status = node_store(call->node, &store, operation);
     if (status == VIOS_OK) {
-        status = lu_view_show(call->node, store, text_of(parameters, "lu"), result, operation);
+        status =
+            lu_view_show(call->node, store, json_get_text(parameters, "lu"), result, operation);
         node_store_return(call->node, store);
     }
     return status;
@@ -193,8 +191,9 @@ static int call_lu_clone(struct call *call, const json_t *parameters, json_t **r
     struct pool pool;
     struct lu source, lu;
     char object[96];
-    const char *name = text_of(parameters, "name"), *wanted = text_of(parameters, "pool");
-    int status = find_lu(call->node, text_of(parameters, "lu"), &source, operation);
+    const char *name = json_get_text(parameters, "name"),
+               *wanted = json_get_text(parameters, "pool");
+    int status = find_lu(call->node, json_get_text(parameters, "lu"), &source, operation);
     if (status == VIOS_OK) {
         status = choose_pool(call->node, wanted ? wanted : source.pool, &pool, operation);
     }
@@ -242,7 +241,7 @@ static int call_lu_resize(struct call *call, const json_t *parameters, json_t **
     struct lu lu;
     char object[96], host[NAME_MAX_LENGTH + 1];
     json_t *size = json_object_get(parameters, "size");
-    int status = find_lu(call->node, text_of(parameters, "lu"), &lu, operation);
+    int status = find_lu(call->node, json_get_text(parameters, "lu"), &lu, operation);
     if (status == VIOS_OK) {
         status =
             check_size((uint64_t)json_integer_value(size), lu_object(lu.name, object), operation);
@@ -266,7 +265,7 @@ static int call_lu_remove(struct call *call, const json_t *parameters, json_t **
 {
     struct lu lu;
     char object[96];
-    int status = find_lu(call->node, text_of(parameters, "lu"), &lu, operation);
+    int status = find_lu(call->node, json_get_text(parameters, "lu"), &lu, operation);
     return status == VIOS_OK ? call_job(call, &lu_remove_job, lu_object(lu.name, object),
                                         json_pack("{s:s, s:s}", "udid", lu.udid, "name", lu.name),
                                         parameters, result, operation)

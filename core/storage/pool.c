@@ -2,6 +2,7 @@
 #include "storage/pool.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "storage/lu.h"
 #include "store/missing.h"
 
@@ -76,9 +77,7 @@ char *pool_format(const struct pool *pool)
     if (pool->job[0]) {
         json_object_set_new(json, "job", json_string(pool->job));
     }
-    char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
-    return text;
+    return json_into_text(json);
 }
 
 int pool_load_any(struct store *store, const char *name, struct pool *pool,

@@ -3,6 +3,8 @@
  */
 #include "store/etcd_json.h"
 
+#include "base/json.h"
+
 #include <assert.h>
 #include <openssl/evp.h>
 #include <stdio.h>
@@ -294,7 +296,5 @@ char *etcd_json_compaction(int64_t revision)
 char *etcd_json_authenticate(const char *user, const char *password)
 {
     json_t *json = json_pack("{s:s, s:s}", "name", user, "password", password);
-    char *body = json ? json_dumps(json, JSON_COMPACT) : NULL;
-    json_decref(json);
-    return body;
+    return json_into_text(json);
 }
