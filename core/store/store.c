@@ -301,6 +301,17 @@ int store_commit(struct store *store, const struct store_compare *compares, size
     return status;
 }
 
+bool store_try_again(struct store_tries *tries, int *status)
+{
+    tries->count++;
+    tries->doubt |= *status == VIOS_E_UNKNOWN;
+    if ((*status == VIOS_E_CONFLICT || *status == VIOS_E_UNKNOWN) && tries->count < STORE_TRIES) {
+        return true;
+    }
+    *status = *status < 0 && tries->doubt ? VIOS_E_UNKNOWN : *status;
+    return false;
+}
+
 int store_watch_open(struct store_watch **watch, struct store *store, const char *prefix,
                      int64_t revision, struct operation *operation)
 {

@@ -23,6 +23,7 @@
 #define STORE_VALUE_MAX (64 * 1024)
 #define STORE_CHANGES_MAX 128
 #define STORE_PREFIXES_MAX 16
+#define STORE_TRIES 20
 
 struct store;
 struct store_watch;
@@ -107,6 +108,19 @@ int store_list_many(struct store *store, const char *const *prefixes, size_t cou
 int store_commit(struct store *store, const struct store_compare *compares, size_t compare_count,
                  const struct store_change *changes, size_t change_count, int64_t *revision,
                  struct operation *operation);
+
+/* The tries of a commit that is made from what was read just before. Zeroed before the first. */
+struct store_tries {
+    int count;
+    bool doubt; /* one had an unknown outcome */
+};
+
+/*
+ * After a try has ended with `*status`: whether to read again and try again, which is so after
+ * VIOS_E_CONFLICT and VIOS_E_UNKNOWN, for STORE_TRIES tries in all. When not, a failure behind a
+ * try of unknown outcome has become VIOS_E_UNKNOWN; a status above 0 is the caller's, and stays.
+ */
+bool store_try_again(struct store_tries *tries, int *status);
 
 /* Changes below `prefix` after `revision`. The watch has its own connection. */
 int store_watch_open(struct store_watch **watch, struct store *store, const char *prefix,

@@ -113,6 +113,39 @@ static void a_plan_is_parsed_or_refused(void)
     }
 }
 
+static void a_commit_is_tried_again_while_it_helps(void)
+{
+    static const int ENDS[] = {VIOS_OK, 1, VIOS_E_LOCKED, VIOS_E_UNREACHABLE};
+    for (size_t i = 0; i < 4; i++) {
+        struct store_tries tries = {0};
+        int status = ENDS[i];
+        ok(!store_try_again(&tries, &status) && status == ENDS[i], "%d ends it", ENDS[i]);
+    }
+    for (int doubt = 0; doubt < 2; doubt++) {
+        struct store_tries tries = {0};
+        int count = 0, status;
+        do {
+            count++;
+            status = doubt && count == 1 ? VIOS_E_UNKNOWN : VIOS_E_CONFLICT;
+        } while (store_try_again(&tries, &status));
+        is_int(count, STORE_TRIES);
+        is_int(status, doubt ? VIOS_E_UNKNOWN : VIOS_E_CONFLICT);
+    }
+}
+
+static void a_doubt_stays_until_it_is_known(void)
+{
+    static const int ENDS[][2] = {{VIOS_OK, VIOS_OK}, {1, 1}, {VIOS_E_TIMEOUT, VIOS_E_UNKNOWN}};
+    for (size_t i = 0; i < 3; i++) {
+        struct store_tries tries = {0};
+        int status = VIOS_E_UNKNOWN;
+        ok(store_try_again(&tries, &status), "it is read again");
+        status = ENDS[i][0];
+        ok(!store_try_again(&tries, &status), "%d ends it", ENDS[i][0]);
+        is_int(status, ENDS[i][1]);
+    }
+}
+
 int main(void)
 {
     snprintf(path, sizeof path, "%s/vios.db", tap_folder());
@@ -121,6 +154,8 @@ int main(void)
     RUN(the_planned_call_fails_and_no_other);
     RUN(a_list_of_several_prefixes_is_one_call);
     RUN(a_plan_is_parsed_or_refused);
+    RUN(a_commit_is_tried_again_while_it_helps);
+    RUN(a_doubt_stays_until_it_is_known);
     file_remove_tree(tap_folder(), NULL);
     return tap_done();
 }
