@@ -19,8 +19,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define SAVE_TRIES 20
-
 static struct node *job_node(const struct job *job)
 {
     return job->context;
@@ -119,29 +117,32 @@ static int take_files(struct job *job, const struct lpar *lpar)
 static int capture_hold(struct job *job)
 {
     struct lpar lpar;
-    int status = VIOS_E_CONFLICT;
-    for (int i = 0; i < SAVE_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
-         i++) {
+    struct store_tries tries = {0};
+    int status;
+    do {
         status = hold_once(job, &lpar);
-    }
+    } while (store_try_again(&tries, &status));
     return status < 0 ? status : take_files(job, &lpar);
+}
+
+static int release_once(struct job *job)
+{
+    struct lpar lpar;
+    int status = lpar_load(job->store, job_lpar(job), &lpar, &job->operation);
+    if (status == VIOS_E_NOT_FOUND || (status == VIOS_OK && strcmp(lpar.job, job->id) != 0)) {
+        return VIOS_OK;
+    }
+    lpar.job[0] = 0;
+    return status < 0 ? status : lpar_save(job->store, &lpar, &job->operation);
 }
 
 static int capture_release(struct job *job)
 {
-    struct lpar lpar;
-    int status = VIOS_E_CONFLICT;
-    for (int i = 0; i < SAVE_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
-         i++) {
-        status = lpar_load(job->store, job_lpar(job), &lpar, &job->operation);
-        if (status == VIOS_E_NOT_FOUND || (status == VIOS_OK && strcmp(lpar.job, job->id) != 0)) {
-            return VIOS_OK;
-        }
-        if (status == VIOS_OK) {
-            lpar.job[0] = 0;
-            status = lpar_save(job->store, &lpar, &job->operation);
-        }
-    }
+    struct store_tries tries = {0};
+    int status;
+    do {
+        status = release_once(job);
+    } while (store_try_again(&tries, &status));
     return status;
 }
 

@@ -28,8 +28,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COMMIT_TRIES 20
-
 static struct node *job_node(const struct job *job)
 {
     return job->context;
@@ -151,7 +149,7 @@ static bool is_made(struct job *job, const struct lpar *wanted)
            strcmp(lpar.uuid, wanted->uuid) == 0;
 }
 
-static int partition_once(struct job *job, struct lpar *lpar)
+static int commit_partition(struct job *job, struct lpar *lpar)
 {
     struct image image;
     struct pool pool;
@@ -184,24 +182,24 @@ static int partition_once(struct job *job, struct lpar *lpar)
     return status;
 }
 
-static int deploy_partition(struct job *job)
+static int partition_once(struct job *job)
 {
     struct lpar lpar;
     int status = wanted_lpar(job, &lpar);
-    if (status < 0) {
+    if (status < 0 || is_made(job, &lpar)) {
         return status;
     }
-    status = VIOS_E_CONFLICT;
-    for (int i = 0; i < COMMIT_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
-         i++) {
-        if (is_made(job, &lpar)) {
-            return VIOS_OK;
-        }
-        status = partition_once(job, &lpar);
-        if (status == VIOS_E_CONFLICT) {
-            status = explain_conflict(job, &lpar);
-        }
-    }
+    status = commit_partition(job, &lpar);
+    return status == VIOS_E_CONFLICT ? explain_conflict(job, &lpar) : status;
+}
+
+static int deploy_partition(struct job *job)
+{
+    struct store_tries tries = {0};
+    int status;
+    do {
+        status = partition_once(job);
+    } while (store_try_again(&tries, &status));
     return status;
 }
 
@@ -217,22 +215,25 @@ static int held_lpar(struct job *job, const struct lpar *wanted, struct lpar *lp
 }
 
 /* The LPAR and its LUs go in one commit. */
-static int unmake_once(struct job *job, const struct lpar *wanted)
+static int unmake_once(struct job *job)
 {
-    struct lpar lpar;
+    struct lpar wanted, lpar;
     struct store_change changes[2 + 2 * LPAR_DISKS_MAX];
     char keys[2 + 2 * LPAR_DISKS_MAX][STORE_KEY_MAX];
     size_t count = 2;
-    int status = held_lpar(job, wanted, &lpar);
+    int status = wanted_lpar(job, &wanted);
+    if (status == VIOS_OK) {
+        status = held_lpar(job, &wanted, &lpar);
+    }
     if (status != VIOS_OK) {
         return status;
     }
     snprintf(keys[0], STORE_KEY_MAX, "/lpar/%s", lpar.name);
     snprintf(keys[1], STORE_KEY_MAX, "/lpar-run/%s", lpar.name);
     struct image none = {.file_count = 0};
-    for (size_t i = 0; i < wanted->disk_count; i++) {
+    for (size_t i = 0; i < wanted.disk_count; i++) {
         struct lu lu;
-        wanted_lu(job, wanted, &none, i, &lu);
+        wanted_lu(job, &wanted, &none, i, &lu);
         lu_key(lu.udid, keys[count++]);
         lu_name_key(&lu, keys[count++]);
     }
@@ -245,16 +246,11 @@ static int unmake_once(struct job *job, const struct lpar *wanted)
 
 static int deploy_partition_undo(struct job *job)
 {
-    struct lpar lpar;
-    int status = wanted_lpar(job, &lpar);
-    if (status < 0) {
-        return status;
-    }
-    status = VIOS_E_CONFLICT;
-    for (int i = 0; i < COMMIT_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
-         i++) {
-        status = unmake_once(job, &lpar);
-    }
+    struct store_tries tries = {0};
+    int status;
+    do {
+        status = unmake_once(job);
+    } while (store_try_again(&tries, &status));
     return status > 0 ? VIOS_OK : status;
 }
 
@@ -394,24 +390,30 @@ static int deploy_copy_undo(struct job *job)
 
 /* --- attach --- */
 
-static int attach_one(struct job *job, const char *udid, bool cloned)
+static int attach_once(struct job *job, const char *udid, bool cloned)
 {
     struct lu lu;
-    int status = VIOS_E_CONFLICT;
-    for (int i = 0; i < COMMIT_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
-         i++) {
-        struct store_value value = {0};
-        status = lu_load(job->store, udid, &lu, &value, &job->operation);
-        if (status == VIOS_OK && lu.state == LU_MAKING) {
-            lu.state = LU_READY;
-            lu.job[0] = 0;
-            if (!cloned) {
-                lu.origin[0] = 0;
-            }
-            status = lu_save(job->store, &lu, &value, &job->operation);
+    struct store_value value = {0};
+    int status = lu_load(job->store, udid, &lu, &value, &job->operation);
+    if (status == VIOS_OK && lu.state == LU_MAKING) {
+        lu.state = LU_READY;
+        lu.job[0] = 0;
+        if (!cloned) {
+            lu.origin[0] = 0;
         }
-        store_value_clear(&value);
+        status = lu_save(job->store, &lu, &value, &job->operation);
     }
+    store_value_clear(&value);
+    return status;
+}
+
+static int attach_one(struct job *job, const char *udid, bool cloned)
+{
+    struct store_tries tries = {0};
+    int status;
+    do {
+        status = attach_once(job, udid, cloned);
+    } while (store_try_again(&tries, &status));
     return status;
 }
 
@@ -434,15 +436,15 @@ static int deploy_attach(struct job *job)
 
 static int free_lpar(struct job *job, const struct lpar *wanted, struct lpar *lpar)
 {
-    int status = VIOS_E_CONFLICT;
-    for (int i = 0; i < COMMIT_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
-         i++) {
+    struct store_tries tries = {0};
+    int status;
+    do {
         status = lpar_load(job->store, wanted->name, lpar, &job->operation);
         if (status == VIOS_OK && strcmp(lpar->job, job->id) == 0) {
             lpar->job[0] = 0;
             status = lpar_save(job->store, lpar, &job->operation);
         }
-    }
+    } while (store_try_again(&tries, &status));
     return status;
 }
 

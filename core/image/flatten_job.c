@@ -16,41 +16,49 @@
 #include <unistd.h>
 
 #define UNSHARE_BYTES ((off_t)64 << 20) /* at once: a cancel is heard in between */
-#define SAVE_TRIES 20
 
 static json_t *job_lus(const struct job *job)
 {
     return json_object_get(job->data, "lus");
 }
 
-/* Calls `change` on the record of each LU of the job until it is written; 1 from it: it stays. */
+static int change_once(struct job *job, const char *udid,
+                       int (*change)(struct job *job, struct lu *lu))
+{
+    struct lu lu;
+    struct store_value value = {0};
+    int status = lu_load(job->store, udid, &lu, &value, &job->operation);
+    if (status == VIOS_E_NOT_FOUND) {
+        return VIOS_OK;
+    }
+    if (status == VIOS_OK) {
+        status = change(job, &lu);
+    }
+    if (status == VIOS_OK) {
+        status = lu_save(job->store, &lu, &value, &job->operation);
+    }
+    store_value_clear(&value);
+    return status;
+}
+
+/* Calls `change` on the record of each LU of the job that is there, until it is written; 1 from it:
+ * it stays. */
 static int change_each(struct job *job, int (*change)(struct job *job, struct lu *lu))
 {
     size_t i;
     json_t *udid;
-    int status = VIOS_OK;
     json_array_foreach(job_lus(job), i, udid)
     {
-        status = VIOS_E_CONFLICT;
-        for (int n = 0; n < SAVE_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
-             n++) {
-            struct lu lu;
-            struct store_value value = {0};
-            status = lu_load(job->store, json_string_value(udid), &lu, &value, &job->operation);
-            if (status == VIOS_OK) {
-                status = change(job, &lu);
-            }
-            if (status == VIOS_OK) {
-                status = lu_save(job->store, &lu, &value, &job->operation);
-            }
-            store_value_clear(&value);
+        struct store_tries tries = {0};
+        int status;
+        do {
+            status = change_once(job, json_string_value(udid), change);
+        } while (store_try_again(&tries, &status));
+        if (status < 0) {
+            return status;
         }
-        if (status < 0 && status != VIOS_E_NOT_FOUND) {
-            break;
-        }
-        status = VIOS_OK;
     }
-    return status;
+    return VIOS_OK;
 }
 
 /* --- hold --- */

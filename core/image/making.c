@@ -14,7 +14,6 @@
 #include <unistd.h>
 
 #define DESCRIPTION_NAME "image.json"
-#define COMMIT_TRIES 20
 
 static struct node *job_node(const struct job *job)
 {
@@ -191,31 +190,35 @@ static int own(struct job *job, struct image *image)
     return image_load_own(job->store, handle ? handle : "", job->id, image, &job->operation);
 }
 
-int making_configure(struct job *job)
+static int taken(struct job *job)
+{
+    return operation_fail(&job->operation, VIOS_E_STALE, job->object, NULL,
+                          "somebody else has taken its record");
+}
+
+/* What was found in the source becomes the record, which has no files yet. */
+static int configure_once(struct job *job)
 {
     struct image wanted, image;
-    int status = VIOS_E_CONFLICT;
-    if (making_is_existing(job)) {
-        return VIOS_OK;
+    int status = own(job, &image);
+    if (status != VIOS_OK || image.file_count > 0) {
+        return status == 1 ? taken(job) : status; /* an earlier run of this step did it */
     }
-    for (int i = 0; i < COMMIT_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
-         i++) {
-        status = own(job, &image);
-        if (status == VIOS_OK && image.file_count > 0) {
-            return VIOS_OK; /* an earlier run of this step did it */
-        }
-        if (status == VIOS_OK) {
-            status = making_image(job, &wanted, &job->operation.error);
-        }
-        if (status == VIOS_OK) {
-            wanted.revision = image.revision;
-            image = wanted; /* what was found in the source is known now */
-            status = image_commit(job->store, &image, &job->operation);
-        }
+    status = making_image(job, &wanted, &job->operation.error);
+    wanted.revision = image.revision;
+    return status < 0 ? status : image_commit(job->store, &wanted, &job->operation);
+}
+
+int making_configure(struct job *job)
+{
+    struct store_tries tries = {0};
+    int status = VIOS_OK;
+    if (!making_is_existing(job)) {
+        do {
+            status = configure_once(job);
+        } while (store_try_again(&tries, &status));
     }
-    return status == 1 ? operation_fail(&job->operation, VIOS_E_STALE, job->object, NULL,
-                                        "somebody else has taken its record")
-                       : status;
+    return status;
 }
 
 /* Calls `forget` on the record as long as it is this job's and others are quicker. */
@@ -223,14 +226,14 @@ static int forget(struct job *job, int (*forget_it)(struct store *store, const s
                                                     struct operation *operation))
 {
     struct image image;
-    int status = VIOS_E_CONFLICT;
-    for (int i = 0; i < COMMIT_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
-         i++) {
+    struct store_tries tries = {0};
+    int status;
+    do {
         status = own(job, &image);
         if (status == VIOS_OK) {
             status = forget_it(job->store, &image, &job->operation);
         }
-    }
+    } while (store_try_again(&tries, &status));
     return status > 0 ? VIOS_OK : status;
 }
 
@@ -301,29 +304,34 @@ int making_publish_undo(struct job *job)
 
 /* --- commit --- */
 
-static int commit_ready(struct job *job)
+static int ready_once(struct job *job)
 {
     struct image made, image;
-    int status = VIOS_E_CONFLICT;
-    for (int i = 0; i < COMMIT_TRIES && status == VIOS_E_CONFLICT; i++) {
-        status = making_image(job, &made, &job->operation.error);
-        if (status == VIOS_OK) {
-            status = image_load(job->store, made.handle, &image, &job->operation);
-        }
-        if (status < 0 || image.state == IMAGE_READY) {
-            return status; /* an earlier run of this step did it */
-        }
-        if (strcmp(image.job, job->id) != 0) {
-            return operation_fail(&job->operation, VIOS_E_STALE, job->object, NULL,
-                                  "somebody else has taken its record");
-        }
-        memcpy(image.files, made.files, sizeof image.files);
-        image.file_count = made.file_count;
-        image.state = IMAGE_READY;
-        image.job[0] = 0;
-        clock_format(clock_wall_ms(), image.created);
-        status = image_commit(job->store, &image, &job->operation);
+    int status = making_image(job, &made, &job->operation.error);
+    if (status == VIOS_OK) {
+        status = image_load(job->store, made.handle, &image, &job->operation);
     }
+    if (status < 0 || image.state == IMAGE_READY) {
+        return status; /* an earlier run of this step did it */
+    }
+    if (strcmp(image.job, job->id) != 0) {
+        return taken(job);
+    }
+    memcpy(image.files, made.files, sizeof image.files);
+    image.file_count = made.file_count;
+    image.state = IMAGE_READY;
+    image.job[0] = 0;
+    clock_format(clock_wall_ms(), image.created);
+    return image_commit(job->store, &image, &job->operation);
+}
+
+static int commit_ready(struct job *job)
+{
+    struct store_tries tries = {0};
+    int status;
+    do {
+        status = ready_once(job);
+    } while (store_try_again(&tries, &status));
     return status;
 }
 

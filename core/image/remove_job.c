@@ -9,7 +9,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define COMMIT_TRIES 20
 #define NAMED_MAX 8 /* clones that the refusal names */
 
 static const char *job_handle(const struct job *job)
@@ -47,8 +46,8 @@ int image_check_lock(const struct image *image, const char *job, struct vios_err
                      "job %s is at work on it", image->job);
 }
 
-/* One try. A deploy that begins meanwhile changes the image's revision. */
-static int mark_once(struct job *job)
+/* A deploy that begins meanwhile changes the image's revision. `*refused`: it has clones. */
+static int mark_once(struct job *job, bool *refused)
 {
     struct image image;
     struct image_dependents clones;
@@ -61,26 +60,24 @@ static int mark_once(struct job *job)
         status = image_dependents(job->store, &image, &clones, &job->operation);
     }
     if (status == VIOS_OK) {
-        status = clones.count > 0 ? refuse_clones(job, &image, &clones) : VIOS_OK;
+        *refused = clones.count > 0;
+        status = *refused ? refuse_clones(job, &image, &clones) : VIOS_OK;
         image_dependents_clear(&clones);
-        image.state = IMAGE_DELETING;
-        snprintf(image.job, sizeof image.job, "%s", job->id);
     }
-    if (status == VIOS_OK) {
-        status = image_commit(job->store, &image, &job->operation);
-        /* Told apart from the refusal above, which is a conflict too. */
-        status = status == VIOS_E_CONFLICT ? 1 : status;
-    }
-    return status;
+    image.state = IMAGE_DELETING;
+    snprintf(image.job, sizeof image.job, "%s", job->id);
+    return status < 0 ? status : image_commit(job->store, &image, &job->operation);
 }
 
 static int remove_mark(struct job *job)
 {
-    int status = 1;
-    for (int i = 0; i < COMMIT_TRIES && status == 1; i++) {
-        status = mark_once(job);
-    }
-    return status == 1 ? VIOS_E_CONFLICT : status;
+    struct store_tries tries = {0};
+    bool refused = false;
+    int status;
+    do {
+        status = mark_once(job, &refused);
+    } while (!refused && store_try_again(&tries, &status));
+    return status;
 }
 
 static int remove_unlink(struct job *job)
