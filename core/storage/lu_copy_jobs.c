@@ -15,7 +15,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define HOLD_TRIES 20
 #define LPAR_PREFIX "/lpar/"
 #define STAT_BLOCK 512 /* of st_blocks */
 
@@ -55,24 +54,28 @@ static int check_stopped(struct job *job, const struct lu *lu, int64_t *revision
     return status;
 }
 
+/* `*refused`: its LPAR runs. */
+static int try_hold(struct job *job, struct lu *lu, bool *refused)
+{
+    int64_t revision = 0;
+    const char *udid = data_text(job, "source");
+    int status = lu_load(job->store, udid, lu, NULL, &job->operation);
+    if (status == VIOS_OK) {
+        status = check_stopped(job, lu, &revision);
+        *refused = status == VIOS_E_CONFLICT;
+    }
+    return status < 0 ? status : lu_hold(job->store, udid, job->id, revision, lu, &job->operation);
+}
+
 static int hold_source(struct job *job)
 {
     struct lu lu;
-    int64_t revision = 0;
-    const char *udid = data_text(job, "source");
-    int status = VIOS_E_CONFLICT;
-    for (int i = 0; i < HOLD_TRIES && status == VIOS_E_CONFLICT; i++) {
-        status = lu_load(job->store, udid, &lu, NULL, &job->operation);
-        if (status == VIOS_OK) {
-            status = check_stopped(job, &lu, &revision);
-            if (status == VIOS_E_CONFLICT) {
-                return status;
-            }
-        }
-        if (status == VIOS_OK) {
-            status = lu_hold(job->store, udid, job->id, revision, &lu, &job->operation);
-        }
-    }
+    struct store_tries tries = {0};
+    bool refused = false;
+    int status;
+    do {
+        status = try_hold(job, &lu, &refused);
+    } while (!refused && store_try_again(&tries, &status));
     if (status == VIOS_OK) {
         json_object_set_new(job->data, "size_bytes", json_integer((json_int_t)lu.size_bytes));
     }

@@ -20,8 +20,6 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define COMMIT_TRIES 20
-
 static struct node *job_node(const struct job *job)
 {
     return job->context;
@@ -154,14 +152,12 @@ static int try_record(struct job *job)
 
 static int record(struct job *job)
 {
-    int status = VIOS_E_CONFLICT;
-    bool doubt = false;
-    for (int i = 0; i < COMMIT_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
-         i++) {
+    struct store_tries tries = {0};
+    int status;
+    do {
         status = try_record(job);
-        doubt |= status == VIOS_E_UNKNOWN;
-    }
-    return status < 0 && doubt ? VIOS_E_UNKNOWN : status;
+    } while (store_try_again(&tries, &status));
+    return status;
 }
 
 /* --- its guest --- */

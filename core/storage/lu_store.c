@@ -5,7 +5,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMMIT_TRIES 20
 #define LPAR_PREFIX "/lpar/"
 
 enum edit { EDIT_WRITE, EDIT_DELETE, EDIT_DONE }; /* what an edit wants; or a negative status */
@@ -58,8 +57,8 @@ static int look_reserved(struct store *store, const struct lu *lu, struct operat
                              : status;
 }
 
-static int try_reserve(struct store *store, const struct lu *lu, const char *json,
-                       struct operation *operation)
+static int commit_new(struct store *store, const struct lu *lu, const char *json,
+                      struct operation *operation)
 {
     char key[STORE_KEY_MAX], name_key[STORE_KEY_MAX], in_pool[STORE_KEY_MAX], name[64];
     struct pool pool;
@@ -76,31 +75,32 @@ static int try_reserve(struct store *store, const struct lu *lu, const char *jso
     return store_commit(store, compares, 3, changes, 2, NULL, operation);
 }
 
+/* One try. `*known`: what stands there was read, and settles it. */
+static int try_reserve(struct store *store, const struct lu *lu, const char *json, bool *known,
+                       struct operation *operation)
+{
+    int status = commit_new(store, lu, json, operation);
+    if (status != VIOS_E_CONFLICT && status != VIOS_E_UNKNOWN) {
+        return status;
+    }
+    int there = look_reserved(store, lu, operation);
+    *known = there == VIOS_OK || there == VIOS_E_EXISTS;
+    return there == VIOS_E_NOT_FOUND || (status == VIOS_E_UNKNOWN && !*known) ? status : there;
+}
+
 int lu_reserve(struct store *store, struct lu *lu, struct operation *operation)
 {
-    bool doubt = false;
-    int status = VIOS_E_CONFLICT;
+    struct store_tries tries = {0};
+    bool known = false;
+    int status;
     lu->state = LU_MAKING;
     char *json = lu_format(lu, NULL);
     if (!json) {
         return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
     }
-    for (int i = 0; i < COMMIT_TRIES && status != VIOS_OK; i++) {
-        status = try_reserve(store, lu, json, operation);
-        doubt |= status == VIOS_E_UNKNOWN;
-        if (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN) {
-            int there = look_reserved(store, lu, operation);
-            if (there == VIOS_OK || there == VIOS_E_EXISTS) {
-                status = there;
-                break;
-            }
-            if (there != VIOS_E_NOT_FOUND) {
-                status = doubt ? VIOS_E_UNKNOWN : there;
-            }
-        } else {
-            break;
-        }
-    }
+    do {
+        status = try_reserve(store, lu, json, &known, operation);
+    } while (!known && store_try_again(&tries, &status));
     free(json);
     return status;
 }
@@ -159,17 +159,13 @@ static int try_change(struct change *change, bool *failed, struct operation *ope
 
 static int make_change(struct change *change, struct operation *operation)
 {
-    bool doubt = false, failed = false;
-    int status = VIOS_E_CONFLICT;
-    for (int i = 0; i < COMMIT_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
-         i++) {
+    struct store_tries tries = {0};
+    bool failed = false;
+    int status;
+    do {
         status = try_change(change, &failed, operation);
-        doubt |= status == VIOS_E_UNKNOWN;
-        if (failed) {
-            return status;
-        }
-    }
-    return status < 0 && doubt ? VIOS_E_UNKNOWN : status;
+    } while (!failed && store_try_again(&tries, &status));
+    return status;
 }
 
 static int publish(struct change *change, struct lu *lu, struct operation *operation)

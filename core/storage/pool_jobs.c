@@ -16,7 +16,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define COMMIT_TRIES 20
 #define IMAGE_PREFIX "/image/"
 #define LU_PREFIX "/lu/"
 #define NAMED_MAX 3 /* LUs or images that an error names */
@@ -57,27 +56,30 @@ static int commit_edit(struct job *job, const struct pool *pool, int wanted)
     return status;
 }
 
+/* One try. `*refused`: the edit did not want what it read. */
+static int try_edit(struct job *job, int (*edit)(struct job *, struct pool *), bool *refused)
+{
+    struct pool pool = {.revision = 0};
+    int status = pool_load_any(job->store, data_text(job, "name"), &pool, &job->operation);
+    if (status != VIOS_OK && status != VIOS_E_NOT_FOUND) {
+        return status;
+    }
+    int wanted = edit(job, &pool);
+    *refused = wanted < 0;
+    return *refused ? wanted : wanted == EDIT_DONE ? VIOS_OK : commit_edit(job, &pool, wanted);
+}
+
 /* Changes the record by `edit`, which sees revision 0 when there is none; again when somebody else
  * was first, or when it is not known what became of it. */
-static int edit_pool(struct job *job, int (*edit)(struct job *, struct pool *), struct pool *pool)
+static int edit_pool(struct job *job, int (*edit)(struct job *, struct pool *))
 {
-    int status = VIOS_E_CONFLICT;
-    bool doubt = false;
-    for (int i = 0; i < COMMIT_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
-         i++) {
-        memset(pool, 0, sizeof *pool);
-        status = pool_load_any(job->store, data_text(job, "name"), pool, &job->operation);
-        if (status != VIOS_OK && status != VIOS_E_NOT_FOUND) {
-            break;
-        }
-        int wanted = edit(job, pool);
-        if (wanted < 0) {
-            return wanted;
-        }
-        status = wanted == EDIT_DONE ? VIOS_OK : commit_edit(job, pool, wanted);
-        doubt |= status == VIOS_E_UNKNOWN;
-    }
-    return status < 0 && doubt ? VIOS_E_UNKNOWN : status;
+    struct store_tries tries = {0};
+    bool refused = false;
+    int status;
+    do {
+        status = try_edit(job, edit, &refused);
+    } while (!refused && store_try_again(&tries, &status));
+    return status;
 }
 
 static int held(struct job *job, const struct pool *pool)
@@ -110,12 +112,11 @@ static int edit_new(struct job *job, struct pool *pool)
 
 static int create_record(struct job *job)
 {
-    struct pool pool;
     int status = repository_check(job_node(job), job->store, true, &job->operation);
     if (status == VIOS_OK) {
         bool exists = pool_folder_exists(job_node(job), data_text(job, "name"));
         json_object_set_new(job->data, "existed", json_boolean(exists));
-        status = edit_pool(job, edit_new, &pool);
+        status = edit_pool(job, edit_new);
     }
     return status;
 }
@@ -127,8 +128,7 @@ static int edit_forget(struct job *job, struct pool *pool)
 
 static int create_record_undo(struct job *job)
 {
-    struct pool pool;
-    return edit_pool(job, edit_forget, &pool);
+    return edit_pool(job, edit_forget);
 }
 
 /* The record, which this job holds; VIOS_E_NOT_FOUND when it does not. */
@@ -198,8 +198,7 @@ static void set_result(struct job *job)
 
 static int create_ready(struct job *job)
 {
-    struct pool pool;
-    int status = edit_pool(job, edit_ready, &pool);
+    int status = edit_pool(job, edit_ready);
     if (status == VIOS_OK) {
         set_result(job);
     }
@@ -235,14 +234,12 @@ static int edit_mark(struct job *job, struct pool *pool)
 
 static int remove_mark(struct job *job)
 {
-    struct pool pool;
-    return edit_pool(job, edit_mark, &pool);
+    return edit_pool(job, edit_mark);
 }
 
 static int remove_mark_undo(struct job *job)
 {
-    struct pool pool;
-    return edit_pool(job, edit_ready, &pool);
+    return edit_pool(job, edit_ready);
 }
 
 /* Refuses when records below `prefix` name the pool: how many, and the first of their names. */
@@ -309,8 +306,7 @@ static int remove_folder_undo(struct job *job)
 
 static int remove_forget(struct job *job)
 {
-    struct pool pool;
-    int status = edit_pool(job, edit_forget, &pool);
+    int status = edit_pool(job, edit_forget);
     if (status == VIOS_OK) {
         json_decref(job->result);
         job->result = json_pack("{s:s}", "name", data_text(job, "name"));
