@@ -1,6 +1,7 @@
 /* description.c - see description.h. */
 #include "image/description.h"
 
+#include "image/disk_header.h"
 #include "image/file_digest.h"
 
 #include <jansson.h>
@@ -12,8 +13,6 @@
 #define DIGEST_PREFIX "sha256:"
 #define LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
 #define DIGITS "0123456789"
-
-static const char *const FORMATS[] = {"raw", "qcow2", "vmdk", "vhd", "vhdx"};
 
 const char *member_show(const char *text, char shown[MEMBER_SHOWN_SIZE])
 {
@@ -83,12 +82,11 @@ static int take_word(const json_t *object, const char *member, char *out, size_t
 static int take_format(const json_t *object, struct description_file *file,
                        struct vios_error *error)
 {
+    enum disk_format format;
     int status = take_word(object, "format", file->format, sizeof file->format, error);
-    size_t i = 0, count = sizeof FORMATS / sizeof FORMATS[0];
-    while (i < count && strcmp(FORMATS[i], file->format) != 0) {
-        i++;
-    }
-    return status == VIOS_OK && file->format[0] && i == count ? bad("format", error) : status;
+    return status == VIOS_OK && file->format[0] && !disk_format_parse(file->format, &format)
+               ? bad("format", error)
+               : status;
 }
 
 static int take_digest(const json_t *object, struct description_file *file,
