@@ -8,8 +8,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#define POLL_MS 100 /* between two looks at how far QEMU is: for the progress, and the end */
-#define ID_SIZE 32  /* "capture0": of the job, and of the block node of its target */
+#define POLL_MS 100  /* between two looks at how far QEMU is: for the progress, and the end */
+#define END_MS 30000 /* to take everything away again */
+#define ID_SIZE 32   /* "capture0": of the job, and of the block node of its target */
 
 struct capture {
     struct node *node;
@@ -139,9 +140,7 @@ static int await_end(const struct capture *capture, const struct copy_progress *
     char object[96];
     int status = look(capture, &state, operation);
     while (status == VIOS_OK && state.ended < state.count && !state.failure[0]) {
-        if (progress) {
-            progress->told(progress->context, (uint64_t)state.done, (uint64_t)state.total);
-        }
+        progress->told(progress->context, (uint64_t)state.done, (uint64_t)state.total);
         status = operation_sleep(operation, POLL_MS);
         if (status == VIOS_OK) {
             status = look(capture, &state, operation);
@@ -159,11 +158,11 @@ static int await_end(const struct capture *capture, const struct copy_progress *
 }
 
 /* Ends what is under way in QEMU and takes the targets away again, whatever is there of it. */
-static void end(const struct capture *capture, struct cancel *cancel)
+static void end(const struct capture *capture)
 {
     struct operation ending;
     struct state state = {.count = 1};
-    operation_start(&ending, 30000, cancel);
+    operation_start(&ending, END_MS, NULL);
     for (size_t i = 0; i < capture->image->file_count; i++) {
         char id[ID_SIZE];
         (void)guest_call(capture->guest, "job-cancel", json_pack("{s:s}", "id", id_of(i, id)), NULL,
@@ -195,7 +194,7 @@ int capture_guest(struct node *node, struct guest *guest, const struct image *im
                               .start = status_now.start};
     int status = VIOS_OK;
     assert(capture.lpar->disk_count == image->file_count);
-    end(&capture, NULL);
+    end(&capture);
     for (size_t i = 0; status == VIOS_OK && i < image->file_count; i++) {
         status = export_target(&capture, i, operation);
         if (status == VIOS_OK) {
@@ -208,6 +207,6 @@ int capture_guest(struct node *node, struct guest *guest, const struct image *im
     if (status == VIOS_OK) {
         status = await_end(&capture, progress, operation);
     }
-    end(&capture, NULL);
+    end(&capture);
     return status;
 }

@@ -24,7 +24,7 @@
 
 struct fetch {
     CURL *curl;
-    const char *url, *name;
+    const char *url;
     char note[NAME_SIZE]; /* NAME.from */
     int folder_fd, fd;
     uint64_t have;     /* bytes of the file that are there and good */
@@ -319,7 +319,6 @@ int fetch_url(const char *url, int folder_fd, const char *name, uint64_t limit_b
               const struct copy_progress *progress, struct operation *operation)
 {
     struct fetch fetch = {.url = url,
-                          .name = name,
                           .folder_fd = folder_fd,
                           .limit_bytes = limit_bytes,
                           .progress = progress,

@@ -11,6 +11,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -76,19 +77,20 @@ static int take(struct job *job, struct lu *lu)
 static int choose(struct job *job)
 {
     struct image image;
-    struct image_dependents clones;
+    struct lu *clones;
+    size_t count;
     const char *handle = json_string_value(json_object_get(job->data, "handle"));
     int status = image_load(job->store, handle ? handle : "", &image, &job->operation);
     if (status == VIOS_OK) {
-        status = image_dependents(job->store, &image, &clones, &job->operation);
+        status = image_dependents(job->store, &image, &clones, &count, &job->operation);
     }
     if (status == VIOS_OK) {
         json_t *lus = json_array();
-        for (size_t i = 0; i < clones.count; i++) {
-            json_array_append_new(lus, json_string(clones.lus[i].udid));
+        for (size_t i = 0; i < count; i++) {
+            json_array_append_new(lus, json_string(clones[i].udid));
         }
         json_object_set_new(job->data, "lus", lus);
-        image_dependents_clear(&clones);
+        free(clones);
     }
     return status;
 }

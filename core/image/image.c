@@ -2,7 +2,6 @@
 #include "image/image.h"
 
 #include "base/json.h"
-#include "storage/pool.h"
 #include "store/missing.h"
 
 #include <jansson.h>
@@ -239,42 +238,31 @@ bool image_has_clone(const struct image *image, const struct lu *lu)
     return false;
 }
 
-void image_dependents_clear(struct image_dependents *dependents)
-{
-    for (size_t i = 0; i < dependents->count; i++) {
-        store_value_clear(&dependents->values[i]);
-    }
-    free(dependents->lus);
-    free(dependents->values);
-    memset(dependents, 0, sizeof *dependents);
-}
-
-int image_dependents(struct store *store, const struct image *image, struct image_dependents *found,
-                     struct operation *operation)
+int image_dependents(struct store *store, const struct image *image, struct lu **clones,
+                     size_t *count, struct operation *operation)
 {
     struct store_list list;
-    memset(found, 0, sizeof *found);
+    *clones = NULL;
+    *count = 0;
     int status = store_list(store, LU_PREFIX, &list, NULL, operation);
     if (status < 0) {
         return status;
     }
-    found->lus = calloc(list.count + 1, sizeof *found->lus);
-    found->values = calloc(list.count + 1, sizeof *found->values);
-    if (!found->lus || !found->values) {
+    struct lu *found = calloc(list.count + 1, sizeof *found);
+    if (!found) {
         status = operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
     }
     for (size_t i = 0; status == VIOS_OK && i < list.count; i++) {
-        struct lu *lu = &found->lus[found->count];
+        struct lu *lu = &found[*count];
         status = lu_parse(list.values[i].key + strlen(LU_PREFIX), list.values[i].json, lu,
                           &operation->error);
-        if (status == VIOS_OK && image_has_clone(image, lu)) {
-            found->values[found->count++] = list.values[i];
-            list.values[i] = (struct store_value){0};
-        }
+        *count += status == VIOS_OK && image_has_clone(image, lu);
     }
     store_list_clear(&list);
-    if (status < 0) {
-        image_dependents_clear(found);
+    if (status == VIOS_OK) {
+        *clones = found;
+    } else {
+        free(found);
     }
     return status;
 }
@@ -308,14 +296,6 @@ uint64_t image_size(const struct image *image)
         bytes += image->files[i].size_bytes;
     }
     return bytes;
-}
-
-int image_folder(const struct node *node, const struct image *image, char path[PATH_MAX],
-                 struct vios_error *error)
-{
-    char below[16 + UUID_TEXT_SIZE];
-    snprintf(below, sizeof below, "image/%s", image->handle);
-    return pool_path(node, image->pool, below, path, error);
 }
 
 void image_file_lu(const struct image *image, size_t i, struct lu *lu)

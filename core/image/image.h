@@ -86,25 +86,15 @@ void image_digest(const struct image *image, char hex[CHUNKS_TEXT_SIZE]);
 
 uint64_t image_size(const struct image *image);
 
-/* The folder of a ready image on this node. */
-int image_folder(const struct node *node, const struct image *image, char path[PATH_MAX],
-                 struct vios_error *error);
-
 /* The LU of a file, as its record is written: its name is HANDLE.N, which nobody types. */
 void image_file_lu(const struct image *image, size_t i, struct lu *lu);
 
 /* Is the LU a linked clone of one of its files? */
 bool image_has_clone(const struct image *image, const struct lu *lu);
 
-/* The linked clones of its files: all LUs whose `origin` is one of them, in whatever state, and
- * their records. */
-struct image_dependents {
-    struct lu *lus;
-    struct store_value *values;
-    size_t count;
-};
-int image_dependents(struct store *store, const struct image *image,
-                     struct image_dependents *dependents, struct operation *operation);
-void image_dependents_clear(struct image_dependents *dependents);
+/* The linked clones of its files: all LUs whose `origin` is one of them, in whatever state. free()
+ * `*clones`. */
+int image_dependents(struct store *store, const struct image *image, struct lu **clones,
+                     size_t *count, struct operation *operation);
 
 #endif

@@ -299,7 +299,6 @@ static int open_unpacked(struct job *job, int folder, bool check, struct import_
     if (status != VIOS_E_NOT_FOUND) {
         return status;
     }
-    disks->description.name[0] = 0;
     status = unpack_disks(folder, &members, &job->operation.error);
     for (size_t i = 0; status == VIOS_OK && i < members.count; i++) {
         int fd = openat(folder, members.members[i].name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);

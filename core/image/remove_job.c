@@ -7,6 +7,7 @@
 #include "image/jobs.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define NAMED_MAX 8 /* clones that the refusal names */
@@ -18,21 +19,20 @@ static const char *job_handle(const struct job *job)
 }
 
 /* `image "debian12": it has 2 linked clones: p1/web1-disk0 of lpar "web1", ...` */
-static int refuse_clones(struct job *job, const struct image *image,
-                         const struct image_dependents *clones)
+static int refuse_clones(struct job *job, const struct image *image, const struct lu *clones,
+                         size_t count)
 {
     char names[320] = "", object[96], hint[160];
     size_t used = 0;
-    for (size_t i = 0; i < clones->count && i < NAMED_MAX && used < sizeof names; i++) {
-        const struct lu *lu = &clones->lus[i];
+    for (size_t i = 0; i < count && i < NAMED_MAX && used < sizeof names; i++) {
+        const struct lu *lu = &clones[i];
         used += (size_t)snprintf(names + used, sizeof names - used, "%s%s/%s%s%s", i ? ", " : "",
                                  lu->pool, lu->name, lu->lpar[0] ? " of " : "", lu->lpar);
     }
     snprintf(hint, sizeof hint, "cut the tie first: image flatten %s", image->name);
     return operation_fail(&job->operation, VIOS_E_CONFLICT, image_object(image->name, object), hint,
-                          "%zu linked clone%s of it: %s%s", clones->count,
-                          clones->count == 1 ? "" : "s", names,
-                          clones->count > NAMED_MAX ? ", ..." : "");
+                          "%zu linked clone%s of it: %s%s", count, count == 1 ? "" : "s", names,
+                          count > NAMED_MAX ? ", ..." : "");
 }
 
 int image_check_lock(const struct image *image, const char *job, struct vios_error *error)
@@ -50,19 +50,20 @@ int image_check_lock(const struct image *image, const char *job, struct vios_err
 static int mark_once(struct job *job, bool *refused)
 {
     struct image image;
-    struct image_dependents clones;
+    struct lu *clones;
+    size_t count;
     int status = image_load(job->store, job_handle(job), &image, &job->operation);
     if (status < 0 || (image.state == IMAGE_DELETING && strcmp(image.job, job->id) == 0)) {
         return status;
     }
     status = image_check_lock(&image, job->id, &job->operation.error);
     if (status == VIOS_OK) {
-        status = image_dependents(job->store, &image, &clones, &job->operation);
+        status = image_dependents(job->store, &image, &clones, &count, &job->operation);
     }
     if (status == VIOS_OK) {
-        *refused = clones.count > 0;
-        status = *refused ? refuse_clones(job, &image, &clones) : VIOS_OK;
-        image_dependents_clear(&clones);
+        *refused = count > 0;
+        status = *refused ? refuse_clones(job, &image, clones, count) : VIOS_OK;
+        free(clones);
     }
     image.state = IMAGE_DELETING;
     snprintf(image.job, sizeof image.job, "%s", job->id);

@@ -39,16 +39,17 @@ static json_t *head_json(const struct image *image)
 int view_image(struct store *store, const struct image *image, json_t **shown,
                struct operation *operation)
 {
-    struct image_dependents dependents;
-    int status = image_dependents(store, image, &dependents, operation);
+    struct lu *clones;
+    size_t count;
+    int status = image_dependents(store, image, &clones, &count, operation);
     if (status < 0) {
         return status;
     }
     json_t *list = json_array();
-    for (size_t i = 0; i < dependents.count; i++) {
-        json_array_append_new(list, clone_json(&dependents.lus[i]));
+    for (size_t i = 0; i < count; i++) {
+        json_array_append_new(list, clone_json(&clones[i]));
     }
-    image_dependents_clear(&dependents);
+    free(clones);
     *shown = head_json(image);
     json_object_set_new(*shown, "files", files_json(image));
     json_object_set_new(*shown, "dependents", list);
