@@ -9,6 +9,7 @@
 #include "image/jobs.h"
 #include "image/making.h"
 #include "lpar/jobs.h"
+#include "storage/copy_told.h"
 #include "storage/pool.h"
 #include "storage/sparse_copy.h"
 
@@ -148,11 +149,6 @@ static int capture_release(struct job *job)
 
 /* --- copy --- */
 
-static void told(void *context, uint64_t done, uint64_t total)
-{
-    job_progress(context, (int64_t)done, (int64_t)total, "bytes");
-}
-
 static int make_file(struct job *job, int work, const struct image_file *file)
 {
     int fd = openat(work, file->udid, O_RDWR | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC, 0600);
@@ -166,7 +162,7 @@ static int make_file(struct job *job, int work, const struct image_file *file)
 static int copy_stopped(struct job *job, const struct lpar *lpar, size_t i, int to,
                         struct chunks *chunks)
 {
-    struct copy_progress progress = {told, job};
+    struct copy_progress progress = {copy_told, job};
     uint64_t size, allocated;
     int from = open_disk(job, &lpar->disks[i], &size, &allocated);
     if (from < 0) {
@@ -181,7 +177,7 @@ static int copy_stopped(struct job *job, const struct lpar *lpar, size_t i, int 
 static int digest_copied(struct job *job, const struct image_file *file, int fd,
                          struct chunks *chunks)
 {
-    struct copy_progress progress = {told, job};
+    struct copy_progress progress = {copy_told, job};
     if (fsync(fd) != 0) {
         return error_set_errno(&job->operation.error, file->name, "cannot write it");
     }
@@ -215,7 +211,7 @@ static int finish_file(struct job *job, const struct lpar *lpar, const struct im
 static int copy_running(struct job *job, const struct lpar *lpar, const struct image *image)
 {
     char path[PATH_MAX], object[96];
-    struct copy_progress progress = {told, job};
+    struct copy_progress progress = {copy_told, job};
     struct guest *guest = lpars_find(job_node(job)->lpars, lpar->name);
     int status = fileset_work_path(job_node(job), image, path, &job->operation.error);
     if (status == VIOS_OK && (!guest || strcmp(lpar->owner, job_node(job)->name) != 0)) {

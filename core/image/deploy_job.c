@@ -15,6 +15,7 @@
 #include "image/verify.h"
 #include "lpar/jobs.h"
 #include "lpar/view.h"
+#include "storage/copy_told.h"
 #include "storage/lu_file.h"
 #include "storage/lu_make.h"
 #include "storage/pool.h"
@@ -256,20 +257,6 @@ static int deploy_partition_undo(struct job *job)
 
 /* --- copy --- */
 
-struct copying {
-    struct job *job;
-    uint64_t before, size, total;
-};
-
-static void told(void *context, uint64_t done, uint64_t total)
-{
-    const struct copying *copying = context;
-    double share = total > 0 ? (double)done / (double)total : 1;
-    job_progress(copying->job,
-                 (int64_t)(copying->before + (uint64_t)(share * (double)copying->size)),
-                 (int64_t)copying->total, "bytes");
-}
-
 /* Into `to`, an empty file. `*cloned` tells how. */
 static int clone_or_copy(struct job *job, int from, int to, uint64_t size, bool *cloned,
                          const struct copy_progress *progress)
@@ -321,10 +308,10 @@ static int make_file(struct job *job, const struct lu *lu, int from, bool *clone
 }
 
 static int copy_file(struct job *job, const struct lu *lu, const struct image *image, size_t i,
-                     int folder, struct copying *copying)
+                     int folder, struct copy_files *files)
 {
     bool cloned = false;
-    struct copy_progress progress = {told, copying};
+    struct copy_progress progress = {copy_files_told, files};
     int fd = openat(folder, image->files[i].udid, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         return error_set_errno(&job->operation.error, image->files[i].name,
@@ -346,7 +333,7 @@ static int deploy_copy(struct job *job)
 {
     struct lpar lpar;
     struct image image;
-    struct copying copying = {.job = job};
+    struct copy_files files = {.job = job};
     int status = wanted_lpar(job, &lpar);
     if (status == VIOS_OK) {
         status = load_image(job, &image);
@@ -355,14 +342,14 @@ static int deploy_copy(struct job *job)
     if (folder < 0) {
         return folder;
     }
-    copying.total = image_size(&image);
+    files.total_bytes = image_size(&image);
     json_object_set_new(job->data, "cloned", json_array());
     for (size_t i = 0; status == VIOS_OK && i < lpar.disk_count; i++) {
         struct lu lu;
         wanted_lu(job, &lpar, &image, i, &lu);
-        copying.size = lu.size_bytes;
-        status = copy_file(job, &lu, &image, i, folder, &copying);
-        copying.before += copying.size;
+        files.size_bytes = lu.size_bytes;
+        status = copy_file(job, &lu, &image, i, folder, &files);
+        files.before_bytes += files.size_bytes;
     }
     close(folder);
     return status;

@@ -11,6 +11,7 @@
 #include "image/import_source.h"
 #include "image/jobs.h"
 #include "image/making.h"
+#include "storage/copy_told.h"
 #include "storage/pool.h"
 #include "storage/sparse_copy.h"
 
@@ -107,22 +108,6 @@ static int import_unpack(struct job *job)
 
 /* --- copy --- */
 
-struct copying {
-    struct job *job;
-    uint64_t before; /* bytes of the files that are done */
-    uint64_t size;   /* of this one */
-    uint64_t total;
-};
-
-static void told(void *context, uint64_t done, uint64_t total)
-{
-    const struct copying *copying = context;
-    double share = total > 0 ? (double)done / (double)total : 1;
-    job_progress(copying->job,
-                 (int64_t)(copying->before + (uint64_t)(share * (double)copying->size)),
-                 (int64_t)copying->total, "bytes");
-}
-
 static int explain_space(struct job *job, const struct image *image, int status)
 {
     char object[96];
@@ -191,13 +176,13 @@ static int copy_file(struct job *job, const struct import_disk *disk, int work, 
 static int copy_all(struct job *job, const struct image *image, const struct import_disks *disks,
                     int work)
 {
-    struct copying copying = {.job = job, .total = image_size(image)};
-    struct copy_progress progress = {told, &copying};
+    struct copy_files files = {.job = job, .total_bytes = image_size(image)};
+    struct copy_progress progress = {copy_files_told, &files};
     int status = VIOS_OK;
     for (size_t i = 0; status == VIOS_OK && i < image->file_count; i++) {
-        copying.size = image->files[i].size_bytes;
+        files.size_bytes = image->files[i].size_bytes;
         status = copy_file(job, &disks->disks[i], work, i, &image->files[i], &progress);
-        copying.before += copying.size;
+        files.before_bytes += files.size_bytes;
     }
     return status;
 }

@@ -7,6 +7,7 @@
 #include "image/image_folder.h"
 #include "image/manifest.h"
 #include "image/unpack.h"
+#include "storage/copy_told.h"
 #include "storage/pool.h"
 
 #include <errno.h>
@@ -115,11 +116,6 @@ static bool is_whole(int work, const char *mark)
     return faccessat(work, mark, F_OK, AT_SYMLINK_NOFOLLOW) == 0;
 }
 
-static void told(void *context, uint64_t done, uint64_t total)
-{
-    job_progress(context, (int64_t)done, (int64_t)total, "bytes");
-}
-
 /* What may be written into the pool now. */
 static int free_bytes(struct job *job, const struct image *image, uint64_t *bytes)
 {
@@ -132,7 +128,7 @@ static int free_bytes(struct job *job, const struct image *image, uint64_t *byte
 int import_source_fetch(struct job *job, const struct image *image)
 {
     uint64_t limit;
-    struct copy_progress progress = {told, job};
+    struct copy_progress progress = {copy_told, job};
     if (!is_kind(job, "url")) {
         return VIOS_OK;
     }
@@ -166,7 +162,7 @@ static int unpack_source(struct job *job, const struct image *image, int work, i
 {
     uint64_t limit;
     struct unpack_list members = {.count = 0};
-    struct copy_progress progress = {told, job};
+    struct copy_progress progress = {copy_told, job};
     int folder = -1;
     int status = free_bytes(job, image, &limit);
     if (status == VIOS_OK) {
@@ -272,7 +268,7 @@ static int check_format(struct job *job, const struct description_file *file,
 static int open_described(struct job *job, int folder, bool check, struct import_disks *disks)
 {
     const struct image_description *described = &disks->description;
-    struct copy_progress progress = {told, job};
+    struct copy_progress progress = {copy_told, job};
     int status = VIOS_OK;
     for (size_t i = 0; status == VIOS_OK && i < described->file_count; i++) {
         const struct description_file *file = &described->files[i];

@@ -5,6 +5,7 @@
 #include "image/fileset.h"
 #include "image/jobs.h"
 #include "image/view.h"
+#include "storage/copy_told.h"
 
 #include <fcntl.h>
 #include <pthread.h>
@@ -121,30 +122,18 @@ int verify_file(const struct image *image, size_t i, int folder, int fd, struct 
 
 /* --- the job --- */
 
-struct reading {
-    struct job *job;
-    uint64_t before; /* bytes of the files that are done */
-    uint64_t total;
-};
-
-static void told(void *context, uint64_t done, uint64_t total)
-{
-    const struct reading *reading = context;
-    (void)total;
-    job_progress(reading->job, (int64_t)(reading->before + done), (int64_t)reading->total, "bytes");
-}
-
 static int verify_all(struct job *job, const struct image *image, int folder)
 {
-    struct reading reading = {.job = job, .total = image_size(image)};
-    struct copy_progress progress = {told, &reading};
+    struct copy_files files = {.job = job, .total_bytes = image_size(image)};
+    struct copy_progress progress = {copy_files_told, &files};
     int status = VIOS_OK;
     for (size_t i = 0; status == VIOS_OK && i < image->file_count; i++) {
+        files.size_bytes = image->files[i].size_bytes;
         int fd = openat(folder, image->files[i].udid, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         status = fd < 0 ? error_set_errno(&job->operation.error, image->files[i].name,
                                           "cannot open this file of the image")
                         : verify_file(image, i, folder, fd, NULL, &progress, &job->operation);
-        reading.before += image->files[i].size_bytes;
+        files.before_bytes += files.size_bytes;
         if (fd >= 0) {
             close(fd);
         }

@@ -4,6 +4,7 @@
  * clone: source (held, so that nobody starts a guest on it, changes or removes it) -> reserve ->
  *        copy (blocks shared where the file system can) -> publish (the commit point) -> release.
  */
+#include "storage/copy_told.h"
 #include "storage/jobs.h"
 #include "storage/lu_make.h"
 #include "storage/lu_store.h"
@@ -89,11 +90,6 @@ static int release_source(struct job *job)
 
 /* --- the copy --- */
 
-static void tell_progress(void *context, uint64_t done_bytes, uint64_t total_bytes)
-{
-    job_progress(context, (int64_t)done_bytes, (int64_t)total_bytes, "bytes");
-}
-
 /* Where there is no space, the error of the copy names a file; people know the LU and its pool. */
 static int explain(struct job *job, const struct lu *lu, int status)
 {
@@ -110,7 +106,7 @@ static int explain(struct job *job, const struct lu *lu, int status)
 static int copy_bytes(struct job *job, const struct lu *lu, int from, int to)
 {
     struct stat source;
-    const struct copy_progress progress = {tell_progress, job};
+    const struct copy_progress progress = {copy_told, job};
     int status = VIOS_OK;
     if (fstat(from, &source) == 0) { /* known beforehand is better than found out at the end */
         status = pool_check_space(job_node(job), lu->pool, (uint64_t)source.st_blocks * STAT_BLOCK,
