@@ -187,10 +187,8 @@ static int digest_copied(struct job *job, const struct image_file *file, int fd,
 static int finish_file(struct job *job, const struct lpar *lpar, const struct image *image,
                        size_t i, int work)
 {
-    char digests[UUID_TEXT_SIZE + sizeof FILESET_DIGESTS];
     struct chunks chunks = {0};
     const struct image_file *file = &image->files[i];
-    snprintf(digests, sizeof digests, "%s" FILESET_DIGESTS, file->udid);
     int fd = openat(work, file->udid, O_RDWR | O_NOFOLLOW | O_CLOEXEC);
     if (fd < 0) {
         return error_set_errno(&job->operation.error, file->name, "cannot open it");
@@ -198,10 +196,7 @@ static int finish_file(struct job *job, const struct lpar *lpar, const struct im
     int status = lpar->owner[0] ? digest_copied(job, file, fd, &chunks)
                                 : copy_stopped(job, lpar, i, fd, &chunks);
     if (status == VIOS_OK) {
-        status = chunks_save(work, digests, &chunks, &job->operation.error);
-    }
-    if (status == VIOS_OK) {
-        status = making_set_digest(job, i, &chunks);
+        status = making_save_digests(job, i, work, &chunks);
     }
     chunks_clear(&chunks);
     close(fd);

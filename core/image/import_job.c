@@ -146,9 +146,7 @@ static int copy_disk(struct job *job, const struct import_disk *disk, int work,
 static int copy_file(struct job *job, const struct import_disk *disk, int work, size_t i,
                      const struct image_file *file, const struct copy_progress *progress)
 {
-    char digests[UUID_TEXT_SIZE + sizeof FILESET_DIGESTS];
     struct chunks chunks = {0};
-    snprintf(digests, sizeof digests, "%s" FILESET_DIGESTS, file->udid);
     int to = openat(work, file->udid, O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
     if (to < 0 || fsync(work) != 0) {
         int status = error_set_errno(&job->operation.error, file->udid, "cannot make it");
@@ -163,10 +161,7 @@ static int copy_file(struct job *job, const struct import_disk *disk, int work, 
                                 "file \"%.100s\" has changed meanwhile", file->name);
     }
     if (status == VIOS_OK) {
-        status = chunks_save(work, digests, &chunks, &job->operation.error);
-    }
-    if (status == VIOS_OK) {
-        status = making_set_digest(job, i, &chunks);
+        status = making_save_digests(job, i, work, &chunks);
     }
     chunks_clear(&chunks);
     close(to);

@@ -67,10 +67,15 @@ int making_set_files(struct job *job, struct image *image)
     return keep(job->data, image) < 0 ? out_of_memory(job) : VIOS_OK;
 }
 
-int making_set_digest(struct job *job, size_t i, const struct chunks *chunks)
+int making_save_digests(struct job *job, size_t i, int work, const struct chunks *chunks)
 {
     struct image image;
+    char name[UUID_TEXT_SIZE + sizeof FILESET_DIGESTS];
     int status = making_image(job, &image, &job->operation.error);
+    if (status == VIOS_OK) {
+        snprintf(name, sizeof name, "%s" FILESET_DIGESTS, image.files[i].udid);
+        status = chunks_save(work, name, chunks, &job->operation.error);
+    }
     if (status == VIOS_OK) {
         chunks_digest(chunks, image.files[i].digest);
         status = keep(job->data, &image) < 0 ? out_of_memory(job) : VIOS_OK;

@@ -41,7 +41,7 @@ int making_commit(struct job *job);
 /* Removes working folders; an undo for any step that fills them. */
 int making_clear_work(struct job *job);
 
-/* Takes the digest of file `i` into the job's data. */
-int making_set_digest(struct job *job, size_t i, const struct chunks *chunks);
+/* UDID.digests of file `i` into the working folder, and their digest into the job's data. */
+int making_save_digests(struct job *job, size_t i, int work, const struct chunks *chunks);
 
 #endif
