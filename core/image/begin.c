@@ -53,7 +53,7 @@ int image_begin(const json_t *parameters, const char *source, struct image *imag
     return status == VIOS_OK ? parse_name(image->name, "image", error) : status;
 }
 
-int image_choose_pool(struct node *node, const json_t *parameters, struct image *image,
+int image_choose_pool(struct node *node, const json_t *parameters, char name[NAME_MAX_LENGTH + 1],
                       struct operation *operation)
 {
     struct store *store = NULL;
@@ -65,7 +65,7 @@ int image_choose_pool(struct node *node, const json_t *parameters, struct image 
     }
     if (status == VIOS_OK) {
         status = pool_check(node, &pool, &operation->error);
-        snprintf(image->pool, sizeof image->pool, "%s", pool.name);
+        snprintf(name, NAME_MAX_LENGTH + 1, "%s", pool.name);
     }
     return status;
 }

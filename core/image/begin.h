@@ -8,8 +8,8 @@
 int image_begin(const json_t *parameters, const char *source, struct image *image,
                 struct vios_error *error);
 
-/* The pool of the parameters, or the only one there is; it is mounted here. */
-int image_choose_pool(struct node *node, const json_t *parameters, struct image *image,
+/* The name of the pool of the parameters, or of the only one there is; it is mounted here. */
+int image_choose_pool(struct node *node, const json_t *parameters, char name[NAME_MAX_LENGTH + 1],
                       struct operation *operation);
 
 #endif

@@ -42,7 +42,7 @@ int capture_call(struct call *call, const json_t *parameters, json_t **result,
         status = image_begin(parameters, name, &image, &operation->error);
     }
     if (status == VIOS_OK) {
-        status = image_choose_pool(call->node, parameters, &image, operation);
+        status = image_choose_pool(call->node, parameters, image.pool, operation);
     }
     snprintf(image.source, sizeof image.source, "lpar %s", name);
     json_t *data = status == VIOS_OK ? making_data(&image) : NULL;

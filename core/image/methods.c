@@ -34,7 +34,7 @@ static int call_import(struct call *call, const json_t *parameters, json_t **res
         status = image_begin(parameters, word, &image, &operation->error);
     }
     if (status == VIOS_OK) {
-        status = image_choose_pool(call->node, parameters, &image, operation);
+        status = image_choose_pool(call->node, parameters, image.pool, operation);
     }
     json_t *data = status == VIOS_OK ? making_data(&image) : NULL;
     if (!data) {

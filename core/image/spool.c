@@ -2,6 +2,7 @@
 #include "image/spool.h"
 
 #include "base/file.h"
+#include "image/begin.h"
 #include "image/fileset.h"
 #include "storage/pool.h"
 
@@ -104,27 +105,13 @@ static int receive_all(struct call *call, int fd, uint64_t *total, struct operat
     return got < 0 ? (int)got : status;
 }
 
-static int choose(struct node *node, const json_t *parameters, struct pool *pool,
-                  struct operation *operation)
-{
-    struct store *store = NULL;
-    int status = node_store(node, &store, operation);
-    if (status == VIOS_OK) {
-        status = pool_choose(store, json_string_value(json_object_get(parameters, "pool")), pool,
-                             operation);
-        node_store_return(node, store);
-    }
-    return status == VIOS_OK ? pool_check(node, pool, &operation->error) : status;
-}
-
 int spool_receive_call(struct call *call, const json_t *parameters, json_t **result,
                        struct operation *operation)
 {
-    struct pool pool;
     uint64_t total = 0;
-    char uuid[UUID_TEXT_SIZE], name[FILE_NAME_SIZE], word[256];
-    int status = choose(call->node, parameters, &pool, operation);
-    int folder = status < 0 ? status : fileset_open_pool(call->node, pool.name, &operation->error);
+    char pool[NAME_MAX_LENGTH + 1], uuid[UUID_TEXT_SIZE], name[FILE_NAME_SIZE], word[256];
+    int status = image_choose_pool(call->node, parameters, pool, operation);
+    int folder = status < 0 ? status : fileset_open_pool(call->node, pool, &operation->error);
     if (folder < 0) {
         return folder;
     }
@@ -144,7 +131,7 @@ int spool_receive_call(struct call *call, const json_t *parameters, json_t **res
         close(fd);
     }
     close(folder);
-    snprintf(word, sizeof word, PREFIX "%s/%s", pool.name, uuid);
+    snprintf(word, sizeof word, PREFIX "%s/%s", pool, uuid);
     if (status == VIOS_OK) {
         *result = json_pack("{s:s, s:I}", "source", word, "size_bytes", (json_int_t)total);
     }
