@@ -1,10 +1,11 @@
 /*
  * fileset.h - the folders of images in a pool: the image management fileset (MISSION §2).
  *
- *   image/HANDLE/                     a whole image: for each file UDID, the disk, and
- * UDID.digests, its chunks' digests; image.json, what it is image/.HANDLE.NODE-INCARNATION/   one
- * that is being made: it gets its name when all is there image/.spool-UUID                 what a
- * caller sends through RPC, before its job begins
+ *     image/HANDLE/        a whole image: for each file UDID, the disk, and UDID.digests, its
+ *                          chunks' digests; image.json, the record as it was published
+ *     image/.HANDLE.NODE-INCARNATION/
+ *                          one that is being made: it gets its name when all is there
+ *     image/.spool-UUID    what a caller sends through RPC, before its job begins
  *
  * The folder in which an image is made is of one incarnation of one node: a survivor makes it anew
  * in its own, so that what a frozen predecessor still writes reaches nothing that anybody reads.
