@@ -191,7 +191,7 @@ static int unpack_source(struct job *job, const struct image *image, int work, i
     return status;
 }
 
-int import_source_unpack(struct job *job, const struct image *image)
+static int unpack(struct job *job, const struct image *image)
 {
     enum unpack_kind kind;
     int fd = -1;
@@ -265,7 +265,7 @@ static int check_format(struct job *job, const struct description_file *file,
                : VIOS_OK;
 }
 
-static int open_described(struct job *job, int folder, bool check, struct import_disks *disks)
+static int open_described(struct job *job, int folder, struct import_disks *disks)
 {
     const struct image_description *described = &disks->description;
     struct copy_progress progress = {copy_told, job};
@@ -277,25 +277,18 @@ static int open_described(struct job *job, int folder, bool check, struct import
         if (status == VIOS_OK) {
             status = check_format(job, file, &disks->disks[i].info);
         }
-        if (status == VIOS_OK && check) {
+        if (status == VIOS_OK && !disks->known) {
             status = description_check_file(fd, file, &progress, &job->operation);
         }
     }
     return status;
 }
 
-/* What an archive had: what its description names, or all disks in it by name. */
-static int open_unpacked(struct job *job, int folder, bool check, struct import_disks *disks)
+/* What an archive without a description had: all disks in it by name. */
+static int open_named(struct job *job, int folder, struct import_disks *disks)
 {
     struct unpack_list members = {.count = 0};
-    int status = image_folder_description(folder, &disks->description, &job->operation.error);
-    if (status == VIOS_OK) {
-        return open_described(job, folder, check, disks);
-    }
-    if (status != VIOS_E_NOT_FOUND) {
-        return status;
-    }
-    status = unpack_disks(folder, &members, &job->operation.error);
+    int status = unpack_disks(folder, &members, &job->operation.error);
     for (size_t i = 0; status == VIOS_OK && i < members.count; i++) {
         int fd = openat(folder, members.members[i].name, O_RDONLY | O_NOFOLLOW | O_CLOEXEC);
         status = add_disk(job, disks, fd, members.members[i].name);
@@ -323,7 +316,7 @@ static int open_single(struct job *job, int work, struct import_disks *disks)
     return fd < 0 ? fd : add_disk(job, disks, fd, name);
 }
 
-static int open_all(struct job *job, int work, bool check, struct import_disks *disks)
+static int open_all(struct job *job, int work, struct import_disks *disks)
 {
     bool unpacked = is_whole(work, UNPACKED_DONE);
     if (!unpacked && !is_kind(job, "folder")) {
@@ -334,14 +327,11 @@ static int open_all(struct job *job, int work, bool check, struct import_disks *
     if (folder < 0) {
         return error_set_errno(&job->operation.error, source_text(job, "path"), "cannot open it");
     }
-    int status;
-    if (unpacked) {
-        status = open_unpacked(job, folder, check, disks);
-    } else {
-        status = image_folder_description(folder, &disks->description, &job->operation.error);
-        if (status == VIOS_OK) {
-            status = open_described(job, folder, check, disks);
-        }
+    int status = image_folder_description(folder, &disks->description, &job->operation.error);
+    if (status == VIOS_OK) {
+        status = open_described(job, folder, disks);
+    } else if (status == VIOS_E_NOT_FOUND && unpacked) {
+        status = open_named(job, folder, disks);
     }
     close(folder);
     return status;
@@ -355,13 +345,13 @@ int import_source_open(struct job *job, const struct image *image, bool check,
     /* A survivor has a working folder of its own, where nothing is yet. */
     int status = import_source_fetch(job, image);
     if (status == VIOS_OK) {
-        status = import_source_unpack(job, image);
+        status = unpack(job, image);
     }
     int work = status < 0 ? status : open_work(job, image);
     if (work < 0) {
         return work;
     }
-    status = open_all(job, work, check, disks);
+    status = open_all(job, work, disks);
     if (status < 0) {
         import_disks_close(disks);
     }

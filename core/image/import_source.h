@@ -39,17 +39,18 @@ int import_source_from(const struct node *node, const char *word, json_t **sourc
 /* Brings a URL into the working folder; nothing to do for others. */
 int import_source_fetch(struct job *job, const struct image *image);
 
-/* Validates the source as a whole, and unpacks what is packed. */
-int import_source_unpack(struct job *job, const struct image *image);
-
-/* Its disks, after both; import_disks_close(). With `check` each is inspected as a whole, and files
- * that do not have the size or digest of their description are VIOS_E_CORRUPT; without, that was
- * done before, and `image` knows its files. */
+/*
+ * Its disks; import_disks_close() them. What is to be fetched or unpacked is, if it is not there
+ * yet; an archive is validated as a whole before anything of it is unpacked. With `check` each disk
+ * is inspected as a whole, and files that do not have the size or digest of their description are
+ * VIOS_E_CORRUPT; without, that was done before, and `image` (which must outlive `disks`) knows its
+ * files.
+ */
 int import_source_open(struct job *job, const struct image *image, bool check,
                        struct import_disks *disks);
 void import_disks_close(struct import_disks *disks);
 
-/* Removes what was fetched, unpacked or sent. */
+/* Removes what was fetched or unpacked. */
 int import_source_clear(struct job *job, const struct image *image);
 
 #endif
