@@ -91,8 +91,9 @@ static void clear_old(int fd)
 static int receive_all(struct call *call, int fd, uint64_t *total, struct operation *operation)
 {
     char *data = malloc(RECEIVE_BYTES);
-    ssize_t got = data ? 1 : VIOS_E_NO_SPACE;
-    int status = VIOS_OK;
+    ssize_t got = 1;
+    int status =
+        data ? VIOS_OK : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
     *total = 0;
     while (status == VIOS_OK && got > 0) {
         got = call->operations->receive(call, data, RECEIVE_BYTES, operation);

@@ -81,7 +81,9 @@ static int compare_names(const void *one, const void *other)
 static json_t *sorted(json_t **objects, size_t count)
 {
     json_t *list = json_array();
-    qsort(objects, count, sizeof(json_t *), compare_names);
+    if (count > 0) {
+        qsort(objects, count, sizeof(json_t *), compare_names);
+    }
     for (size_t i = 0; i < count; i++) {
         json_array_append_new(list, objects[i]);
     }
@@ -95,8 +97,14 @@ int view_images(struct store *store, json_t **list, struct operation *operation)
     struct image image;
     size_t count = 0;
     int status = store_list_many(store, PREFIXES, 2, lists, NULL, operation);
-    json_t **objects = status == VIOS_OK ? calloc(lists[0].count + 1, sizeof(json_t *)) : NULL;
-    for (size_t i = 0; objects && status == VIOS_OK && i < lists[0].count; i++) {
+    if (status < 0) {
+        return status;
+    }
+    json_t **objects = calloc(lists[0].count + 1, sizeof(json_t *));
+    if (!objects) {
+        status = operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    }
+    for (size_t i = 0; status == VIOS_OK && i < lists[0].count; i++) {
         status = image_parse(lists[0].values[i].key + strlen(PREFIXES[0]), lists[0].values[i].json,
                              &image, &operation->error);
         if (status == VIOS_OK && image.state == IMAGE_READY) {
@@ -107,15 +115,14 @@ int view_images(struct store *store, json_t **list, struct operation *operation)
             objects[count++] = json;
         }
     }
-    if (objects) {
-        *list = sorted(objects, count);
-        store_list_clear(&lists[0]);
-        store_list_clear(&lists[1]);
-    }
+    store_list_clear(&lists[0]);
+    store_list_clear(&lists[1]);
+    json_t *all = sorted(objects, count);
     free(objects);
-    if (status < 0 && *list) {
-        json_decref(*list);
-        *list = NULL;
+    if (status == VIOS_OK) {
+        *list = all;
+    } else {
+        json_decref(all);
     }
     return status;
 }
