@@ -2,10 +2,9 @@
 #include "daemon/adoption.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "node/driver.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 
 #define TRY_MS 10000 /* a look, and what it takes up */
@@ -46,7 +45,6 @@ static void *run(void *argument)
 int adoption_start(struct adoption **adoption, struct node *node, struct vios_error *error)
 {
     struct adoption *made = calloc(1, sizeof *made);
-    sigset_t all, before;
     *adoption = NULL;
     if (made) {
         made->node = node;
@@ -56,11 +54,7 @@ int adoption_start(struct adoption **adoption, struct node *node, struct vios_er
         free(made);
         return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
     }
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&made->thread, NULL, run, made);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) {
+    if (thread_start(&made->thread, "adoption", run, made) != 0) {
         cancel_free(made->cancel);
         free(made);
         return error_set(error, VIOS_E_NO_SPACE, "jobs", NULL, "no thread to adopt them");

@@ -1,9 +1,9 @@
 /* lanes.c - see lanes.h. */
 #include "daemon/lanes.h"
 
+#include "base/thread.h"
+
 #include <assert.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,20 +27,6 @@ struct own_thread {
     struct lane *lane;
     struct lane_work *work;
 };
-
-/* Threads inherit the mask of their maker: signals belong to the loop's thread only. */
-static int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(thread, NULL, run, argument);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (!failed) {
-        pthread_setname_np(*thread, name);
-    }
-    return failed;
-}
 
 static struct lane_work *lane_next(struct lane *lane)
 {

@@ -3,10 +3,9 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "daemon/audit.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -56,7 +55,6 @@ static void *run(void *argument)
 int refusals_new(struct refusals **refusals, struct node *node, struct vios_error *error)
 {
     struct refusals *made = calloc(1, sizeof *made);
-    sigset_t all, before;
     *refusals = NULL;
     if (!made) {
         return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
@@ -66,11 +64,7 @@ int refusals_new(struct refusals **refusals, struct node *node, struct vios_erro
     made->refilled_ms = clock_now_ms();
     pthread_mutex_init(&made->lock, NULL);
     pthread_cond_init(&made->changed, NULL);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&made->thread, NULL, run, made);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) {
+    if (thread_start(&made->thread, "refusals", run, made) != 0) {
         pthread_mutex_destroy(&made->lock);
         pthread_cond_destroy(&made->changed);
         free(made);

@@ -10,12 +10,11 @@
 #include "net/worker.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <assert.h>
 #include <errno.h>
 #include <limits.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -288,22 +287,6 @@ static struct worker *new_worker(struct vios_error *error)
     return worker;
 }
 
-/* Signals are for the thread that runs main: workers block them all. */
-static int start_thread(struct worker *worker, const char *name)
-{
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&worker->thread, NULL, loop, worker);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) {
-        errno = failed;
-        return -1;
-    }
-    pthread_setname_np(worker->thread, name);
-    return 0;
-}
-
 int worker_adopt(struct worker **out, struct vios_error *error)
 {
     struct worker *worker = new_worker(error);
@@ -330,7 +313,8 @@ int worker_start(struct worker **out, const char *name, struct vios_error *error
     if (!worker) {
         return error ? error->code : VIOS_E_SYSTEM;
     }
-    if (start_thread(worker, name) != 0) {
+    errno = thread_start(&worker->thread, name, loop, worker);
+    if (errno != 0) {
         int status = error_set_errno(error, NULL, "cannot start worker \"%s\"", name);
         release(worker);
         return status;

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/guests.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "node/datagrams.h"
 #include "node/facts.h"
 #include "node/identity.h"
@@ -20,8 +21,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -428,15 +427,10 @@ static void *run_facts(void *argument)
 static int start_thread(struct driver *driver, const char *name, void *(*run)(void *),
                         void *argument, struct vios_error *error)
 {
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&driver->threads[driver->thread_count], NULL, run, argument);
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) {
+    if (thread_start(&driver->threads[driver->thread_count], name, run, argument) != 0) {
         return error_set(error, VIOS_E_NO_SPACE, name, NULL, "no thread for it");
     }
-    pthread_setname_np(driver->threads[driver->thread_count++], name);
+    driver->thread_count++;
     return VIOS_OK;
 }
 

@@ -3,14 +3,13 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "node/credentials.h"
 #include "node/driver.h"
 #include "node/members.h"
 #include "node/membership.h"
 #include "node/ports.h"
 
-#include <pthread.h>
-#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -297,18 +296,13 @@ static void *run(void *argument)
 static int start(struct node *node, struct vios_error *error)
 {
     struct identity *identity = node->identity;
-    sigset_t all, before;
     identity->cancel = cancel_new();
     atomic_store(&identity->restored, true);
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = !identity->cancel || pthread_create(&identity->thread, NULL, run, identity) != 0;
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
-    if (failed) {
+    identity->started =
+        identity->cancel && thread_start(&identity->thread, "identity", run, identity) == 0;
+    if (!identity->started) {
         return error_set(error, VIOS_E_NO_SPACE, "identity", NULL, "no thread for it");
     }
-    pthread_setname_np(identity->thread, "identity");
-    identity->started = true;
     return VIOS_OK;
 }
 

@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "net/transport.h"
 #include "node/io_kept.h"
 
@@ -20,7 +21,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <pthread.h>
 #include <signal.h>
 #include <spawn.h>
 #include <stdatomic.h>
@@ -627,16 +627,12 @@ int io_client_start(struct io_client **client, const struct io_client_settings *
     if (!made) {
         return error_set(error, VIOS_E_NO_SPACE, "io", NULL, "no memory or descriptors");
     }
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    int failed = pthread_create(&made->keeper, NULL, keeper_run, made);
-    if (!failed && pthread_create(&made->server, NULL, server_run, made) != 0) {
+    int failed = thread_start(&made->keeper, "io-keeper", keeper_run, made);
+    if (!failed && thread_start(&made->server, "io-server", server_run, made) != 0) {
         failed = 1;
         made->stopping = true;
         pthread_join(made->keeper, NULL);
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) {
         client_free(made);
         return error_set(error, VIOS_E_NO_SPACE, "io", NULL, "no thread for its client");

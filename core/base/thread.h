@@ -1,0 +1,11 @@
+/* thread.h - threads that signals do not reach: those are for the one that runs main's loop. */
+#ifndef BASE_THREAD_H
+#define BASE_THREAD_H
+
+#include <pthread.h>
+
+/* Starts one that blocks all signals; `name` (15 bytes at most) is what top shows. 0, or an errno
+ * when there can be no more threads. pthread_join() or pthread_detach() it. */
+int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument);
+
+#endif
