@@ -40,18 +40,10 @@ struct running_state {
     bool input_ended;
 };
 
-static void event_set(int event)
-{
-    uint64_t one = 1;
-    ssize_t written = write(event, &one, sizeof one);
-    (void)written; /* it can only fail when it is set already */
-}
-
 static void event_clear(int event)
 {
-    uint64_t value;
-    ssize_t got = read(event, &value, sizeof value);
-    (void)got;
+    eventfd_t ignored;
+    eventfd_read(event, &ignored);
 }
 
 static void call_progress(struct call *call, const char *job, int64_t done, int64_t total,
@@ -323,7 +315,7 @@ bool running_ended(const struct running *running)
 void running_room(struct running *running)
 {
     if (running->state->room >= 0) {
-        event_set(running->state->room);
+        eventfd_write(running->state->room, 1);
     }
 }
 
@@ -354,7 +346,7 @@ int running_input(struct running *running, const void *data, size_t size, bool e
         *state->last = chunk;
         state->last = &chunk->next;
         state->input_ended = end;
-        event_set(state->input);
+        eventfd_write(state->input, 1);
     }
     pthread_mutex_unlock(&state->lock);
     if (!good) {

@@ -171,9 +171,7 @@ void worker_post(struct worker *worker, struct task *task)
     } while (!atomic_compare_exchange_weak_explicit(&worker->inbox, &head, task,
                                                     memory_order_release, memory_order_relaxed));
     if (!head) {
-        uint64_t one = 1;
-        ssize_t written = write(worker->wake.fd, &one, sizeof one);
-        (void)written; /* fails only when the counter is full: awake all the same */
+        eventfd_write(worker->wake.fd, 1); /* fails only when it is full: awake all the same */
     }
 }
 
@@ -187,9 +185,8 @@ void worker_defer(struct worker *worker, struct task *task)
 
 static void woken(struct watch *watch, uint32_t events)
 {
-    uint64_t count;
-    ssize_t got = read(watch->fd, &count, sizeof count);
-    (void)got;
+    eventfd_t ignored;
+    eventfd_read(watch->fd, &ignored);
     (void)events;
 }
 

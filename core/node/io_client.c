@@ -231,10 +231,10 @@ static bool stopping(struct io_client *client)
 static void keeper_wait(struct io_client *client, int fd, int timeout_ms)
 {
     struct pollfd polls[2] = {{.fd = client->wake, .events = POLLIN}, {.fd = fd, .events = POLLIN}};
-    uint64_t count;
-    int ready = poll(polls, 2, timeout_ms);
-    ssize_t got = ready > 0 && polls[0].revents ? read(client->wake, &count, sizeof count) : 0;
-    (void)got;
+    eventfd_t ignored;
+    if (poll(polls, 2, timeout_ms) > 0 && polls[0].revents) {
+        eventfd_read(client->wake, &ignored);
+    }
 }
 
 /* Says hello to whoever listens; its process id, or a negative status. */
@@ -315,9 +315,7 @@ static void set_ready(struct io_client *client, pid_t pid, int pidfd, bool ready
     }
     pthread_cond_broadcast(&client->changed);
     pthread_mutex_unlock(&client->lock);
-    uint64_t one = 1;
-    ssize_t written = write(client->serve_wake, &one, sizeof one); /* a successor's gate */
-    (void)written;
+    eventfd_write(client->serve_wake, 1); /* a successor's gate */
 }
 
 /* A failure is tried again: the statistics show that it is out of date. */
@@ -420,10 +418,8 @@ static void note_stale(struct io_client *client, const json_t *statistics)
 {
     for (int what = 0; what < IO_KEPT_COUNT; what++) {
         if (io_kept_is_stale(client->kept, what, statistics)) {
-            uint64_t one = 1;
             atomic_store(&client->kept_stale[what], true);
-            ssize_t written = write(client->wake, &one, sizeof one);
-            (void)written;
+            eventfd_write(client->wake, 1);
         }
     }
 }
@@ -466,10 +462,10 @@ static void *server_run(void *argument)
     struct io_client *client = argument;
     while (!stopping(client)) {
         struct pollfd wake = {.fd = client->serve_wake, .events = POLLIN};
-        int ready = poll(&wake, 1, -1);
-        uint64_t value;
-        ssize_t got = ready > 0 ? read(client->serve_wake, &value, sizeof value) : 0;
-        (void)got;
+        eventfd_t ignored;
+        if (poll(&wake, 1, -1) > 0) {
+            eventfd_read(client->serve_wake, &ignored);
+        }
         if (!stopping(client)) {
             serve_once(client);
         }
@@ -483,9 +479,7 @@ void io_client_serve(struct io_client *client, int64_t until_stop_ms, int64_t un
     client->until_stop_ms = until_stop_ms;
     client->until_kill_ms = until_kill_ms;
     pthread_mutex_unlock(&client->lock);
-    uint64_t one = 1;
-    ssize_t written = write(client->serve_wake, &one, sizeof one);
-    (void)written;
+    eventfd_write(client->serve_wake, 1);
 }
 
 /* --- calls --- */
@@ -666,10 +660,8 @@ void io_client_stop(struct io_client *client, bool stop_io_too)
     client->stopping = true;
     pthread_cond_broadcast(&client->changed);
     pthread_mutex_unlock(&client->lock);
-    uint64_t one = 1;
-    ssize_t written = write(client->wake, &one, sizeof one);
-    written += write(client->serve_wake, &one, sizeof one);
-    (void)written;
+    eventfd_write(client->wake, 1);
+    eventfd_write(client->serve_wake, 1);
     pthread_join(client->keeper, NULL);
     pthread_join(client->server, NULL);
     if (stop_io_too && client->pidfd >= 0) {
