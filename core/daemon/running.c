@@ -194,6 +194,27 @@ static const struct call_operations operations = {.progress = call_progress,
                                                   .receive = call_receive,
                                                   .descriptor = call_descriptor};
 
+static void state_free(struct running_state *state)
+{
+    if (!state) {
+        return;
+    }
+    while (state->first) {
+        struct input_chunk *chunk = state->first;
+        state->first = chunk->next;
+        free(chunk);
+    }
+    if (state->room >= 0) {
+        close(state->room);
+    }
+    if (state->input >= 0) {
+        close(state->input);
+    }
+    outlet_release(state->outlet);
+    pthread_mutex_destroy(&state->lock);
+    free(state);
+}
+
 static struct running_state *state_new(const struct method *method, const char *actor,
                                        struct outlet *outlet)
 {
@@ -202,13 +223,6 @@ static struct running_state *state_new(const struct method *method, const char *
         return NULL;
     }
     bool stream = method->flags & METHOD_STREAM;
-    state->room = stream ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
-    state->input = stream ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
-    if (stream && (state->room < 0 || state->input < 0)) {
-        close(state->room);
-        free(state);
-        return NULL;
-    }
     pthread_mutex_init(&state->lock, NULL);
     state->references = 2;
     state->outlet = outlet_reference(outlet);
@@ -216,6 +230,12 @@ static struct running_state *state_new(const struct method *method, const char *
     state->credit = RPC_CREDIT_START;
     state->input_credit = RPC_CREDIT_START;
     state->last = &state->first;
+    state->room = stream ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+    state->input = stream ? eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK) : -1;
+    if (stream && (state->room < 0 || state->input < 0)) {
+        state_free(state);
+        return NULL;
+    }
     return state;
 }
 
@@ -228,6 +248,7 @@ struct running *running_new(struct node *node, const struct method *method, json
     if (!running || !state) {
         json_decref(parameters);
         cancel_free(cancel);
+        state_free(state);
         free(running);
         return NULL;
     }
@@ -242,22 +263,6 @@ struct running *running_new(struct node *node, const struct method *method, json
                                          .connection = running,
                                          .id = id}};
     return running;
-}
-
-static void state_free(struct running_state *state)
-{
-    while (state->first) {
-        struct input_chunk *chunk = state->first;
-        state->first = chunk->next;
-        free(chunk);
-    }
-    if (state->room >= 0) {
-        close(state->room);
-        close(state->input);
-    }
-    outlet_release(state->outlet);
-    pthread_mutex_destroy(&state->lock);
-    free(state);
 }
 
 void running_release(struct running *running)
