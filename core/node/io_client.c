@@ -613,6 +613,16 @@ static struct io_client *client_new(const struct io_client_settings *settings)
     return client;
 }
 
+static void tell_stop(struct io_client *client)
+{
+    pthread_mutex_lock(&client->lock);
+    client->stopping = true;
+    pthread_cond_broadcast(&client->changed);
+    pthread_mutex_unlock(&client->lock);
+    eventfd_write(client->wake, 1);
+    eventfd_write(client->serve_wake, 1);
+}
+
 int io_client_start(struct io_client **client, const struct io_client_settings *settings,
                     struct vios_error *error)
 {
@@ -622,9 +632,8 @@ int io_client_start(struct io_client **client, const struct io_client_settings *
         return error_set(error, VIOS_E_NO_SPACE, "io", NULL, "no memory or descriptors");
     }
     int failed = thread_start(&made->keeper, "io-keeper", keeper_run, made);
-    if (!failed && thread_start(&made->server, "io-server", server_run, made) != 0) {
-        failed = 1;
-        made->stopping = true;
+    if (!failed && (failed = thread_start(&made->server, "io-server", server_run, made)) != 0) {
+        tell_stop(made);
         pthread_join(made->keeper, NULL);
     }
     if (failed) {
@@ -656,12 +665,7 @@ void io_client_stop(struct io_client *client, bool stop_io_too)
     if (!client) {
         return;
     }
-    pthread_mutex_lock(&client->lock);
-    client->stopping = true;
-    pthread_cond_broadcast(&client->changed);
-    pthread_mutex_unlock(&client->lock);
-    eventfd_write(client->wake, 1);
-    eventfd_write(client->serve_wake, 1);
+    tell_stop(client);
     pthread_join(client->keeper, NULL);
     pthread_join(client->server, NULL);
     if (stop_io_too && client->pidfd >= 0) {
