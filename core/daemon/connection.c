@@ -131,15 +131,6 @@ static void send_waiting(struct connection *connection)
     }
 }
 
-static void send_error(struct connection *connection, const json_t *id,
-                       const struct vios_error *error)
-{
-    json_t *message =
-        json_pack("{s:s, s:o, s:o}", "jsonrpc", "2.0", "id",
-                  id ? json_incref((json_t *)id) : json_null(), "error", rpc_error_to_json(error));
-    outlet_put(connection->outlet, message, NULL, 0);
-}
-
 static void on_linger_end(uv_timer_t *timer)
 {
     connection_close(timer->data);
@@ -149,7 +140,7 @@ static void on_linger_end(uv_timer_t *timer)
 static void turn_away(struct connection *connection, const json_t *id,
                       const struct vios_error *error)
 {
-    send_error(connection, id, error);
+    outlet_put(connection->outlet, rpc_failure(id, error), NULL, 0);
     connection->finishing = true;
     uv_timer_start(&connection->hello_timer, on_linger_end, CONNECTION_LINGER_MS, 0);
     release_calls(connection);
@@ -298,7 +289,7 @@ static int take_hello(struct connection *connection, const json_t *message,
     json_t *result = json_pack("{s:i, s:s, s:s, s:s}", "level", level, "node", node->name,
                                "cluster", atomic_load(&node->active) ? node->cluster : "", "role",
                                role_name(connection->role));
-    outlet_put(connection->outlet, outlet_answer(json_object_get(message, "id"), result), NULL, 0);
+    outlet_put(connection->outlet, rpc_answer(json_object_get(message, "id"), result), NULL, 0);
     return VIOS_OK;
 }
 
@@ -347,7 +338,7 @@ static int take_message(struct connection *connection, const struct rpc_message 
     }
     struct vios_error why = {0};
     if (take_call(connection, method, message->json, &why) != VIOS_OK) {
-        send_error(connection, id, &why);
+        outlet_put(connection->outlet, rpc_failure(id, &why), NULL, 0);
     }
     return VIOS_OK;
 }

@@ -62,16 +62,6 @@ void outlet_release(struct outlet *outlet)
     }
 }
 
-json_t *outlet_notification(const char *method, json_t *parameters)
-{
-    return json_pack("{s:s, s:s, s:o}", "jsonrpc", "2.0", "method", method, "params", parameters);
-}
-
-json_t *outlet_answer(const json_t *id, json_t *result)
-{
-    return json_pack("{s:s, s:O, s:o}", "jsonrpc", "2.0", "id", id, "result", result);
-}
-
 static struct outlet_chunk *make_chunk(const char *line, size_t line_size, const void *data,
                                        size_t size)
 {

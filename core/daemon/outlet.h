@@ -29,10 +29,6 @@ void outlet_release(struct outlet *outlet);
  * (RPC_LINE_MAX), or no memory; nothing was put. */
 bool outlet_put(struct outlet *outlet, json_t *message, const void *data, size_t size);
 
-/* {"method":..,"params":..} and {"id":..,"result":..}; `parameters` and `result` are taken over. */
-json_t *outlet_notification(const char *method, json_t *parameters);
-json_t *outlet_answer(const json_t *id, json_t *result);
-
 bool outlet_full(struct outlet *outlet);
 void outlet_wake(struct outlet *outlet);
 

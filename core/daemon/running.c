@@ -56,7 +56,7 @@ static void call_progress(struct call *call, const char *job, int64_t done, int6
     json_t *parameters =
         json_pack("{s:I, s:s, s:I, s:I, s:s}", "id", (json_int_t)call->id, "job", job, "done",
                   (json_int_t)done, "total", (json_int_t)total, "unit", unit);
-    outlet_put(running->state->outlet, outlet_notification("progress", parameters), NULL, 0);
+    outlet_put(running->state->outlet, rpc_notification("progress", parameters), NULL, 0);
 }
 
 /* Waits until one more message may be sent, and takes the credit for it. */
@@ -86,7 +86,7 @@ static int take_credit(struct running *running, struct operation *operation)
 static int put_message(struct running *running, const char *method, json_t *parameters,
                        const void *data, size_t size, struct operation *operation)
 {
-    if (outlet_put(running->state->outlet, outlet_notification(method, parameters), data, size)) {
+    if (outlet_put(running->state->outlet, rpc_notification(method, parameters), data, size)) {
         return VIOS_OK;
     }
     int status = operation_check(operation);
@@ -170,7 +170,7 @@ static ssize_t call_receive(struct call *call, void *data, size_t size, struct o
         if (credit > 0) {
             json_t *parameters =
                 json_pack("{s:I, s:i}", "id", (json_int_t)call->id, "items", credit);
-            outlet_put(state->outlet, outlet_notification("rpc.more", parameters), NULL, 0);
+            outlet_put(state->outlet, rpc_notification("rpc.more", parameters), NULL, 0);
         }
         if (taken > 0 || ended || size == 0) {
             return (ssize_t)taken;
@@ -278,12 +278,6 @@ void running_release(struct running *running)
     }
 }
 
-static json_t *error_answer(const json_t *id, const struct vios_error *error)
-{
-    return json_pack("{s:s, s:O, s:o}", "jsonrpc", "2.0", "id", id, "error",
-                     rpc_error_to_json(error));
-}
-
 void running_answer(struct running *running, int status, json_t *result,
                     const struct vios_error *error)
 {
@@ -291,7 +285,7 @@ void running_answer(struct running *running, int status, json_t *result,
     struct vios_error why = *error;
     json_t *id = json_integer(running->call.id);
     if (status == VIOS_OK) {
-        json_t *answer = outlet_answer(id, result ? result : json_object());
+        json_t *answer = rpc_answer(id, result ? result : json_object());
         if (!outlet_put(state->outlet, answer, NULL, 0)) {
             status = error_set(&why, VIOS_E_NO_SPACE, NULL, "ask for less",
                                "the answer is longer than %d bytes", RPC_LINE_MAX);
@@ -300,7 +294,7 @@ void running_answer(struct running *running, int status, json_t *result,
         json_decref(result);
     }
     if (status != VIOS_OK) {
-        outlet_put(state->outlet, error_answer(id, &why), NULL, 0);
+        outlet_put(state->outlet, rpc_failure(id, &why), NULL, 0);
     }
     json_decref(id);
     pthread_mutex_lock(&state->lock);

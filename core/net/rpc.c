@@ -206,6 +206,22 @@ int rpc_framer_pop(struct rpc_framer *framer, struct rpc_message *message, struc
     return 1;
 }
 
+json_t *rpc_notification(const char *method, json_t *parameters)
+{
+    return json_pack("{s:s, s:s, s:o}", "jsonrpc", "2.0", "method", method, "params", parameters);
+}
+
+json_t *rpc_answer(const json_t *id, json_t *result)
+{
+    return json_pack("{s:s, s:O, s:o}", "jsonrpc", "2.0", "id", id, "result", result);
+}
+
+json_t *rpc_failure(const json_t *id, const struct vios_error *error)
+{
+    return json_pack("{s:s, s:O?, s:o}", "jsonrpc", "2.0", "id", id, "error",
+                     rpc_error_to_json(error));
+}
+
 char *rpc_format(const json_t *message, size_t *size)
 {
     size_t length = json_dumpb(message, NULL, 0, JSON_COMPACT);

@@ -48,6 +48,12 @@ int rpc_framer_push(struct rpc_framer *framer, const void *data, size_t size,
 int rpc_framer_pop(struct rpc_framer *framer, struct rpc_message *message,
                    struct vios_error *error);
 
+/* Messages, for rpc_format(): what is not a call. `parameters` and `result` are taken over; `id`
+ * NULL: of a call that could not be read. */
+json_t *rpc_notification(const char *method, json_t *parameters);
+json_t *rpc_answer(const json_t *id, json_t *result);
+json_t *rpc_failure(const json_t *id, const struct vios_error *error);
+
 /* A message as one line with its newline; free() it. */
 char *rpc_format(const json_t *message, size_t *size);
 /* error <-> the JSON-RPC error object {code, message, data{code, object, message, hint}}. */

@@ -151,11 +151,6 @@ static int client_send(struct rpc_client *client, json_t *message, const void *d
     return status == VIOS_OK ? client_flush(client, error) : status;
 }
 
-static json_t *notification(const char *method, json_t *parameters)
-{
-    return json_pack("{s:s, s:s, s:o}", "jsonrpc", "2.0", "method", method, "params", parameters);
-}
-
 static int exchange_cancel(struct exchange *exchange, int why)
 {
     if (exchange->cancelled) {
@@ -166,8 +161,8 @@ static int exchange_cancel(struct exchange *exchange, int why)
     exchange->give_up_ms = clock_now_ms() + CANCEL_GRACE_MS;
     exchange->input_fd = -1;
     return client_send(exchange->client,
-                       notification("rpc.cancel", json_pack("{s:I}", "id", exchange->id)), NULL, 0,
-                       &exchange->operation->error);
+                       rpc_notification("rpc.cancel", json_pack("{s:I}", "id", exchange->id)), NULL,
+                       0, &exchange->operation->error);
 }
 
 /* After an item or bytes: gives credit back by halves, and cancels when the handler had enough. */
@@ -181,7 +176,7 @@ static int exchange_received(struct exchange *exchange, bool more)
     }
     json_t *parameters = json_pack("{s:I, s:i}", "id", exchange->id, "items", exchange->received);
     exchange->received = 0;
-    return client_send(exchange->client, notification("rpc.more", parameters), NULL, 0,
+    return client_send(exchange->client, rpc_notification("rpc.more", parameters), NULL, 0,
                        &exchange->operation->error);
 }
 
@@ -300,7 +295,7 @@ static int exchange_input(struct exchange *exchange)
     exchange->input_credit--;
     json_t *parameters =
         json_pack("{s:I, s:i, s:b}", "id", exchange->id, "count", (int)got, "end", (int)end);
-    return client_send(exchange->client, notification("bytes", parameters), data, (size_t)got,
+    return client_send(exchange->client, rpc_notification("bytes", parameters), data, (size_t)got,
                        &exchange->operation->error);
 }
 
