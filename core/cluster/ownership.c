@@ -173,6 +173,7 @@ static void request_own(struct ownership *ownership)
     if (ownership->kind == OWNERSHIP_TAKEOVER) {
         request->compares[request->compare_count++] = (struct store_compare){
             STORE_REVISION_IS, ownership->owner_fence_key, ownership->fence_revision};
+        json_object_set_new(record, "job", json_null());
         json_object_set_new(record, "taken",
                             json_pack("{s:s, s:I}", "node", ownership->owner, "incarnation",
                                       (json_int_t)ownership->owner_incarnation));

@@ -24,9 +24,10 @@
  * node's own fence is absent; all compare the revision of /lpar/L. Members of records that are not
  * known here stay as they are.
  *
- * A takeover is two commits. The first makes this node the owner, and notes in `taken` from whom;
- * the second, when the disks are fenced, removes that note and names the new files. A guest with
- * that note is never started: whoever finds it after a crash goes on with OWNERSHIP_TAKEOVER.
+ * A takeover is two commits. The first makes this node the owner, notes in `taken` from whom, and
+ * frees the record of the `job` that held it there; the second, when the disks are fenced, removes
+ * that note and names the new files. A guest with that note is never started: whoever finds it
+ * after a crash goes on with OWNERSHIP_TAKEOVER.
  */
 #ifndef CLUSTER_OWNERSHIP_H
 #define CLUSTER_OWNERSHIP_H

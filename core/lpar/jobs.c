@@ -198,8 +198,8 @@ static bool is_own(const struct job *job, const struct lpar *lpar)
     return strcmp(lpar->owner, node->name) == 0 && lpar->owner_incarnation == node->incarnation;
 }
 
-/* The record as claimed, and the guest in the table (anew after a restart of the daemon). */
-static int load_claimed(struct job *job, struct lpar *lpar)
+/* The record, which this job holds. VIOS_E_STALE: no more, since it was taken over. */
+static int load_held(struct job *job, struct lpar *lpar)
 {
     char object[96];
     int status = lpar_load(job->store, job_name(job), lpar, &job->operation);
@@ -207,6 +207,14 @@ static int load_claimed(struct job *job, struct lpar *lpar)
         status = operation_fail(&job->operation, VIOS_E_STALE, lpar_object(lpar->name, object),
                                 NULL, "somebody else has taken it over");
     }
+    return status;
+}
+
+/* The record as claimed, and the guest in the table (anew after a restart of the daemon). */
+static int load_claimed(struct job *job, struct lpar *lpar)
+{
+    char object[96];
+    int status = load_held(job, lpar);
     if (status == VIOS_OK && !is_own(job, lpar)) {
         status = operation_fail(&job->operation, VIOS_E_STALE, lpar_object(lpar->name, object),
                                 "start it again", "node \"%s\" began anew while it was started",
@@ -496,10 +504,14 @@ static int stop_claim_undo(struct job *job)
 
 static int stop_powerdown(struct job *job)
 {
-    struct guest *guest = lpars_find(job_node(job)->lpars, job_name(job));
+    struct lpar lpar;
     struct guest_status now = {.state = ""};
     struct operation asking, waiting;
-    int status = VIOS_OK;
+    int status = load_held(job, &lpar);
+    if (status < 0) {
+        return status;
+    }
+    struct guest *guest = lpars_find(job_node(job)->lpars, lpar.name);
     if (guest) {
         guest_status(guest, &now);
     }
@@ -542,8 +554,11 @@ static int stop_end(struct job *job)
     struct node *node = job_node(job);
     struct operation waiting;
     struct lpar lpar;
-    int status = VIOS_OK;
-    struct guest *guest = lpars_find(node->lpars, job_name(job));
+    int status = load_held(job, &lpar);
+    if (status < 0) {
+        return status;
+    }
+    struct guest *guest = lpars_find(node->lpars, lpar.name);
     if (guest && guest_is_connected(guest)) {
         guest_leave_record(guest);
         operation_start(&waiting, QUIT_TIMEOUT_MS, NULL);
@@ -552,8 +567,8 @@ static int stop_end(struct job *job)
             guest_kill(guest);
         }
         operation_start(&waiting, GONE_TIMEOUT_MS, NULL);
-        status = keep(job, &waiting, lpars_await_gone(node->lpars, job_name(job), &waiting));
-    } else if ((status = lpar_load(job->store, job_name(job), &lpar, &job->operation)) == VIOS_OK) {
+        status = keep(job, &waiting, lpars_await_gone(node->lpars, lpar.name, &waiting));
+    } else {
         status = end_unknown(job, &lpar);
     }
     guest_release(guest);
@@ -564,15 +579,17 @@ static int stop_finish(struct job *job)
 {
     struct lpar lpar;
     struct node *node = job_node(job);
-    int status = lpar_publish(job->store, job_name(job), node->name, node->incarnation, "stopped",
+    int status = load_held(job, &lpar);
+    if (status == VIOS_OK) {
+        status = lpar_publish(job->store, lpar.name, node->name, node->incarnation, "stopped",
                               "stopped by the administrator", 0, &job->operation);
+    }
     if (status == VIOS_OK) {
         status = lpar_job_update(job, release_start, &lpar);
     }
-    if (status == VIOS_OK) {
-        status = view_show(node, job->store, job_name(job), &job->result, &job->operation);
-    }
-    return status;
+    return status < 0 && status != VIOS_E_STALE
+               ? status
+               : view_show(node, job->store, lpar.name, &job->result, &job->operation);
 }
 
 static const struct job_step STOP_STEPS[] = {

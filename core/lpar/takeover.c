@@ -264,6 +264,44 @@ static bool was_taken(const struct job *job, const struct lpar *lpar)
            lpar->generation > json_integer_value(json_object_get(job->data, "generation"));
 }
 
+/* The record at `prefix` and `name`; NULL when it is not there, or cannot be read now. */
+static json_t *read_record(struct job *job, const char *prefix, const char *name)
+{
+    char key[STORE_KEY_MAX];
+    json_t *record = NULL;
+    struct operation asking;
+    snprintf(key, sizeof key, "%s%s", prefix, name);
+    limit(job, &asking);
+    (void)node_record(job->store, key, &record, NULL, &asking);
+    return record;
+}
+
+/* Of a node that is fenced, and that alone could go on with it: it holds nothing any more. */
+static bool is_void(struct job *job, const char *id)
+{
+    char incarnation[96];
+    json_t *holder = read_record(job, "/job/", id);
+    const char *kind = "", *node = "", *state = "";
+    json_int_t number = 0;
+    (void)json_unpack(holder, "{s:s, s:s, s:I}", "kind", &kind, "node", &node, "incarnation",
+                      &number);
+    snprintf(incarnation, sizeof incarnation, "%.63s/%lld", node, (long long)number);
+    json_t *fence = read_record(job, "/fence/", incarnation);
+    (void)json_unpack(fence, "{s:s}", "state", &state);
+    bool local = strcmp(kind, lpar_start_job.name) == 0 || strcmp(kind, lpar_stop_job.name) == 0;
+    bool is = local && strcmp(state, "free") == 0;
+    json_decref(holder);
+    json_decref(fence);
+    return is;
+}
+
+static int check_lock(struct job *job, const struct lpar *lpar)
+{
+    return lpar->taken || (lpar->job[0] && is_void(job, lpar->job))
+               ? VIOS_OK
+               : lpar_check_lock(job->store, lpar, job->id, &job->operation);
+}
+
 static int takeover_take(struct job *job)
 {
     char key[STORE_KEY_MAX];
@@ -278,8 +316,7 @@ static int takeover_take(struct job *job)
         status = lpar_parse(value.json, &lpar, &job->operation.error);
     }
     if (status == VIOS_OK && !was_taken(job, &lpar)) {
-        status =
-            lpar.taken ? VIOS_OK : lpar_check_lock(job->store, &lpar, job->id, &job->operation);
+        status = check_lock(job, &lpar);
         if (status == VIOS_OK) {
             status = read_disks(job, &disks); /* what cannot be fenced is not taken */
         }

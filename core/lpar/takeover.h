@@ -11,7 +11,8 @@
 /*
  * data {"name", "generation"}: which it had before it is taken over. Afterwards the
  * LPAR is nobody's, stopped, and may be started: each of its LUs has a new file, or the grace time
- * has passed. Refused: a disk that is no LU, a pool that is local-only, a fence that is not free.
+ * has passed. Refused: a disk that is no LU, a pool that is local-only, a fence that is not free, a
+ * job that is at work on it, but for a start or stop whose own node is fenced.
  */
 extern const struct job_kind lpar_takeover_job;
 

@@ -181,6 +181,15 @@ static void a_takeover_needs_a_free_fence(void)
     is_int(begin(OWNERSHIP_TAKEOVER, (struct given){RECORD(4, "null")}), VIOS_E_CONFLICT);
 }
 
+static void a_takeover_frees_it_of_its_job(void)
+{
+    begin(OWNERSHIP_TAKEOVER,
+          (struct given){"{\"v\":1,\"generation\":4,\"owner\":" OTHER ",\"job\":\"j-5\"}",
+                         .fence = "{\"state\":\"free\"}"});
+    makes("/lpar/web",
+          "{\"v\":1,\"generation\":5,\"owner\":" MINE ",\"job\":null,\"taken\":" OTHER "}");
+}
+
 static void disks_are_fenced_before_it_runs(void)
 {
     struct store_value lu =
@@ -346,6 +355,7 @@ int main(void)
     RUN(a_guest_that_another_has_ends_here);
     RUN(a_conflict_without_a_change_is_our_own_fence);
     RUN(a_takeover_needs_a_free_fence);
+    RUN(a_takeover_frees_it_of_its_job);
     RUN(disks_are_fenced_before_it_runs);
     RUN(a_takeover_that_was_begun_goes_on);
     RUN(a_takeover_is_lost_to_the_next);

@@ -646,6 +646,52 @@ static void check_stopped(const char *where, int status)
     is_text(lpar.owner, "");
 }
 
+/* As another node does, while this one was fenced. */
+static void take_over(void)
+{
+    struct operation operation;
+    static struct lpar lpar;
+    operation_start(&operation, 60000, NULL);
+    is_int(lpar_end_guests(&node, &operation), VIOS_OK);
+    load(&lpar);
+    lpar.job[0] = 0;
+    lpar.wanted = LPAR_RUNNING;
+    snprintf(lpar.owner, sizeof lpar.owner, "n2");
+    struct store *store = open_store(&operation);
+    is_int(lpar_save(store, &lpar, &operation), VIOS_OK);
+    is_int(lpar_publish(store, "g", "n2", 1, "running", "", 7, &operation), VIOS_OK);
+    node_store_return(&node, store);
+}
+
+static void check_left_alone(const char *where, int status)
+{
+    static struct lpar lpar;
+    struct operation operation;
+    json_t *published = NULL;
+    load(&lpar);
+    ok(strcmp(lpar.owner, "n2") == 0 && lpar.wanted == LPAR_RUNNING, "%s: it is \"%s\"'s, after %s",
+       where, lpar.owner, error_name(status));
+    struct store *store = open_store(&operation);
+    is_int(node_record(store, "/lpar-run/g", &published, NULL, &operation), VIOS_OK);
+    is_text(json_string_value(json_object_get(published, "state")), "running");
+    json_decref(published);
+    node_store_return(&node, store);
+}
+
+static void a_stop_leaves_what_was_taken_over(void)
+{
+    struct job_crash crash = {.kind = &lpar_stop_job,
+                              .id = "j-2",
+                              .object = "lpar \"g\"",
+                              .data = stop_data,
+                              .context = &node,
+                              .status = JOB_CRASH_ANY,
+                              .fresh = fresh_running,
+                              .between = take_over,
+                              .check = check_left_alone};
+    job_crash_everywhere(&crash, false);
+}
+
 static void survives_a_crash_while_stopping(void)
 {
     struct job_crash crash = {.kind = &lpar_stop_job,
@@ -692,6 +738,7 @@ int main(void)
     RUN(survives_a_crash_while_starting);
     RUN(a_start_of_a_fenced_incarnation_comes_to_an_end);
     RUN(survives_a_crash_while_stopping);
+    RUN(a_stop_leaves_what_was_taken_over);
 #endif
     lpars_close(node.lpars);
     json_decref(io_exports);

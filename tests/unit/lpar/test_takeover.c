@@ -14,11 +14,12 @@
 #define UDID "11111111-2222-4333-8444-555555555555"
 #define LPAR                                                                                       \
     "{\"v\":1,\"uuid\":\"99999999-2222-4333-8444-555555555555\",\"name\":\"g\",\"generation\":7,"  \
-    "\"wanted\":\"running\",\"job\":null,%s,\"spec\":{\"machine\":\"pc\",\"accel\":\"tcg\","       \
+    "\"wanted\":\"running\",%s,\"spec\":{\"machine\":\"pc\",\"accel\":\"tcg\","                    \
     "\"cpu\":\"qemu64\",\"cpus\":1,\"memory_bytes\":16777216,\"boot\":{},\"nics\":[],\"disks\":"   \
     "[{\"id\":\"disk0\",\"slot\":4,%s,\"serial\":\"s\",\"read_only\":false}],"                     \
     "\"serial_console\":true,\"autostart\":false}}"
 #define OF_N2 "\"owner\":{\"node\":\"n2\",\"incarnation\":3}"
+#define HELD OF_N2 ",\"job\":\"j-9\""
 #define ON_LU "\"lu\":\"" UDID "\""
 
 /* --- what stands in for other parts --- */
@@ -75,6 +76,15 @@ static void put_lpar(const char *owner, const char *disk)
     char json[1024];
     snprintf(json, sizeof json, LPAR, owner, disk);
     put("/lpar/g", json);
+}
+
+static void put_job(const char *kind, int incarnation)
+{
+    char json[256];
+    snprintf(json, sizeof json,
+             "{\"v\":1,\"kind\":\"%s\",\"node\":\"n2\",\"incarnation\":%d,\"state\":\"running\"}",
+             kind, incarnation);
+    put("/job/j-9", json);
 }
 
 static void path_of(const char *name, char path[320])
@@ -144,6 +154,7 @@ static void is_taken(const char *where, int status)
     json_t *lpar = get("/lpar/g"), *lu = get("/lu/" UDID);
     (void)status;
     ok(json_is_null(json_object_get(lpar, "owner")), "%s: it is somebody's", where);
+    ok(json_is_null(json_object_get(lpar, "job")), "%s: a job holds it", where);
     ok(!json_object_get(lpar, "taken"), "%s: it is not finished", where);
     is_int(json_integer_value(json_object_get(lpar, "generation")), 8);
     is_text(json_string_value(json_object_get(lpar, "wanted")), "stopped");
@@ -194,6 +205,23 @@ static void one_that_was_begun_goes_on(void)
     is_taken("begun", VIOS_OK);
 }
 
+/* By a job that only its node, which is fenced, could go on with. */
+static void a_hold_of_a_fenced_node_is_void(void)
+{
+    static const char *const KINDS[] = {"lpar.start", "lpar.stop"};
+    if (!have_clones) {
+        SKIP("no XFS on a loop mount: not root, or no mkfs.xfs");
+    }
+    for (size_t i = 0; i < 2; i++) {
+        struct operation operation;
+        world();
+        put_lpar(HELD, ON_LU);
+        put_job(KINDS[i], 3);
+        ok(take_over(&operation) == VIOS_OK, "%s: %s", KINDS[i], operation.error.message);
+        is_taken(KINDS[i], VIOS_OK);
+    }
+}
+
 static void it_survives_every_crash(void)
 {
     if (!have_clones) {
@@ -228,6 +256,11 @@ static void what_is_refused(void)
     refused(VIOS_E_INVALID, "its disk disk0 is a file of one node");
     put_lpar(OF_N2, "\"lu\":\"22222222-2222-4333-8444-555555555555\"");
     refused(VIOS_E_NOT_FOUND, "there is no such LU");
+    put_lpar(HELD, ON_LU);
+    put_job("lpar.stop", 4); /* of the incarnation that came after */
+    refused(VIOS_E_LOCKED, "job j-9 is at work on it");
+    put_job("image.capture", 3); /* a survivor goes on with it */
+    refused(VIOS_E_LOCKED, "job j-9 is at work on it");
     put_lpar(OF_N2, ON_LU);
     put("/fence/n1/1", "{\"v\":1,\"state\":\"closing\"}"); /* the new owner itself is fenced */
     struct operation operation;
@@ -256,6 +289,7 @@ int main(void)
     mkdir(pool, 0700);
     RUN(the_disk_has_a_new_file);
     RUN(one_that_was_begun_goes_on);
+    RUN(a_hold_of_a_fenced_node_is_void);
     RUN(it_survives_every_crash);
     RUN(what_is_refused);
     lpars_close(node.lpars);
