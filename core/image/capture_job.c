@@ -8,7 +8,7 @@
 #include "image/fileset.h"
 #include "image/jobs.h"
 #include "image/making.h"
-#include "lpar/jobs.h"
+#include "lpar/hold.h"
 #include "storage/copy_told.h"
 #include "storage/pool.h"
 #include "storage/sparse_copy.h"

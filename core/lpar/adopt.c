@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "lpar/guest.h"
 #include "lpar/guest_exports.h"
-#include "lpar/jobs.h"
+#include "lpar/hold.h"
 #include "lpar/run_folder.h"
 
 #include <dirent.h>

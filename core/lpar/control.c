@@ -2,6 +2,7 @@
 #include "lpar/control.h"
 
 #include "lpar/guest.h"
+#include "lpar/hold.h"
 #include "lpar/jobs.h"
 #include "lpar/place.h"
 #include "lpar/view.h"

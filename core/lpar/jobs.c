@@ -15,6 +15,7 @@
 #include "lpar/disks.h"
 #include "lpar/guest.h"
 #include "lpar/guest_exports.h"
+#include "lpar/hold.h"
 #include "lpar/launch.h"
 #include "lpar/lpar.h"
 #include "lpar/run_folder.h"
@@ -29,7 +30,6 @@
 #include <sys/syscall.h>
 #include <unistd.h>
 
-#define SAVE_TRIES 20
 #define READY_TIMEOUT_MS 30000 /* io, paging and QEMU, each */
 #define STATE_TIMEOUT_MS 5000  /* until its state is seen */
 #define QUIT_TIMEOUT_MS 5000
@@ -58,65 +58,6 @@ static int keep(struct job *job, const struct operation *operation, int status)
         job->operation.error = operation->error;
     }
     return status;
-}
-
-/* --- the record --- */
-
-static bool job_is_over(struct store *store, const char *id, struct operation *operation)
-{
-    char key[STORE_KEY_MAX];
-    struct store_value value;
-    snprintf(key, sizeof key, "/job/%s", id);
-    int status = store_get(store, key, &value, operation);
-    if (status < 0) {
-        return status == VIOS_E_NOT_FOUND;
-    }
-    json_t *json = json_loads(value.json, 0, NULL);
-    const char *state = json_string_value(json_object_get(json, "state"));
-    bool over = !state || (strcmp(state, "running") != 0 && strcmp(state, "undoing") != 0);
-    json_decref(json);
-    store_value_clear(&value);
-    return over;
-}
-
-int lpar_check_lock(struct store *store, const struct lpar *lpar, const char *id,
-                    struct operation *operation)
-{
-    char object[96], hint[128];
-    struct operation asking;
-    operation_start(&asking, 5000, operation->cancel);
-    if (lpar->taken) {
-        return operation_fail(operation, VIOS_E_LOCKED, lpar_object(lpar->name, object),
-                              "the takeover goes on by itself", "its takeover is not finished");
-    }
-    if (!lpar->job[0] || (id && strcmp(lpar->job, id) == 0) ||
-        job_is_over(store, lpar->job, &asking)) {
-        return VIOS_OK;
-    }
-    snprintf(hint, sizeof hint, "wait for it: job wait %s", lpar->job);
-    return operation_fail(operation, VIOS_E_LOCKED, lpar_object(lpar->name, object), hint,
-                          "job %s is at work on it", lpar->job);
-}
-
-int lpar_job_update(struct job *job, int (*change)(struct job *, struct lpar *), struct lpar *lpar)
-{
-    int status = VIOS_E_CONFLICT;
-    for (int i = 0; i < SAVE_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
-         i++) {
-        status = lpar_load(job->store, job_name(job), lpar, &job->operation);
-        if (status == VIOS_OK) {
-            status = change(job, lpar);
-        }
-        if (status == VIOS_OK) {
-            status = lpar_save(job->store, lpar, &job->operation);
-        }
-    }
-    return status > 0 ? VIOS_OK : status;
-}
-
-void lpar_job_take(const struct job *job, struct lpar *lpar)
-{
-    snprintf(lpar->job, sizeof lpar->job, "%s", job->id);
 }
 
 /* --- start --- */

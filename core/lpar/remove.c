@@ -9,7 +9,7 @@
  */
 #include "lpar/remove.h"
 
-#include "lpar/jobs.h"
+#include "lpar/hold.h"
 #include "lpar/record.h"
 #include "storage/lu_file.h"
 #include "storage/lu_store.h"

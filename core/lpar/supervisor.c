@@ -6,7 +6,7 @@
  */
 #include "lpar/guest_exports.h"
 #include "lpar/guest_private.h"
-#include "lpar/jobs.h"
+#include "lpar/hold.h"
 
 #include "base/log.h"
 

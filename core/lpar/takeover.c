@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "cluster/ownership.h"
 #include "lpar/adopt.h"
+#include "lpar/hold.h"
 #include "lpar/jobs.h"
 #include "lpar/record.h"
 #include "lpar/view.h"
