@@ -28,7 +28,7 @@ struct arena_header {
     char uuid[40];
 };
 
-_Static_assert(sizeof(struct arena_header) <= ARENA_PAGE, "the header has one page");
+_Static_assert(sizeof(struct arena_header) <= PAGE_BYTES, "the header has one page");
 
 struct arena_map {   /* of one entry; rebuilt from the slot words */
     uint32_t *slots; /* slot + 1 of each page, 0 for none; NULL until assigned */
@@ -51,22 +51,17 @@ struct arena {
     char why[160];
 };
 
-static uint64_t round_up(uint64_t value)
-{
-    return (value + ARENA_PAGE - 1) / ARENA_PAGE * ARENA_PAGE;
-}
-
 static uint64_t tables_size(uint64_t slots)
 {
-    return ARENA_PAGE + round_up(sizeof(struct arena_entry) * ARENA_ENTRIES) +
-           round_up(slots * sizeof(uint64_t));
+    return PAGE_BYTES + page_round_up(sizeof(struct arena_entry) * ARENA_ENTRIES) +
+           page_round_up(slots * sizeof(uint64_t));
 }
 
 /* --- making and mapping --- */
 
 static int arena_map(struct arena *arena, uint64_t slots, struct vios_error *error)
 {
-    arena->mapped_bytes = tables_size(slots) + slots * ARENA_PAGE;
+    arena->mapped_bytes = tables_size(slots) + slots * PAGE_BYTES;
     void *base =
         mmap(NULL, arena->mapped_bytes, PROT_READ | PROT_WRITE, MAP_SHARED, arena->file.fd, 0);
     if (base == MAP_FAILED) {
@@ -74,9 +69,9 @@ static int arena_map(struct arena *arena, uint64_t slots, struct vios_error *err
     }
     madvise(base, arena->mapped_bytes, MADV_DONTDUMP);
     arena->header = base;
-    arena->entries = (void *)((uint8_t *)base + ARENA_PAGE);
-    arena->words =
-        (void *)((uint8_t *)arena->entries + round_up(sizeof(struct arena_entry) * ARENA_ENTRIES));
+    arena->entries = (void *)((uint8_t *)base + PAGE_BYTES);
+    arena->words = (void *)((uint8_t *)arena->entries +
+                            page_round_up(sizeof(struct arena_entry) * ARENA_ENTRIES));
     arena->data = (uint8_t *)base + tables_size(slots);
     return VIOS_OK;
 }
@@ -88,9 +83,9 @@ static int arena_make(struct arena *arena, uint64_t size_bytes, struct vios_erro
                          "%llu bytes are more than the %llu an arena may have",
                          (unsigned long long)size_bytes, (unsigned long long)ARENA_SIZE_MAX);
     }
-    uint64_t slots = round_up(size_bytes) / ARENA_PAGE;
+    uint64_t slots = page_round_up(size_bytes) / PAGE_BYTES;
     int status = state_file_make(&arena->file, "page memory",
-                                 tables_size(slots) + slots * ARENA_PAGE, error);
+                                 tables_size(slots) + slots * PAGE_BYTES, error);
     if (status == VIOS_OK) {
         status = arena_map(arena, slots, error);
     }
@@ -111,9 +106,9 @@ static int arena_take(struct arena *arena, int fd, struct vios_error *error)
     if (status != VIOS_OK) {
         return status;
     }
-    if (size < ARENA_PAGE || pread(arena->file.fd, &header, sizeof header, 0) != sizeof header ||
-        header.magic != ARENA_MAGIC || header.slots > ARENA_SIZE_MAX / ARENA_PAGE ||
-        tables_size(header.slots) + header.slots * ARENA_PAGE != size ||
+    if (size < PAGE_BYTES || pread(arena->file.fd, &header, sizeof header, 0) != sizeof header ||
+        header.magic != ARENA_MAGIC || header.slots > ARENA_SIZE_MAX / PAGE_BYTES ||
+        tables_size(header.slots) + header.slots * PAGE_BYTES != size ||
         strnlen(header.uuid, sizeof header.uuid) != UUID_TEXT_SIZE - 1) {
         return error_set(error, VIOS_E_CORRUPT, "page memory", "start io without it",
                          "what was handed over is no arena of ours");
@@ -140,7 +135,7 @@ static void arena_lock(struct arena *arena)
 
 static uint8_t *slot_memory(struct arena *arena, uint32_t slot)
 {
-    return arena->data + (uint64_t)slot * ARENA_PAGE;
+    return arena->data + (uint64_t)slot * PAGE_BYTES;
 }
 
 static void slot_push(struct arena *arena, uint32_t slot)
@@ -166,7 +161,7 @@ static void slot_release(struct arena *arena, uint32_t slot)
 {
     atomic_fetch_or_explicit(&arena->words[slot], ARENA_UNSETTLED, memory_order_release);
     atomic_thread_fence(memory_order_seq_cst);
-    memset(slot_memory(arena, slot), 0, ARENA_PAGE);
+    memset(slot_memory(arena, slot), 0, PAGE_BYTES);
     atomic_store_explicit(&arena->words[slot], 0, memory_order_release);
     slot_push(arena, slot);
 }
@@ -181,7 +176,7 @@ static bool map_make(struct arena *arena, size_t number)
 {
     struct arena_map *map = &arena->maps[number];
     if (!map->slots) {
-        map->pages = arena->entries[number].size_bytes / ARENA_PAGE;
+        map->pages = arena->entries[number].size_bytes / PAGE_BYTES;
         map->slots = calloc(map->pages, sizeof *map->slots);
     }
     return map->slots != NULL;
@@ -193,7 +188,7 @@ static bool entry_sane(const struct arena_entry *entry)
 {
     uint32_t selected = entry->selected;
     return entry->state <= ARENA_REVOKING && selected <= 1 && entry->size_bytes > 0 &&
-           entry->size_bytes % ARENA_PAGE == 0 && entry->size_bytes <= ARENA_REGION_MAX &&
+           entry->size_bytes % PAGE_BYTES == 0 && entry->size_bytes <= ARENA_REGION_MAX &&
            memchr(entry->lpar, 0, sizeof entry->lpar) &&
            memchr(entry->owners[selected].node, 0, sizeof entry->owners[selected].node);
 }
@@ -307,7 +302,7 @@ const char *arena_uuid(const struct arena *arena)
 
 uint64_t arena_size(const struct arena *arena)
 {
-    return arena->header->slots * ARENA_PAGE;
+    return arena->header->slots * PAGE_BYTES;
 }
 
 bool arena_locked(const struct arena *arena, const char **why)
@@ -340,7 +335,7 @@ void arena_entry_create(struct arena *arena, size_t number, const char *lpar, ui
                         uint64_t size_bytes, const struct arena_owner *owner)
 {
     struct arena_entry *entry = arena_entry(arena, number);
-    assert(entry->state == ARENA_FREE && size_bytes % ARENA_PAGE == 0);
+    assert(entry->state == ARENA_FREE && size_bytes % PAGE_BYTES == 0);
     entry->serial = atomic_fetch_add(&arena->header->next_serial, 1);
     entry->size_bytes = size_bytes;
     entry->index = index;
@@ -376,7 +371,7 @@ void arena_entry_destroy(struct arena *arena, size_t number)
 
 uint64_t arena_entry_used(const struct arena *arena, size_t number)
 {
-    return arena->maps[number].used * ARENA_PAGE;
+    return arena->maps[number].used * PAGE_BYTES;
 }
 
 /* --- pages --- */
@@ -395,7 +390,7 @@ bool arena_page_fill(struct arena *arena, size_t number, uint64_t page, const vo
     struct arena_map *map = &arena->maps[number];
     uint64_t word = (uint64_t)(number + 1) << ARENA_ENTRY_SHIFT | page;
     uint32_t slot;
-    assert(map->slots && page < map->pages && !map->slots[page] && start + size <= ARENA_PAGE);
+    assert(map->slots && page < map->pages && !map->slots[page] && start + size <= PAGE_BYTES);
     if (!slot_pop(arena, &slot)) {
         return false;
     }

@@ -17,13 +17,13 @@
 #define PAGING_ARENA_H
 
 #include "base/error.h"
+#include "paging/page.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-#define ARENA_PAGE 4096u
 #define ARENA_ENTRIES 1024u
 #define ARENA_SIZE_MAX (UINT64_C(1) << 42)
 #define ARENA_REGION_MAX (UINT64_C(1) << 40)

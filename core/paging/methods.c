@@ -165,8 +165,7 @@ static int show(struct call *call, const json_t *parameters, json_t **result,
 
 static int check_size(uint64_t size, const char *object, struct operation *operation)
 {
-    if (size < DEVICE_BYTES_MIN || size > PAGING_DEVICE_BYTES_MAX ||
-        size % PAGING_PAGE_BYTES != 0) {
+    if (size < DEVICE_BYTES_MIN || size > PAGING_DEVICE_BYTES_MAX || size % PAGE_BYTES != 0) {
         return operation_fail(operation, VIOS_E_INVALID, object, "for example --size 256M",
                               "a paging device has 1M to 64G, in whole pages of 4096 bytes, "
                               "not %llu bytes",

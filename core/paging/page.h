@@ -1,5 +1,5 @@
 /*
- * page.h - what page memory and pager both ask of a page's content.
+ * page.h - what a page is: the unit in which memory is lent, sent and checked.
  */
 #ifndef PAGING_PAGE_H
 #define PAGING_PAGE_H
@@ -8,6 +8,14 @@
 #include <stddef.h>
 #include <stdint.h>
 #include <string.h>
+
+#define PAGE_BYTES 4096u
+
+/* `bytes` rounded up to whole pages. */
+static inline uint64_t page_round_up(uint64_t bytes)
+{
+    return (bytes + PAGE_BYTES - 1) / PAGE_BYTES * PAGE_BYTES;
+}
 
 /* Whether `size` > 0 bytes are all zero. Each byte is compared with its neighbour, which
  * memcmp does at the speed of memory; most pages that are not zero show it at once. */

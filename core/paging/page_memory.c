@@ -11,7 +11,6 @@
 
 #include "base/parse.h"
 #include "paging/arena.h"
-#include "paging/page.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -243,7 +242,7 @@ static int grant_check(const struct grant *grant, struct vios_error *error)
     }
     for (size_t i = 0; status == VIOS_OK && i < grant->count; i++) {
         const struct page_memory_region *region = &grant->regions[i];
-        if (region->size_bytes == 0 || region->size_bytes % ARENA_PAGE ||
+        if (region->size_bytes == 0 || region->size_bytes % PAGE_BYTES ||
             region->size_bytes > PAGE_MEMORY_REGION_MAX || grant_has(grant, region->index, i)) {
             status = error_set(error, VIOS_E_USAGE, grant->lpar, "give whole pages of 4096 bytes",
                                "region %" PRIu32 " is given twice, or its size of %" PRIu64
@@ -507,7 +506,7 @@ static int page_write(struct page_export *page, uint64_t number, size_t start, s
     bool zero = data ? page_is_zero(data, size) : true;
     page->zero_pages += zero;
     page->pages_out += !zero;
-    if (zero && size == ARENA_PAGE) {
+    if (zero && size == PAGE_BYTES) {
         arena_page_free(arena, page->entry, number);
     } else if (memory && zero) {
         memset(memory + start, 0, size);
@@ -522,13 +521,13 @@ static int page_write(struct page_export *page, uint64_t number, size_t start, s
 static int page_run(struct page_export *page, struct nbd_request *request)
 {
     uint64_t offset = request->offset, end = offset + request->length;
-    uint64_t first = offset / ARENA_PAGE;
+    uint64_t first = offset / PAGE_BYTES;
     uint8_t *data = request->data;
     int error = 0;
     while (offset < end && !error) {
-        uint64_t number = offset / ARENA_PAGE;
-        size_t start = offset % ARENA_PAGE;
-        size_t size = ARENA_PAGE - start < end - offset ? ARENA_PAGE - start : end - offset;
+        uint64_t number = offset / PAGE_BYTES;
+        size_t start = offset % PAGE_BYTES;
+        size_t size = PAGE_BYTES - start < end - offset ? PAGE_BYTES - start : end - offset;
         if (request->command == NBD_READ || request->command == NBD_BLOCK_STATUS) {
             error = page_read(page, number, start, size, data, request->holes, number - first);
         } else {

@@ -34,7 +34,7 @@ static int check_region(const struct pager_region *region, size_t i, uint64_t of
                         const char *lpar, struct vios_error *error)
 {
     if (region->index != i || region->offset != offset || region->size_bytes == 0 ||
-        region->size_bytes % PAGER_PAGE || region->size_bytes > PAGER_SIZE_MAX) {
+        region->size_bytes % PAGE_BYTES || region->size_bytes > PAGER_SIZE_MAX) {
         return error_set(error, VIOS_E_INVALID, lpar, NULL,
                          "region %zu does not begin where the one before ends, or is not of "
                          "whole pages",
@@ -312,8 +312,8 @@ static void part_open(struct pager *pager, size_t i, const struct pager_region *
     struct pager_part *part = &pager->parts[i];
     part->state = &pager->state.regions[i];
     part->index = (uint32_t)i;
-    part->first = region->offset / PAGER_PAGE;
-    part->pages = region->size_bytes / PAGER_PAGE;
+    part->first = region->offset / PAGE_BYTES;
+    part->pages = region->size_bytes / PAGE_BYTES;
     uint64_t number = part->state->number + (taken ? 1 : 0); /* fences the predecessor's */
     part->state->number = number > region->number ? number : region->number;
     for (unsigned slot = 0; slot < PAGER_REPLICAS_MAX; slot++) {

@@ -65,7 +65,7 @@ static void fetch_ask(struct pager_op *op, struct pager_node *node, uint64_t run
     op->failed = 0;
     op->step = fetch_checked;
     op->pending = 1;
-    pager_send(op, node, NBD_READ, op->first + first, count, op->data + (size_t)first * PAGER_PAGE);
+    pager_send(op, node, NBD_READ, op->first + first, count, op->data + (size_t)first * PAGE_BYTES);
     pager_op_release(op);
 }
 
@@ -130,7 +130,7 @@ static void fetch_checked(struct pager_op *op)
         if (!(asked >> i & 1)) {
             continue;
         }
-        uint8_t *page = op->data + (size_t)i * PAGER_PAGE;
+        uint8_t *page = op->data + (size_t)i * PAGE_BYTES;
         bool hole = op->holes >> (i - first) & 1;
         if (!hole && pager_checksum(page) == op->pager->state.checksums[op->first + i]) {
             op->good |= PAGER_BIT(i);
@@ -172,7 +172,7 @@ static void fetch_finish(struct pager_op *op)
             if (op->bad[slot] >> i & 1) {
                 any = true;
                 pager_send(op, node, NBD_WRITE, op->first + i, 1,
-                           op->data + (size_t)i * PAGER_PAGE);
+                           op->data + (size_t)i * PAGE_BYTES);
             }
         }
     }

@@ -48,7 +48,7 @@ static bool fill_find(struct pager_node *node, uint64_t *first, unsigned *count)
 static bool fill_one(struct pager_node *node, uint64_t first, unsigned count)
 {
     struct pager_op *op = pager_op_new(node->pager, PAGER_OP_FILL);
-    uint8_t *data = op ? malloc((size_t)count * PAGER_PAGE) : NULL;
+    uint8_t *data = op ? malloc((size_t)count * PAGE_BYTES) : NULL;
     if (!data) {
         if (op) {
             pager_op_free(op);

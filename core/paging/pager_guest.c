@@ -26,13 +26,13 @@ struct pager_part *pager_part_of(struct pager *pager, uint64_t page)
 /* Whether the guest's bytes do not fill its pages. */
 static bool is_partial(const struct pager_op *op)
 {
-    return op->offset % PAGER_PAGE || op->length % PAGER_PAGE;
+    return op->offset % PAGE_BYTES || op->length % PAGE_BYTES;
 }
 
 void pager_read_fetched(struct pager_op *op, int error)
 {
     struct nbd_request *request = op->guest->request;
-    uint64_t base = op->first - request->offset / PAGER_PAGE;
+    uint64_t base = op->first - request->offset / PAGE_BYTES;
     op->error = error;
     for (unsigned i = 0; !error && i < op->count; i++) {
         if (!(op->need >> i & 1)) {
@@ -41,7 +41,7 @@ void pager_read_fetched(struct pager_op *op, int error)
     }
     if (!error && op->owned) {
         memcpy(request->data + (op->offset - request->offset),
-               op->owned + (op->offset - op->first * PAGER_PAGE), op->length);
+               op->owned + (op->offset - op->first * PAGE_BYTES), op->length);
     }
     op->pager->pages_in += (uint64_t)__builtin_popcountll(op->good);
     pager_op_end(op);
@@ -83,16 +83,16 @@ static bool guest_start_piece(struct pager *pager, struct pager_guest *guest)
     }
     uint64_t end = request->offset + request->length;
     op->guest = guest;
-    op->first = guest->next / PAGER_PAGE;
+    op->first = guest->next / PAGE_BYTES;
     op->part = pager_part_of(pager, op->first);
     uint64_t limit = op->part->first + op->part->pages;
     limit = limit < op->first + PAGER_RUN ? limit : op->first + PAGER_RUN;
-    limit = limit * PAGER_PAGE < end ? limit * PAGER_PAGE : end;
+    limit = limit * PAGE_BYTES < end ? limit * PAGE_BYTES : end;
     op->offset = guest->next;
     op->length = (uint32_t)(limit - guest->next);
-    op->count = (unsigned)((limit + PAGER_PAGE - 1) / PAGER_PAGE - op->first);
+    op->count = (unsigned)((limit + PAGE_BYTES - 1) / PAGE_BYTES - op->first);
     if (is_partial(op)) {
-        op->data = op->owned = malloc((size_t)op->count * PAGER_PAGE);
+        op->data = op->owned = malloc((size_t)op->count * PAGE_BYTES);
         if (!op->owned) {
             pager_op_free(op);
             return false;
@@ -126,8 +126,8 @@ static void guest_go_on(struct pager_guest *guest, struct pager *pager)
 
 static void block_status(struct pager *pager, struct nbd_request *request)
 {
-    uint64_t first = request->offset / PAGER_PAGE;
-    uint64_t last = (request->offset + request->length - 1) / PAGER_PAGE;
+    uint64_t first = request->offset / PAGE_BYTES;
+    uint64_t last = (request->offset + request->length - 1) / PAGE_BYTES;
     for (uint64_t page = first; page <= last; page++) {
         if (!pager->state.checksums[page]) {
             request->holes[(page - first) / 64] |= PAGER_BIT((page - first) % 64);

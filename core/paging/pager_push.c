@@ -88,7 +88,7 @@ void pager_push_write(struct pager_op *op, struct pager_node *node)
     }
     assert(op->count > 0);
     struct pager_op *push = pager_op_new(op->pager, PAGER_OP_PUSH);
-    size_t size = (size_t)op->count * PAGER_PAGE;
+    size_t size = (size_t)op->count * PAGE_BYTES;
     if (push && op->data && !(push->owned = malloc(size))) {
         pager_op_free(push);
         push = NULL;

@@ -39,8 +39,8 @@ void pager_send(struct pager_op *op, struct pager_node *node, uint16_t command, 
     }
     *send = (struct pager_send){.op = op, .node = node};
     send->request.command = command;
-    send->request.offset = (first - node->part->first) * PAGER_PAGE;
-    send->request.length = count * PAGER_PAGE;
+    send->request.offset = (first - node->part->first) * PAGE_BYTES;
+    send->request.length = count * PAGE_BYTES;
     send->request.data = data;
     send->request.holes = command == NBD_READ ? &op->holes : NULL;
     send->request.done = send_done;
@@ -60,7 +60,7 @@ void pager_send(struct pager_op *op, struct pager_node *node, uint16_t command, 
 
 void pager_send_zeroes(struct pager_node *node)
 {
-    uint64_t step = NBD_REQUEST_MAX / PAGER_PAGE, end = node->part->first + node->part->pages;
+    uint64_t step = NBD_REQUEST_MAX / PAGE_BYTES, end = node->part->first + node->part->pages;
     for (uint64_t page = node->part->first; page < end && node->client; page += step) {
         uint64_t count = step < end - page ? step : end - page;
         pager_send(NULL, node, NBD_WRITE_ZEROES, page, (unsigned)count, NULL);
@@ -90,7 +90,7 @@ void pager_send_pages(struct pager_op *op, struct pager_node *node, uint64_t pag
             pager_send(op, node, NBD_WRITE_ZEROES, op->first + i, count, NULL);
         } else {
             pager_send(op, node, NBD_WRITE, op->first + i, count,
-                       op->data + (size_t)i * PAGER_PAGE);
+                       op->data + (size_t)i * PAGE_BYTES);
         }
     }
 }

@@ -50,7 +50,7 @@ static void settle_read(struct pager_op *op)
     op->tried[op->asked_slot] = 1;
     if (!op->failed) {
         if (op->holes & 1) {
-            memset(op->data, 0, PAGER_PAGE);
+            memset(op->data, 0, PAGE_BYTES);
         }
         uint64_t found = pager_checksum(op->data);
         if (found == intended || found == pager->state.checksums[op->first]) {
@@ -100,7 +100,7 @@ void pager_settle_go(struct pager_op *op)
 static struct pager_op *settle_new(struct pager *pager, uint64_t page, uint16_t intent)
 {
     struct pager_op *op = pager_op_new(pager, PAGER_OP_SETTLE);
-    if (op && !(op->owned = malloc(PAGER_PAGE))) {
+    if (op && !(op->owned = malloc(PAGE_BYTES))) {
         pager_op_free(op);
         return NULL;
     }

@@ -4,8 +4,6 @@
  */
 #include "paging/pager_state.h"
 
-#include "paging/page.h"
-
 #define XXH_INLINE_ALL
 #include <xxhash.h>
 
@@ -28,18 +26,13 @@ struct layout {
     uint64_t regions, intents, checksums, dirty, bitmap_bytes, total;
 };
 
-static uint64_t pages_up(uint64_t bytes)
-{
-    return (bytes + PAGER_PAGE - 1) / PAGER_PAGE * PAGER_PAGE;
-}
-
 static struct layout layout_of(uint64_t pages, uint64_t regions)
 {
-    struct layout layout = {.regions = PAGER_PAGE};
-    layout.intents = layout.regions + pages_up(regions * sizeof(struct pager_state_region));
-    layout.checksums = layout.intents + pages_up(PAGER_INTENTS * sizeof(struct pager_intent));
-    layout.dirty = layout.checksums + pages_up(pages * sizeof(uint64_t));
-    layout.bitmap_bytes = pages_up(pages / 8 + 8);
+    struct layout layout = {.regions = PAGE_BYTES};
+    layout.intents = layout.regions + page_round_up(regions * sizeof(struct pager_state_region));
+    layout.checksums = layout.intents + page_round_up(PAGER_INTENTS * sizeof(struct pager_intent));
+    layout.dirty = layout.checksums + page_round_up(pages * sizeof(uint64_t));
+    layout.bitmap_bytes = page_round_up(pages / 8 + 8);
     layout.total = layout.dirty + PAGER_REPLICAS_MAX * layout.bitmap_bytes;
     return layout;
 }
@@ -149,7 +142,7 @@ int pager_state_open(struct pager_state *state, const struct pager_configuration
 {
     int status;
     *state = (struct pager_state){.file = {.fd = -1, .lock = -1}};
-    state->pages = configuration->size_bytes / PAGER_PAGE;
+    state->pages = configuration->size_bytes / PAGE_BYTES;
     state->region_count = configuration->region_count;
     struct layout layout = layout_of(state->pages, state->region_count);
     if (fd >= 0) {
@@ -189,10 +182,10 @@ void pager_state_close(struct pager_state *state)
 
 uint64_t pager_checksum(const uint8_t *page)
 {
-    if (page_is_zero(page, PAGER_PAGE)) {
+    if (page_is_zero(page, PAGE_BYTES)) {
         return 0;
     }
-    uint64_t checksum = XXH3_64bits(page, PAGER_PAGE);
+    uint64_t checksum = XXH3_64bits(page, PAGE_BYTES);
     return checksum ? checksum : 1;
 }
 

@@ -9,13 +9,13 @@
 #ifndef PAGING_PAGER_STATE_H
 #define PAGING_PAGER_STATE_H
 
+#include "paging/page.h"
 #include "paging/pager.h"
 #include "paging/state_file.h"
 
 #include <stdatomic.h>
 #include <stdbool.h>
 
-#define PAGER_PAGE 4096u
 #define PAGER_INTENTS 8192u
 
 struct pager_state_replica {

@@ -188,10 +188,10 @@ static void write_merged(struct pager_op *op, int error)
         return;
     }
     const struct nbd_request *request = op->guest->request;
-    uint8_t *into = op->owned + (op->offset - op->first * PAGER_PAGE);
+    uint8_t *into = op->owned + (op->offset - op->first * PAGE_BYTES);
     for (unsigned i = 0; i < op->count; i++) {
         if (!(op->need >> i & 1)) {
-            memset(op->owned + (size_t)i * PAGER_PAGE, 0, PAGER_PAGE);
+            memset(op->owned + (size_t)i * PAGE_BYTES, 0, PAGE_BYTES);
         }
     }
     if (request->command == NBD_WRITE) {
@@ -200,7 +200,7 @@ static void write_merged(struct pager_op *op, int error)
         memset(into, 0, op->length);
     }
     for (unsigned i = 0; i < op->count; i++) {
-        op->checksums[i] = pager_checksum(op->data + (size_t)i * PAGER_PAGE);
+        op->checksums[i] = pager_checksum(op->data + (size_t)i * PAGE_BYTES);
     }
     pager_write_begin(op);
 }
@@ -212,7 +212,7 @@ void pager_write_start(struct pager_op *op)
         return;
     }
     for (unsigned i = 0; i < op->count; i++) {
-        op->checksums[i] = op->data ? pager_checksum(op->data + (size_t)i * PAGER_PAGE) : 0;
+        op->checksums[i] = op->data ? pager_checksum(op->data + (size_t)i * PAGE_BYTES) : 0;
     }
     pager_write_begin(op);
 }

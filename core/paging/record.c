@@ -97,7 +97,7 @@ static int parse_region(json_t *json, size_t index, uint64_t offset, struct pagi
         return error_set(error, VIOS_E_CORRUPT, NULL, NULL, "region %zu: %s", index, why.text);
     }
     if (position != (json_int_t)index || number < 1 || at != (json_int_t)offset || size <= 0 ||
-        size % PAGING_PAGE_BYTES != 0 || (uint64_t)size > PAGING_REGION_BYTES ||
+        size % PAGE_BYTES != 0 || (uint64_t)size > PAGING_REGION_BYTES ||
         !json_is_array(replicas)) {
         return error_set(error, VIOS_E_CORRUPT, NULL, NULL, "region %zu does not fit", index);
     }

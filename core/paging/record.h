@@ -11,6 +11,7 @@
 
 #include "base/error.h"
 #include "base/parse.h"
+#include "paging/page.h"
 
 #include <jansson.h>
 #include <stdint.h>
@@ -19,7 +20,6 @@
 #define PAGING_REPLICAS_MAX 2
 #define PAGING_REGION_BYTES (UINT64_C(1) << 30) /* all but a device's last region */
 #define PAGING_DEVICE_BYTES_MAX (PAGING_REGIONS_MAX * PAGING_REGION_BYTES)
-#define PAGING_PAGE_BYTES 4096
 #define PAGING_PATH_SIZE 1024
 #define PAGING_KEY_SIZE (sizeof "/paging/" + NAME_MAX_LENGTH)
 
