@@ -422,7 +422,7 @@ static int do_revoke(struct request *request)
     }
     pthread_mutex_lock(&io->lock);
     if (status == VIOS_OK && io->memory) {
-        status = page_memory_revoke(io->memory, lpar, &request->error);
+        page_memory_revoke(io->memory, lpar);
     }
     pthread_mutex_unlock(&io->lock);
     return status == VIOS_OK ? answer(request, json_object()) : status;

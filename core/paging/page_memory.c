@@ -33,7 +33,7 @@ struct page_export {
 
 struct page_region { /* of one entry */
     pthread_mutex_t lock;
-    struct page_export *current; /* NULL: the entry is free */
+    struct page_export *current; /* NULL: the entry is free, or io ends */
 };
 
 struct page_memory {
@@ -46,50 +46,11 @@ struct page_memory {
     struct page_memory_hooks hooks;
 };
 
-/* Exports to announce once the locks are free. */
-struct changes {
-    struct page_export **added, **dropped;
-    size_t added_count, dropped_count;
-};
-
 static const struct nbd_backend_operations page_operations;
 
 static int out_of_memory(struct vios_error *error)
 {
     return error_set(error, VIOS_E_NO_SPACE, "page memory", NULL, "out of memory");
-}
-
-/* --- changes --- */
-
-static int changes_make(struct changes *changes, struct vios_error *error)
-{
-    *changes = (struct changes){0};
-    changes->added = calloc(2 * PAGE_MEMORY_ENTRIES, sizeof *changes->added);
-    if (!changes->added) {
-        return out_of_memory(error);
-    }
-    changes->dropped = changes->added + PAGE_MEMORY_ENTRIES;
-    return VIOS_OK;
-}
-
-static void changes_announce(struct page_memory *memory, struct changes *changes)
-{
-    for (size_t i = 0; i < changes->dropped_count; i++) {
-        memory->hooks.drop(memory->hooks.context, &changes->dropped[i]->export);
-    }
-    for (size_t i = 0; i < changes->added_count; i++) {
-        memory->hooks.add(memory->hooks.context, &changes->added[i]->export);
-    }
-    free(changes->added);
-}
-
-/* When nobody was told of any: the memory itself is given up. */
-static void changes_discard(struct changes *changes)
-{
-    for (size_t i = 0; i < changes->added_count; i++) {
-        free(changes->added[i]);
-    }
-    free(changes->added);
 }
 
 /* --- exports --- */
@@ -101,8 +62,9 @@ static void export_name(char *name, size_t size, const struct arena_entry *entry
              owner->number, owner->generation);
 }
 
-/* An export for the entry as it is now; NULL when memory is short. */
-static struct page_export *export_make(struct page_memory *memory, size_t number)
+/* An export of the entry for this owner; NULL when memory is short. */
+static struct page_export *export_make(struct page_memory *memory, size_t number,
+                                       const struct arena_owner *owner)
 {
     struct page_export *page = calloc(1, sizeof *page);
     const struct arena_entry *entry = arena_entry(memory->arena, number);
@@ -112,7 +74,9 @@ static struct page_export *export_make(struct page_memory *memory, size_t number
     struct nbd_export *export = &page->export;
     page->memory = memory;
     page->entry = number;
+    export_name(export->name, sizeof export->name, entry, owner);
     snprintf(export->lpar, sizeof export->lpar, "%s", entry->lpar);
+    snprintf(export->node, sizeof export->node, "%s", owner->node);
     snprintf(export->description, sizeof export->description, "arena=%s entry=%" PRIu64,
              arena_uuid(memory->arena), entry->serial);
     export->size = entry->size_bytes;
@@ -125,48 +89,47 @@ static struct page_export *export_make(struct page_memory *memory, size_t number
     return page;
 }
 
-/* Names it after its owner and makes it the valid one of its region. */
-static void export_publish(struct page_memory *memory, struct page_export *page,
-                           struct changes *changes)
+static void export_drop(struct page_memory *memory, struct page_export *page)
 {
-    const struct arena_entry *entry = arena_entry(memory->arena, page->entry);
-    const struct arena_owner *owner = arena_entry_owner(entry);
+    if (page) {
+        memory->hooks.drop(memory->hooks.context, &page->export);
+    }
+}
+
+/* Makes it the valid one of its region. */
+static void export_publish(struct page_memory *memory, struct page_export *page)
+{
     struct page_region *region = &memory->regions[page->entry];
-    export_name(page->export.name, sizeof page->export.name, entry, owner);
-    snprintf(page->export.node, sizeof page->export.node, "%s", owner->node);
     pthread_mutex_lock(&region->lock);
     struct page_export *old = region->current;
     region->current = page;
     pthread_mutex_unlock(&region->lock);
-    changes->added[changes->added_count++] = page;
-    if (old) {
-        changes->dropped[changes->dropped_count++] = old;
-    }
+    export_drop(memory, old);
+    memory->hooks.add(memory->hooks.context, &page->export);
 }
 
 static int owner_change(struct page_memory *memory, size_t number, const struct arena_owner *owner,
-                        struct changes *changes, struct vios_error *error)
+                        struct vios_error *error)
 {
-    struct page_export *page = export_make(memory, number);
+    struct page_export *page = export_make(memory, number, owner);
     if (!page) {
         return out_of_memory(error);
     }
     arena_entry_set_owner(arena_entry(memory->arena, number), owner);
-    export_publish(memory, page, changes);
+    export_publish(memory, page);
     return VIOS_OK;
 }
 
-static void entry_revoke(struct page_memory *memory, size_t number, struct changes *changes)
+static void entry_revoke(struct page_memory *memory, size_t number)
 {
     struct page_region *region = &memory->regions[number];
     memory->granted_bytes -= arena_entry(memory->arena, number)->size_bytes;
     pthread_mutex_lock(&region->lock);
-    if (region->current) {
-        changes->dropped[changes->dropped_count++] = region->current;
-    }
+    struct page_export *old = region->current;
     region->current = NULL;
     arena_entry_destroy(memory->arena, number);
     pthread_mutex_unlock(&region->lock);
+    export_drop(memory, old);
 }
 
 /* --- finding entries, with `control` held --- */
@@ -304,8 +267,7 @@ static int grant_admit(struct page_memory *memory, const struct grant *grant,
 }
 
 static int grant_region(struct page_memory *memory, const struct grant *grant,
-                        const struct page_memory_region *region, struct changes *changes,
-                        struct vios_error *error)
+                        const struct page_memory_region *region, struct vios_error *error)
 {
     struct arena_owner owner = {.generation = grant->generation, .number = region->number};
     size_t number = entry_find(memory, grant->lpar, region->index);
@@ -316,34 +278,34 @@ static int grant_region(struct page_memory *memory, const struct grant *grant,
             owner.number = known->number;
         }
         bool same = known->generation == owner.generation && known->number == owner.number;
-        return same ? VIOS_OK : owner_change(memory, number, &owner, changes, error);
+        return same ? VIOS_OK : owner_change(memory, number, &owner, error);
     }
     number = entry_find_free(memory);
     assert(number < PAGE_MEMORY_ENTRIES);
     arena_entry_create(memory->arena, number, grant->lpar, region->index, region->size_bytes,
                        &owner);
-    struct page_export *page = export_make(memory, number);
+    struct page_export *page = export_make(memory, number, &owner);
     if (!page) {
         arena_entry_destroy(memory->arena, number);
         return out_of_memory(error);
     }
     memory->granted_bytes += region->size_bytes;
-    export_publish(memory, page, changes);
+    export_publish(memory, page);
     return VIOS_OK;
 }
 
 static int grant_apply(struct page_memory *memory, const struct grant *grant,
-                       struct changes *changes, struct vios_error *error)
+                       struct vios_error *error)
 {
     int status = VIOS_OK;
     for (size_t i = 0; i < PAGE_MEMORY_ENTRIES; i++) {
         if (entry_is_of(memory, i, grant->lpar) &&
             !grant_has(grant, arena_entry(memory->arena, i)->index, grant->count)) {
-            entry_revoke(memory, i, changes);
+            entry_revoke(memory, i);
         }
     }
     for (size_t i = 0; status == VIOS_OK && i < grant->count; i++) {
-        status = grant_region(memory, grant, &grant->regions[i], changes, error);
+        status = grant_region(memory, grant, &grant->regions[i], error);
     }
     return status;
 }
@@ -353,11 +315,7 @@ int page_memory_grant(struct page_memory *memory, const char *lpar, const char *
                       struct vios_error *error)
 {
     struct grant grant = {lpar, node, generation, regions, count};
-    struct changes changes;
     int status = grant_check(&grant, error);
-    if (status == VIOS_OK) {
-        status = changes_make(&changes, error);
-    }
     if (status != VIOS_OK) {
         return status;
     }
@@ -370,39 +328,27 @@ int page_memory_grant(struct page_memory *memory, const char *lpar, const char *
         status = grant_admit(memory, &grant, error);
     }
     if (status == VIOS_OK) {
-        status = grant_apply(memory, &grant, &changes, error);
+        status = grant_apply(memory, &grant, error);
     }
     pthread_mutex_unlock(&memory->control);
-    changes_announce(memory, &changes);
     return status;
 }
 
-int page_memory_revoke(struct page_memory *memory, const char *lpar, struct vios_error *error)
+void page_memory_revoke(struct page_memory *memory, const char *lpar)
 {
-    struct changes changes;
-    int status = changes_make(&changes, error);
-    if (status != VIOS_OK) {
-        return status;
-    }
     pthread_mutex_lock(&memory->control);
     for (size_t i = 0; i < PAGE_MEMORY_ENTRIES; i++) {
         if (entry_is_of(memory, i, lpar)) {
-            entry_revoke(memory, i, &changes);
+            entry_revoke(memory, i);
         }
     }
     pthread_mutex_unlock(&memory->control);
-    changes_announce(memory, &changes);
-    return VIOS_OK;
 }
 
 int page_memory_claim(struct page_memory *memory, const char *lpar, uint64_t generation,
                       const char *node, struct vios_error *error)
 {
-    struct changes changes;
     int status = parse_name(node, "node", error);
-    if (status == VIOS_OK) {
-        status = changes_make(&changes, error);
-    }
     if (status != VIOS_OK) {
         return status;
     }
@@ -416,11 +362,10 @@ int page_memory_claim(struct page_memory *memory, const char *lpar, uint64_t gen
         if (owner.generation < generation) {
             owner.generation = generation;
             snprintf(owner.node, sizeof owner.node, "%s", node);
-            status = owner_change(memory, i, &owner, &changes, error);
+            status = owner_change(memory, i, &owner, error);
         }
     }
     pthread_mutex_unlock(&memory->control);
-    changes_announce(memory, &changes);
     return status;
 }
 
@@ -461,12 +406,8 @@ int page_memory_raise(struct page_memory *memory, const char *name, const char *
                       struct vios_error *error)
 {
     struct page_name parsed;
-    struct changes changes;
     size_t number;
-    int status = changes_make(&changes, error);
-    if (status != VIOS_OK) {
-        return status;
-    }
+    int status = VIOS_OK;
     pthread_mutex_lock(&memory->control);
     if (!node || !page_name_parse(name, &parsed) ||
         !page_name_may_raise(memory, &parsed, node, &number)) {
@@ -475,11 +416,10 @@ int page_memory_raise(struct page_memory *memory, const char *name, const char *
         struct arena_owner owner = *arena_entry_owner(arena_entry(memory->arena, number));
         if (owner.number < parsed.number) { /* else another connection was first */
             owner.number = parsed.number;
-            status = owner_change(memory, number, &owner, &changes, error);
+            status = owner_change(memory, number, &owner, error);
         }
     }
     pthread_mutex_unlock(&memory->control);
-    changes_announce(memory, &changes);
     return status;
 }
 
@@ -589,28 +529,26 @@ static const struct nbd_backend_operations page_operations = {
 
 /* --- the whole --- */
 
-static int page_memory_announce(struct page_memory *memory, struct vios_error *error)
+/* What a predecessor had granted: served again, when all of it can be. */
+static int page_memory_recover(struct page_memory *memory, struct vios_error *error)
 {
-    struct changes changes;
-    int status = changes_make(&changes, error);
-    for (size_t i = 0; status == VIOS_OK && i < PAGE_MEMORY_ENTRIES; i++) {
-        if (arena_entry(memory->arena, i)->state == ARENA_FREE) {
+    for (size_t i = 0; i < PAGE_MEMORY_ENTRIES; i++) {
+        const struct arena_entry *entry = arena_entry(memory->arena, i);
+        if (entry->state == ARENA_FREE) {
             continue;
         }
-        struct page_export *page = export_make(memory, i);
-        if (!page) {
-            status = out_of_memory(error);
-            break;
+        memory->regions[i].current = export_make(memory, i, arena_entry_owner(entry));
+        if (!memory->regions[i].current) {
+            return out_of_memory(error);
         }
-        memory->granted_bytes += page->export.size;
-        export_publish(memory, page, &changes);
+        memory->granted_bytes += entry->size_bytes;
     }
-    if (status == VIOS_OK) {
-        changes_announce(memory, &changes);
-    } else {
-        changes_discard(&changes);
+    for (size_t i = 0; i < PAGE_MEMORY_ENTRIES; i++) {
+        if (memory->regions[i].current) {
+            memory->hooks.add(memory->hooks.context, &memory->regions[i].current->export);
+        }
     }
-    return status;
+    return VIOS_OK;
 }
 
 int page_memory_open(struct page_memory **out, int fd, uint64_t size_bytes,
@@ -631,7 +569,7 @@ int page_memory_open(struct page_memory **out, int fd, uint64_t size_bytes,
     memory->hooks = *hooks;
     int status = arena_open(&memory->arena, fd, size_bytes, error);
     if (status == VIOS_OK) {
-        status = page_memory_announce(memory, error);
+        status = page_memory_recover(memory, error);
     }
     if (status != VIOS_OK) {
         page_memory_free(memory);
@@ -648,6 +586,7 @@ void page_memory_free(struct page_memory *memory)
     }
     for (size_t i = 0; i < PAGE_MEMORY_ENTRIES; i++) {
         pthread_mutex_destroy(&memory->regions[i].lock);
+        free(memory->regions[i].current); /* that nobody was told of */
     }
     pthread_mutex_destroy(&memory->control);
     arena_free(memory->arena);

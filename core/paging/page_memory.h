@@ -9,7 +9,8 @@
  * are rebuilt.
  *
  * Threads: each function may be called from any thread. The exports' own operations run on
- * their home worker, as backend.h says. Hooks are called with no lock held, on the calling thread.
+ * their home worker, as backend.h says. Hooks are called on the calling thread and one at a time,
+ * in the order of what happens; they must neither wait nor call back.
  */
 #ifndef PAGING_PAGE_MEMORY_H
 #define PAGING_PAGE_MEMORY_H
@@ -73,7 +74,7 @@ int page_memory_grant(struct page_memory *memory, const char *lpar, const char *
                       struct vios_error *error);
 
 /* The LPAR's regions are zeroed and free, before this returns. None there is fine. */
-int page_memory_revoke(struct page_memory *memory, const char *lpar, struct vios_error *error);
+void page_memory_revoke(struct page_memory *memory, const char *lpar);
 
 /* Raises the generation of all the LPAR's regions; `node` is their owner now. Lower than
  * known: VIOS_E_STALE. An LPAR without regions here is fine. */

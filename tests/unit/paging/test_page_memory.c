@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
@@ -23,7 +24,8 @@
 static struct nbd_export *exports[EXPORTS]; /* as io would keep them */
 static struct nbd_export *dropped[1024];    /* closed at the end: as old connections would */
 static size_t dropped_count;
-static struct worker *workers[1]; /* never started: requests run on this thread */
+static struct worker *workers[1];     /* never started: requests run on this thread */
+static _Atomic bool slow_add, in_add; /* the next `add` takes 100 ms; it is at it */
 
 void nbd_request_done(struct nbd_request *request, int error)
 {
@@ -33,6 +35,11 @@ void nbd_request_done(struct nbd_request *request, int error)
 static void add(void *context, struct nbd_export *export)
 {
     (void)context;
+    if (slow_add) {
+        in_add = true;
+        usleep(100000);
+        slow_add = in_add = false;
+    }
     for (size_t i = 0; i < EXPORTS; i++) {
         if (!exports[i]) {
             exports[i] = export;
@@ -162,7 +169,7 @@ static void admits_no_more_than_there_is(void)
     ok(strstr(error.message, "28672 bytes are wanted, 24576 of 65536") != NULL, "%s",
        error.message);
     is_int(grant(memory, LPAR_B, "n2", 1, 1, 6, &error), VIOS_OK);
-    is_int(page_memory_revoke(memory, LPAR_A, &error), VIOS_OK);
+    page_memory_revoke(memory, LPAR_A);
     ok(!find(LPAR_A, "0.1/1"), "a revoked export is gone");
     struct page_memory_region two[2] = {{0, 1, 4 * PAGE}, {1, 1, 6 * PAGE}};
     is_int(page_memory_grant(memory, LPAR_A, "n1", 2, two, 2, &error), VIOS_OK);
@@ -209,6 +216,32 @@ static void fences_older_connections(void)
     close_memory(memory);
 }
 
+static void *raise_slowly(void *memory)
+{
+    slow_add = true;
+    page_memory_raise(memory, "page/" LPAR_A "/0.2/1", "n1", NULL);
+    return NULL;
+}
+
+/* Two connections of a pager's, on two workers: the first export must not be added after the
+ * second has taken its place. */
+static void tells_of_changes_in_order(void)
+{
+    struct page_memory *memory = open_memory(16 * PAGE);
+    struct vios_error error;
+    pthread_t thread;
+    is_int(grant(memory, LPAR_A, "n1", 1, 1, 4, &error), VIOS_OK);
+    is_int(pthread_create(&thread, NULL, raise_slowly, memory), 0);
+    while (!in_add) {
+        usleep(100);
+    }
+    is_int(page_memory_raise(memory, "page/" LPAR_A "/0.3/1", "n1", &error), VIOS_OK);
+    pthread_join(thread, NULL);
+    ok(find(LPAR_A, "0.3/1") != NULL, "the last one is served");
+    ok(!find(LPAR_A, "0.2/1"), "the one before is not");
+    close_memory(memory);
+}
+
 static void leaks_no_byte(void)
 {
     struct page_memory *memory = open_memory(8 * PAGE);
@@ -218,7 +251,7 @@ static void leaks_no_byte(void)
     is_int(grant(memory, LPAR_A, "n1", 1, 1, 8, &error), VIOS_OK);
     struct nbd_export *old = find(LPAR_A, "0.1/1");
     is_int(request(old, NBD_WRITE, 0, sizeof data, data, NULL), 0);
-    is_int(page_memory_revoke(memory, LPAR_A, &error), VIOS_OK);
+    page_memory_revoke(memory, LPAR_A);
     is_int(grant(memory, LPAR_B, "n1", 1, 1, 8, &error), VIOS_OK);
     struct nbd_export *new = find(LPAR_B, "0.1/1");
     ok(strcmp(old->description, new->description) != 0, "another entry has another serial");
@@ -331,7 +364,7 @@ static void crash_child(struct page_memory *memory, unsigned seed, volatile uint
         memset(data, 0xBB, sizeof data);
         request(b, NBD_WRITE, page * PAGE, PAGE, data, NULL);
         if (page == 0) {
-            page_memory_revoke(memory, LPAR_B, NULL);
+            page_memory_revoke(memory, LPAR_B);
             grant(memory, LPAR_B, "n2", 1, 1, CRASH_PAGES, NULL);
         }
         ++*shared;
@@ -361,8 +394,8 @@ static void crash_check(int fd)
         return;
     }
     is_int(wrong_bytes(find(LPAR_A, "0.1/1"), 1, true), 0);
-    page_memory_revoke(memory, LPAR_B, NULL);
-    page_memory_revoke(memory, LPAR_A, NULL);
+    page_memory_revoke(memory, LPAR_B);
+    page_memory_revoke(memory, LPAR_A);
     is_int(used(memory), 0);
     /* every slot must be there, and zero around what is written now */
     is_int(grant(memory, LPAR_A, "n1", 1, 1, 2 * CRASH_PAGES, &error), VIOS_OK);
@@ -412,6 +445,7 @@ int main(void)
     RUN(keeps_pages_and_shows_holes);
     RUN(admits_no_more_than_there_is);
     RUN(fences_older_connections);
+    RUN(tells_of_changes_in_order);
     RUN(leaks_no_byte);
     RUN(says_when_it_may_not_lock);
     RUN(says_when_it_is_locked);
