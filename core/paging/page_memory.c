@@ -11,6 +11,7 @@
 
 #include "base/parse.h"
 #include "paging/arena.h"
+#include "paging/page_name.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -55,13 +56,6 @@ static int out_of_memory(struct vios_error *error)
 
 /* --- exports --- */
 
-static void export_name(char *name, size_t size, const struct arena_entry *entry,
-                        const struct arena_owner *owner)
-{
-    snprintf(name, size, "page/%s/%" PRIu32 ".%" PRIu64 "/%" PRIu64, entry->lpar, entry->index,
-             owner->number, owner->generation);
-}
-
 /* An export of the entry for this owner; NULL when memory is short. */
 static struct page_export *export_make(struct page_memory *memory, size_t number,
                                        const struct arena_owner *owner)
@@ -74,7 +68,8 @@ static struct page_export *export_make(struct page_memory *memory, size_t number
     struct nbd_export *export = &page->export;
     page->memory = memory;
     page->entry = number;
-    export_name(export->name, sizeof export->name, entry, owner);
+    page_name_format(export->name, sizeof export->name, entry->lpar, entry->index, owner->number,
+                     owner->generation);
     snprintf(export->lpar, sizeof export->lpar, "%s", entry->lpar);
     snprintf(export->node, sizeof export->node, "%s", owner->node);
     snprintf(export->description, sizeof export->description, "arena=%s entry=%" PRIu64,
@@ -371,27 +366,8 @@ int page_memory_claim(struct page_memory *memory, const char *lpar, uint64_t gen
 
 /* --- a pager that comes with a higher number --- */
 
-struct page_name {
-    char lpar[40];
-    uint32_t index;
-    uint64_t number, generation;
-};
-
-/* Only the very form that export_name() writes. */
-static bool page_name_parse(const char *text, struct page_name *name)
-{
-    char again[sizeof((struct nbd_export *)0)->name];
-    if (sscanf(text, "page/%36[0-9a-f-]/%" SCNu32 ".%" SCNu64 "/%" SCNu64, name->lpar, &name->index,
-               &name->number, &name->generation) != 4) {
-        return false;
-    }
-    snprintf(again, sizeof again, "page/%s/%" PRIu32 ".%" PRIu64 "/%" PRIu64, name->lpar,
-             name->index, name->number, name->generation);
-    return strcmp(again, text) == 0;
-}
-
-static bool page_name_may_raise(struct page_memory *memory, const struct page_name *name,
-                                const char *node, size_t *number)
+static bool may_raise(struct page_memory *memory, const struct page_name *name, const char *node,
+                      size_t *number)
 {
     *number = entry_find(memory, name->lpar, name->index);
     if (*number == PAGE_MEMORY_ENTRIES) {
@@ -409,8 +385,7 @@ int page_memory_raise(struct page_memory *memory, const char *name, const char *
     size_t number;
     int status = VIOS_OK;
     pthread_mutex_lock(&memory->control);
-    if (!node || !page_name_parse(name, &parsed) ||
-        !page_name_may_raise(memory, &parsed, node, &number)) {
+    if (!node || !page_name_parse(name, &parsed) || !may_raise(memory, &parsed, node, &number)) {
         status = error_set(error, VIOS_E_NOT_FOUND, NULL, NULL, "there is no such export");
     } else {
         struct arena_owner owner = *arena_entry_owner(arena_entry(memory->arena, number));

@@ -7,10 +7,10 @@
 #include "paging/pager_internal.h"
 
 #include "base/clock.h"
+#include "paging/page_name.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -179,9 +179,8 @@ static void node_connect(struct pager_node *node)
     struct pager *pager = node->pager;
     struct vios_error error;
     char name[160];
-    snprintf(name, sizeof name, "page/%s/%" PRIu32 ".%" PRIu64 "/%" PRIu64, pager->export.lpar,
-             node->part->index, (uint64_t)node->part->state->number,
-             (uint64_t)*pager->state.generation);
+    page_name_format(name, sizeof name, pager->export.lpar, node->part->index,
+                     node->part->state->number, *pager->state.generation);
     node->why[0] = 0;
     if (open_client(node, name, &error) != VIOS_OK) {
         node->client = NULL;
