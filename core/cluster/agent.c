@@ -365,8 +365,6 @@ static void hear(struct agent *agent, uint16_t from, const struct keepalive *mes
     }
     matrix_heard(agent->matrix, from, &row, message->flags & KEEPALIVE_SLOW, now_ms);
     peer->heard_ms = now_ms;
-    peer->flags = message->flags;
-    peer->epoch = message->epoch;
     peer->clock_offset_ms = message->wall_ms - agent->wall_ms;
     if (message->flags & KEEPALIVE_STORE_OK) {
         peer->store_bad_since_ms = 0;
@@ -391,7 +389,7 @@ static void dispatch(struct agent *agent, uint16_t number, const struct keepaliv
         promise_asked(agent, number, message, now_ms);
         break;
     case KEEPALIVE_PROMISE:
-        promise_given(agent, number, message, now_ms);
+        promise_given(agent, number, message);
         break;
     }
 }

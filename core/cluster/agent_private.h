@@ -8,7 +8,6 @@
 #include "cluster/renewal.h"
 #include "cluster/split.h"
 
-#define AGENT_VALUE_MAX STORE_VALUE_MAX
 #define AGENT_REASON_SIZE 160
 
 enum election_state {
@@ -40,9 +39,7 @@ enum fence_sent { FENCE_NOT_SENT, FENCE_IN_FLIGHT, FENCE_SENT };
 struct peer {                /* by number of the roster */
     enum member_state state; /* as told last */
     bool state_told;
-    uint64_t epoch; /* what it said last */
-    unsigned flags;
-    int64_t clock_offset_ms;
+    int64_t clock_offset_ms; /* what it said last, against our clock */
     int64_t heard_ms;
     int64_t store_bad_since_ms;       /* it says that it cannot renew; 0: it can */
     char declined[AGENT_REASON_SIZE]; /* it passed an election on; "": it did not */
@@ -171,8 +168,7 @@ void alive_serve(struct agent *agent, int64_t sent_ms);
 void promise_tick(struct agent *agent, int64_t now_ms);
 void promise_asked(struct agent *agent, uint16_t from, const struct keepalive *message,
                    int64_t now_ms);
-void promise_given(struct agent *agent, uint16_t from, const struct keepalive *message,
-                   int64_t now_ms);
+void promise_given(struct agent *agent, uint16_t from, const struct keepalive *message);
 /* A fence for the member is sent now; then, what came of it. */
 void promise_fence_sent(struct agent *agent, uint16_t node, int64_t incarnation);
 void promise_fence_ended(struct agent *agent, uint16_t node, int status);

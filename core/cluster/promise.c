@@ -101,10 +101,8 @@ void promise_tick(struct agent *agent, int64_t now_ms)
     look_at_round(agent); /* a node that is alone has nobody to ask */
 }
 
-void promise_given(struct agent *agent, uint16_t from, const struct keepalive *message,
-                   int64_t now_ms)
+void promise_given(struct agent *agent, uint16_t from, const struct keepalive *message)
 {
-    (void)now_ms;
     if (agent->round_started_ms > 0 && message->round == agent->round &&
         message->incarnation_of == (uint64_t)agent->renewal.incarnation &&
         strcmp(message->name, agent->name) == 0 &&
