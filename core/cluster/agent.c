@@ -341,7 +341,7 @@ static void read_row(const struct agent *agent, uint16_t from, const struct keep
                      int64_t now_ms, struct roster_row *row)
 {
     const struct roster_row *last =
-        matrix_knows(agent->matrix, from, now_ms) ? matrix_peer_row(agent->matrix, from) : NULL;
+        matrix_hears(agent->matrix, from, now_ms) ? matrix_peer_row(agent->matrix, from) : NULL;
     row->count = 0;
     for (size_t i = 0; i < message->row_count; i++) {
         uint16_t likely = last && i < last->count ? last->hears[i] : ROSTER_NOBODY;

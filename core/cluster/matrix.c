@@ -172,11 +172,6 @@ bool matrix_hears(const struct matrix *matrix, uint16_t node, int64_t now_ms)
            now_ms - matrix->cells[node].heard_ms <= matrix_suspicion_ms(matrix, now_ms);
 }
 
-bool matrix_knows(const struct matrix *matrix, uint16_t from, int64_t now_ms)
-{
-    return matrix_hears(matrix, from, now_ms);
-}
-
 const struct roster_row *matrix_peer_row(const struct matrix *matrix, uint16_t from)
 {
     assert(from < matrix->cell_count);
@@ -188,10 +183,7 @@ bool matrix_says(const struct matrix *matrix, uint16_t from, uint16_t node, int6
     if (from == matrix->own) {
         return matrix_hears(matrix, node, now_ms);
     }
-    if (!matrix_knows(matrix, from, now_ms)) {
-        return false;
-    }
-    return roster_row_names(&matrix->cells[from].row, node);
+    return matrix_hears(matrix, from, now_ms) && roster_row_names(&matrix->cells[from].row, node);
 }
 
 bool matrix_lost(const struct matrix *matrix, uint16_t node, int64_t now_ms)

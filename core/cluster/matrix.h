@@ -45,11 +45,10 @@ int64_t matrix_suspicion_ms(const struct matrix *matrix, int64_t now_ms);
 /* We hear this neighbour. Its own number is heard always, a stranger's never. */
 bool matrix_hears(const struct matrix *matrix, uint16_t node, int64_t now_ms);
 
-/* What `from` says of `node`: its row, if it is fresh, names it. */
+/* What `from` says of `node`: we hear it, and its row names `node`. The row of one that we do not
+ * hear is old, and counts as hearing nobody. */
 bool matrix_says(const struct matrix *matrix, uint16_t from, uint16_t node, int64_t now_ms);
-/* Its row is fresh; a row that is not counts as hearing nobody. */
-bool matrix_knows(const struct matrix *matrix, uint16_t from, int64_t now_ms);
-/* The row it sent last; the matrix's. Only of a node that it knows. */
+/* The row it sent last; the matrix's. Only of a neighbour that we hear. */
 const struct roster_row *matrix_peer_row(const struct matrix *matrix, uint16_t from);
 
 /* A neighbour that neither we nor anybody we hear hears. False for a node that is not our

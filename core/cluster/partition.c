@@ -64,7 +64,7 @@ static size_t translate_row(const struct partition *partition, const struct rost
 static const struct roster_row *heard_row(const struct agent *agent, uint16_t number,
                                           int64_t live_ms)
 {
-    return agent->peers[number].heard_ms > 0 && matrix_knows(agent->matrix, number, live_ms)
+    return agent->peers[number].heard_ms > 0 && matrix_hears(agent->matrix, number, live_ms)
                ? matrix_peer_row(agent->matrix, number)
                : NULL;
 }

@@ -122,22 +122,12 @@ static const struct roster_row *row_of(const struct agent *agent, uint16_t node,
         matrix_row(agent->matrix, buffer, now_ms);
         return buffer;
     }
-    if (matrix_knows(agent->matrix, node, now_ms)) {
+    if (matrix_hears(agent->matrix, node, now_ms)) {
         return matrix_peer_row(agent->matrix, node);
     }
     const struct roster_member *member = roster_member(agent->roster, node);
     bool fresh = member->revision > 0 && roster_age_ms(agent->roster, node) < agent->ttl_ms;
     return fresh ? &member->row : NULL;
-}
-
-static bool names(const struct roster_row *row, uint16_t node)
-{
-    for (size_t i = 0; row && i < row->count; i++) {
-        if (row->hears[i] == node) {
-            return true;
-        }
-    }
-    return false;
 }
 
 /* Whether `from` should hear `node`: they are neighbours on the ring of `count` names. */
@@ -158,7 +148,8 @@ static json_t *matrix_line(const struct agent *agent, const uint16_t *present, s
     for (size_t i = 0; i < count; i++) {
         enum member_state state =
             agent_member_state(agent, roster_member(agent->roster, present[i])->name, now_ms);
-        json_t *list = names(row, present[i]) ? hears : row && state != MEMBER_DOWN ? deaf : NULL;
+        bool named = row && roster_row_names(row, present[i]);
+        json_t *list = named ? hears : row && state != MEMBER_DOWN ? deaf : NULL;
         if (list && expected(place, i, count)) {
             json_array_append_new(list,
                                   json_string(roster_member(agent->roster, present[i])->name));

@@ -190,9 +190,9 @@ static void an_old_row_hears_nobody(void)
 {
     begin(4, 0);
     heard(2, 0, 1);
-    ok(matrix_knows(matrix, 2, now_ms), "the row is not fresh");
+    ok(matrix_hears(matrix, 2, now_ms), "the row is not fresh");
     now_ms += SUSPICION_MS + 1;
-    ok(!matrix_knows(matrix, 2, now_ms), "the row is fresh");
+    ok(!matrix_hears(matrix, 2, now_ms), "the row is fresh");
     ok(!matrix_says(matrix, 2, 1, now_ms), "an old row counts");
     heard(3, 0, ROSTER_NOBODY);
     ok(matrix_lost(matrix, 1, now_ms), "an old row keeps a node alive");
