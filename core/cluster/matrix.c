@@ -86,6 +86,13 @@ static size_t find_own(const uint16_t *present, size_t count, uint16_t own)
     return place;
 }
 
+bool matrix_are_neighbours(size_t place, size_t other, size_t count)
+{
+    size_t distance = place > other ? place - other : other - place;
+    distance = distance < count - distance ? distance : count - distance;
+    return place != other && (count - 1 <= MATRIX_NEIGHBOURS || distance <= MATRIX_NEIGHBOURS / 2);
+}
+
 void matrix_arrange(struct matrix *matrix, uint16_t own, int64_t now_ms)
 {
     size_t count;
@@ -96,16 +103,9 @@ void matrix_arrange(struct matrix *matrix, uint16_t own, int64_t now_ms)
     }
     matrix->own = own;
     matrix->neighbour_count = 0;
-    if (place < count && count - 1 <= MATRIX_NEIGHBOURS) {
-        for (size_t i = 0; i < count; i++) {
-            if (i != place) {
-                add_neighbour(matrix, present[i], now_ms);
-            }
-        }
-    } else if (place < count) {
-        for (size_t i = 1; i <= MATRIX_NEIGHBOURS / 2; i++) {
-            add_neighbour(matrix, present[(place + i) % count], now_ms);
-            add_neighbour(matrix, present[(place + count - i) % count], now_ms);
+    for (size_t i = 0; place < count && i < count; i++) {
+        if (matrix_are_neighbours(place, i, count)) {
+            add_neighbour(matrix, present[i], now_ms);
         }
     }
     for (size_t i = 0; i < matrix->cell_count; i++) {

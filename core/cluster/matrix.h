@@ -28,6 +28,8 @@ void matrix_arrange(struct matrix *matrix, uint16_t own, int64_t now_ms);
 /* The neighbours; the matrix's. */
 const uint16_t *matrix_neighbours(const struct matrix *matrix, size_t *count);
 bool matrix_is_neighbour(const struct matrix *matrix, uint16_t node);
+/* Whether two of `count` places on the ring, in the order of names from 0, are neighbours. */
+bool matrix_are_neighbours(size_t place, size_t other, size_t count);
 
 /* A keep-alive of `node` arrived, with its row. */
 void matrix_heard(struct matrix *matrix, uint16_t node, const struct roster_row *row, bool slow,

@@ -130,14 +130,6 @@ static const struct roster_row *row_of(const struct agent *agent, uint16_t node,
     return fresh ? &member->row : NULL;
 }
 
-/* Whether `from` should hear `node`: they are neighbours on the ring of `count` names. */
-static bool expected(size_t from, size_t node, size_t count)
-{
-    size_t distance = from > node ? from - node : node - from;
-    distance = distance < count - distance ? distance : count - distance;
-    return from != node && (count - 1 <= MATRIX_NEIGHBOURS || distance <= MATRIX_NEIGHBOURS / 2);
-}
-
 static json_t *matrix_line(const struct agent *agent, const uint16_t *present, size_t count,
                            size_t place, int64_t now_ms)
 {
@@ -150,7 +142,7 @@ static json_t *matrix_line(const struct agent *agent, const uint16_t *present, s
             agent_member_state(agent, roster_member(agent->roster, present[i])->name, now_ms);
         bool named = row && roster_row_names(row, present[i]);
         json_t *list = named ? hears : row && state != MEMBER_DOWN ? deaf : NULL;
-        if (list && expected(place, i, count)) {
+        if (list && matrix_are_neighbours(place, i, count)) {
             json_array_append_new(list,
                                   json_string(roster_member(agent->roster, present[i])->name));
         }
