@@ -40,8 +40,8 @@
 --
 -- `name`s are the method's parameter names; the option of `page_memory` is typed --page-memory.
 -- `many`: may be repeated (an argument: the rest of the line); a list is sent.
--- `type` converts before sending: integer, boolean, json; size and duration are sent as text
--- after a check here. Everything else is text. `complete` is a noun (names come from its list),
+-- `type` is checked before sending: integer (sent as one), size, duration (both sent as text).
+-- Everything else is text. `complete` is a noun (names come from its list),
 -- "file", a list of words, or function(context) returning a list.
 -- A noun with `verb = nil` in its only row is a word by itself (`quit`).
 --

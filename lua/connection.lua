@@ -4,7 +4,7 @@
 -- node of the user's lab. --on NAME goes there too: that daemon calls the one of node NAME.
 
 local vios <const> = require("vios")
-local os <const> = vios.os
+local system <const> = vios.os
 
 local connection = {}
 
@@ -20,7 +20,7 @@ function connection.lab_folder()
     return dir
   end
   local base = os.getenv("XDG_RUNTIME_DIR")
-  return (base and base ~= "" and base or "/tmp") .. "/vios-lab-" .. os.uid()
+  return (base and base ~= "" and base or "/tmp") .. "/vios-lab-" .. system.uid()
 end
 
 local function lab_socket(folder, node)
@@ -38,8 +38,8 @@ end
 -- The names of the lab's nodes, n2 before n10; nil when there is no lab.
 function connection.lab_nodes(folder)
   local nodes = {}
-  for _, name in ipairs(os.read_dir(folder) or {}) do
-    if os.kind(folder .. "/" .. name .. "/run") == "folder" then
+  for _, name in ipairs(system.read_dir(folder) or {}) do
+    if system.kind(folder .. "/" .. name .. "/run") == "folder" then
       nodes[#nodes + 1] = name
     end
   end
@@ -53,14 +53,14 @@ local function default_socket(options)
   if given and given ~= "" then
     return (given:gsub("^unix:", ""))
   end
-  if os.kind(SYSTEM_SOCKET) then
+  if system.kind(SYSTEM_SOCKET) then
     return SYSTEM_SOCKET
   end
   local folder = connection.lab_folder()
   local nodes = connection.lab_nodes(folder)
   if nodes then
     for _, node in ipairs(nodes) do
-      if os.connectable(lab_socket(folder, node)) then
+      if system.connectable(lab_socket(folder, node)) then
         return lab_socket(folder, node)
       end
     end

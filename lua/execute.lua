@@ -60,23 +60,9 @@ local function convert(item, value)
   end
   if kind == "integer" then
     return vios.parse.integer(value, item.minimum, item.maximum)
-  elseif kind == "boolean" then
-    return vios.parse.boolean(value)
-  elseif kind == "json" then
-    return vios.json.decode(value)
   end
-  local ok, err = true, nil
-  if kind == "size" then
-    ok, err = vios.parse.size(value)
-  elseif kind == "duration" then
-    ok, err = vios.parse.duration(value)
-  elseif kind == "name" then
-    ok, err = vios.parse.name(value, item.name)
-  end
-  if not ok then
-    return nil, err
-  end
-  return value
+  local number, err = vios.parse[kind](value) -- size or duration: the daemon reads it again
+  return number and value, err
 end
 
 -- A list where the row wants one; each element converted.

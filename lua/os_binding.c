@@ -10,15 +10,15 @@
  *   start_time(pid) -> ticks since boot, nil when there is no such process (zombies are none)
  *   command_line(pid) -> list of words; executable(pid) -> path; pids() -> list
  *   mkdir(path [, mode]) -> true       with the folders above it; an existing one is fine
- *   remove_tree(path), remove(path), symlink(target, path) -> true
+ *   remove_tree(path) -> true
  *   read_dir(path) -> sorted names; read_file(path) -> text; write_file(path, text [, mode])
  *   kind(path) -> "file" | "folder" | "socket" | "link" | "other", nil when absent
- *   size(path) -> bytes; owner(path) -> its user id, of a link its own
+ *   owner(path) -> its user id, of a link its own
  *   connectable(path) -> true when somebody listens on the unix socket
  *   sleep(seconds) -> true; nil, err(cancelled) on Ctrl-C
- *   now_ms() -> boot-time clock; wall_ms(); uid(); pid(); hostname(); real_path(path)
- *   self() -> path of this program; program(name) -> path of libexec/vios/NAME
- *   getenv(name), setenv(name, value)
+ *   now_ms() -> boot-time clock; uid(); pid(); real_path(path)
+ *   program(name) -> path of libexec/vios/NAME
+ *   setenv(name, value) -> true
  *
  *   finally(work, cleanup)
  *       calls work(), and then cleanup() whatever happened; returns what work() returned, or
@@ -262,22 +262,16 @@ static int os_command_line(lua_State *L)
     return 1;
 }
 
-static int push_link(lua_State *L, const char *path)
+static int os_executable(lua_State *L)
 {
-    char target[PATH_MAX];
-    ssize_t size = readlink(path, target, sizeof target - 1);
+    char path[64], target[PATH_MAX];
+    snprintf(path, sizeof path, "/proc/%lld/exe", (long long)luaL_checkinteger(L, 1));
+    ssize_t size = readlink(path, target, sizeof target);
     if (size < 0) {
         return fail_errno(L, path, "cannot be read");
     }
     lua_pushlstring(L, target, (size_t)size);
     return 1;
-}
-
-static int os_executable(lua_State *L)
-{
-    char path[64];
-    snprintf(path, sizeof path, "/proc/%lld/exe", (long long)luaL_checkinteger(L, 1));
-    return push_link(L, path);
 }
 
 static int os_pids(lua_State *L)
@@ -311,26 +305,6 @@ static int os_remove_tree(lua_State *L)
 {
     struct vios_error error;
     return done(L, file_remove_tree(luaL_checkstring(L, 1), &error), &error);
-}
-
-static int os_remove(lua_State *L)
-{
-    const char *path = luaL_checkstring(L, 1);
-    if (remove(path) != 0) {
-        return fail_errno(L, path, "cannot be removed");
-    }
-    lua_pushboolean(L, 1);
-    return 1;
-}
-
-static int os_symlink(lua_State *L)
-{
-    const char *path = luaL_checkstring(L, 2);
-    if (symlink(luaL_checkstring(L, 1), path) != 0) {
-        return fail_errno(L, path, "cannot be linked");
-    }
-    lua_pushboolean(L, 1);
-    return 1;
 }
 
 static int os_read_dir(lua_State *L)
@@ -400,17 +374,6 @@ static int os_kind(lua_State *L)
     return 1;
 }
 
-static int os_size(lua_State *L)
-{
-    struct stat info;
-    const char *path = luaL_checkstring(L, 1);
-    if (stat(path, &info) != 0) {
-        return fail_errno(L, path, "cannot be read");
-    }
-    lua_pushinteger(L, info.st_size);
-    return 1;
-}
-
 static int os_owner(lua_State *L)
 {
     struct stat info;
@@ -473,12 +436,6 @@ static int os_now_ms(lua_State *L)
     return 1;
 }
 
-static int os_wall_ms(lua_State *L)
-{
-    lua_pushinteger(L, clock_wall_ms());
-    return 1;
-}
-
 static int os_uid(lua_State *L)
 {
     lua_pushinteger(L, getuid());
@@ -489,19 +446,6 @@ static int os_pid(lua_State *L)
 {
     lua_pushinteger(L, getpid());
     return 1;
-}
-
-static int os_hostname(lua_State *L)
-{
-    char name[256] = "";
-    gethostname(name, sizeof name - 1);
-    lua_pushstring(L, name);
-    return 1;
-}
-
-static int os_self(lua_State *L)
-{
-    return push_link(L, "/proc/self/exe");
 }
 
 /* bin/vios -> libexec/vios/NAME, in the build folder as after `make install`. */
@@ -531,12 +475,6 @@ static int os_setenv(lua_State *L)
     return 1;
 }
 
-static int os_getenv(lua_State *L)
-{
-    lua_pushstring(L, getenv(luaL_checkstring(L, 1)));
-    return 1;
-}
-
 int luaopen_vios_os(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"spawn", os_spawn},
@@ -548,27 +486,20 @@ int luaopen_vios_os(lua_State *L)
                                          {"pids", os_pids},
                                          {"mkdir", os_mkdir},
                                          {"remove_tree", os_remove_tree},
-                                         {"remove", os_remove},
-                                         {"symlink", os_symlink},
                                          {"read_dir", os_read_dir},
                                          {"read_file", os_read_file},
                                          {"write_file", os_write_file},
                                          {"kind", os_kind},
-                                         {"size", os_size},
                                          {"owner", os_owner},
                                          {"finally", interrupt_finally},
                                          {"real_path", os_real_path},
                                          {"connectable", os_connectable},
                                          {"sleep", os_sleep},
                                          {"now_ms", os_now_ms},
-                                         {"wall_ms", os_wall_ms},
                                          {"uid", os_uid},
                                          {"pid", os_pid},
-                                         {"hostname", os_hostname},
-                                         {"self", os_self},
                                          {"program", os_program},
                                          {"setenv", os_setenv},
-                                         {"getenv", os_getenv},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;

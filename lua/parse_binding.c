@@ -1,7 +1,6 @@
 /*
  * parse_binding.c - vios.parse: the words of users, checked by the same code as in the core.
- * size, duration (to ms), integer [, minimum, maximum], boolean and name [, what] give the value,
- * or nil, err.
+ * size (in bytes), duration (in ms) and integer [, minimum, maximum] give the value, or nil, err.
  */
 #include "base/parse.h"
 #include "lua/binding.h"
@@ -40,33 +39,12 @@ static int parse_integer_text(lua_State *L)
     return 1;
 }
 
-static int parse_boolean_text(lua_State *L)
-{
-    struct vios_error error;
-    bool value;
-    if (parse_boolean(luaL_checkstring(L, 1), &value, &error) != VIOS_OK) {
-        return binding_fail(L, &error);
-    }
-    lua_pushboolean(L, value);
-    return 1;
-}
-
-static int parse_name_text(lua_State *L)
-{
-    struct vios_error error;
-    if (parse_name(luaL_checkstring(L, 1), luaL_optstring(L, 2, "object"), &error) != VIOS_OK) {
-        return binding_fail(L, &error);
-    }
-    lua_settop(L, 1);
-    return 1;
-}
-
 int luaopen_vios_parse(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"size", parse_size_text},       {"duration", parse_duration_text},
-        {"integer", parse_integer_text}, {"boolean", parse_boolean_text},
-        {"name", parse_name_text},       {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"size", parse_size_text},
+                                         {"duration", parse_duration_text},
+                                         {"integer", parse_integer_text},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

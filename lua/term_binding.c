@@ -3,34 +3,13 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <sys/ioctl.h>
 #include <unistd.h>
 #include <wchar.h>
-
-#define WIDTH_DEFAULT 80
-#define WIDTH_MIN 20
 
 static int term_is_tty(lua_State *L)
 {
     lua_pushboolean(L, isatty((int)luaL_checkinteger(L, 1)));
-    return 1;
-}
-
-/* Columns of the terminal behind stdout, else $COLUMNS, else 80. */
-static int term_width(lua_State *L)
-{
-    struct winsize size;
-    long width = 0;
-    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0) {
-        width = size.ws_col;
-    }
-    const char *columns = getenv("COLUMNS");
-    if (width <= 0 && columns) {
-        width = strtol(columns, NULL, 10);
-    }
-    lua_pushinteger(L, width >= WIDTH_MIN ? width : WIDTH_DEFAULT);
     return 1;
 }
 
@@ -111,9 +90,11 @@ static int term_ask(lua_State *L)
 
 int luaopen_vios_term(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"is_tty", term_is_tty}, {"width", term_width}, {"text_width", term_text_width},
-        {"escape", term_escape}, {"ask", term_ask},     {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"is_tty", term_is_tty},
+                                         {"text_width", term_text_width},
+                                         {"escape", term_escape},
+                                         {"ask", term_ask},
+                                         {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }

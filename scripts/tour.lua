@@ -53,7 +53,7 @@ end
 
 -- What the guest has printed so far; the daemon keeps the last of it.
 local function console_text()
-  local client <close> = need(vios.rpc.open("unix:" .. system.getenv("VIOS_SOCKET")))
+  local client <close> = need(vios.rpc.open("unix:" .. os.getenv("VIOS_SOCKET")))
   local parts = {}
   need(client:call("lpar.console", { name = "guest", dump = true }, {
     bytes = function(text)

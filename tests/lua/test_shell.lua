@@ -102,7 +102,7 @@ is(table.concat(completion.words({ "help" }, "nod"), " "), "node", "nouns for he
 -- the operating system
 local os_ = vios.os
 local dir = os.tmpname()
-os_.remove(dir)
+os.remove(dir)
 ok(os_.mkdir(dir .. "/a/b") and os_.kind(dir .. "/a/b") == "folder", "mkdir with those above")
 ok(os_.write_file(dir .. "/f", "text", tonumber("600", 8)) and os_.read_file(dir .. "/f") == "text",
   "a file written and read")
