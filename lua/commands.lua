@@ -26,7 +26,6 @@
 --         nested = { files = { "name", … } },   -- columns of a list within an object
 --         told_already = { "disks" },           -- not shown to a person unless asked for
 --         text = function(result, parameters) return "one line instead of the table" end,
---         fixed = { follow = true },            -- parameters that are always sent
 --         job = true,      -- the method is a METHOD_JOB: takes --no-wait
 --         stream = true,   -- the method sends items: printed as they come
 --         console = true,  -- the method streams bytes both ways: the terminal goes raw
@@ -42,7 +41,7 @@
 -- `many`: may be repeated (an argument: the rest of the line); a list is sent.
 -- `type` is checked before sending: integer (sent as one), size, duration (both sent as text).
 -- Everything else is text. `complete` is a noun (names come from its list),
--- "file", a list of words, or function(context) returning a list.
+-- "file", or a list of words.
 -- A noun with `verb = nil` in its only row is a word by itself (`quit`).
 --
 -- A row with `run` gets `context`: { call = function(method, parameters) → result | nil, err,

@@ -75,8 +75,6 @@ local function values(item, prefix, globals)
     return file_names(prefix)
   elseif type(kind) == "table" then
     return kind
-  elseif type(kind) == "function" then
-    return kind({ prefix = prefix, globals = globals }) or {}
   elseif type(kind) == "string" then
     return object_names(kind, globals)
   elseif item.name == "on" then

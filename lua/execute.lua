@@ -29,7 +29,7 @@ local function addressed(client, method, parameters, options)
   return method, parameters
 end
 
--- One RPC: result, or nil, err. `callbacks`: progress, item, bytes; input: standard input goes too.
+-- One RPC: result, or nil, err. `callbacks`: progress, item; input: standard input goes too.
 function execute.call(method, parameters, options, callbacks)
   local limit, err = timeout_ms(options)
   if err then
@@ -44,7 +44,7 @@ function execute.call(method, parameters, options, callbacks)
   local result
   result, err = client:call(method, parameters, {
     timeout_ms = limit, progress = callbacks.progress, item = callbacks.item,
-    bytes = callbacks.bytes, input = callbacks.input,
+    input = callbacks.input,
   })
   if err and BROKEN[err.code] then
     connection.drop(path)
@@ -98,9 +98,6 @@ function execute.parameters(row, parameters)
       end
     end
   end
-  for name, value in pairs(row.fixed or {}) do
-    sent[name] = value
-  end
   return sent
 end
 
@@ -115,9 +112,9 @@ function execute.run(row, parameters, options, callbacks)
   if row.run then
     return row.run(sent, {
       options = options,
-      call = function(method, its) return execute.call(method, its or {}, options, callbacks) end,
+      call = function(method, its) return execute.call(method, its, options, callbacks) end,
       send = function(method, its) -- with standard input behind it
-        return execute.call(method, its or {}, options,
+        return execute.call(method, its, options,
           setmetatable({ input = true }, { __index = callbacks }))
       end,
       progress = function(done, total, unit)
@@ -126,7 +123,6 @@ function execute.run(row, parameters, options, callbacks)
         end
       end,
       note = callbacks.note or function() end,
-      item = callbacks.item,
     })
   end
   if row.console then

@@ -74,8 +74,7 @@ local function compare(row, method)
     faults[#faults + 1] = "`job` in one place, and not in the other"
   end
   for name, parameter in pairs(known) do
-    local fixed = row.fixed and row.fixed[name] ~= nil
-    if not parameter.optional and not given[name] and not fixed then
+    if not parameter.optional and not given[name] then
       faults[#faults + 1] = "the method needs " .. name
     end
   end
