@@ -59,8 +59,7 @@ int interrupt_execute(lua_State *L);
  * (or a defect in the files, which is reported to stderr). */
 lua_State *state_new(void);
 
-int luaopen_vios_embedded(lua_State *L); /* has(name), names() */
-int luaopen_vios_errors(lua_State *L);   /* new, exit_status, is */
+int luaopen_vios_errors(lua_State *L); /* new, exit_status, is */
 int luaopen_vios_json(lua_State *L);
 int luaopen_vios_term(lua_State *L);
 int luaopen_vios_words(lua_State *L);

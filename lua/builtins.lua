@@ -14,8 +14,7 @@ end
 
 local function row(noun, fields)
   fields.noun = noun
-  builtins[noun] = { noun = noun, summary = fields.summary, builtin = true, rows = { fields },
-    hidden = fields.hidden }
+  builtins[noun] = { noun = noun, summary = fields.summary, builtin = true, rows = { fields } }
 end
 
 local function help_words(seen, _, words)
@@ -163,7 +162,6 @@ row("quit", {
 
 row("self-test", {
   summary = "check the commands against themselves and the daemon",
-  hidden = true,
   run = function(_, globals)
     return require("vios.self_test").run(globals)
   end,
@@ -171,7 +169,6 @@ row("self-test", {
 
 row("complete", {
   summary = "print what may come next, for a shell's completion",
-  hidden = true,
   raw = true,
   arguments = { { name = "words", many = true, optional = true, words = "so far, the last open" } },
   run = function(parameters)

@@ -229,7 +229,7 @@ function cli.is_command(text)
     return false
   end
   return (behind == "" or behind:match("%s") ~= nil)
-    and (word == "on" or require("vios.commands").noun(word) ~= nil)
+    and require("vios.commands").noun(word) ~= nil
 end
 
 local function print_values(count, first, second)

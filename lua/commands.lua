@@ -51,58 +51,50 @@
 --   return nil, vios.error("not_found", "no lab in " .. dir, { hint = "run \"vios lab up\"" })
 -- with the code words of core/base/error.c.
 
-local embedded <const> = require("vios.embedded")
-
--- In the order of the manual. Those whose file is not in this build are not there.
+-- The files, in the order of the manual.
 local NOUNS <const> = {
-  "lab", "cluster", "node", "primary", "event", "alert", "paging", "pool", "lu", "image", "lpar",
-  "adapter", "hibernation", "ffdc", "db", "job", "audit", "config", "help", "history", "watch",
-  "source", "on", "self-test", "complete", "quit",
+  "lab", "cluster", "node", "primary", "paging", "pool", "lu", "image", "lpar", "adapter", "db",
+  "job", "audit", "config",
 }
-
--- The shell's own words: lua/builtins.lua has them all.
-local BUILTINS <const> = {
-  help = true, history = true, watch = true, source = true, on = true, quit = true,
-  ["self-test"] = true, complete = true,
-}
+-- The shell's own words: lua/builtins.lua has them all. The hidden ones are for programs.
+local WORDS <const> = { "help", "history", "watch", "source", "on", "quit" }
+local HIDDEN <const> = { "self-test", "complete" }
 
 local commands = {}
-local nouns = nil
 local loaded = {}
+local is_file <const>, is_word <const> = {}, {}
+local names <const> = table.move(WORDS, 1, #WORDS, #NOUNS + 1, { table.unpack(NOUNS) })
 
--- The names of all nouns there are, in order.
-function commands.nouns()
-  if not nouns then
-    nouns = {}
-    for _, noun in ipairs(NOUNS) do
-      if BUILTINS[noun] or embedded.has(noun) then
-        nouns[#nouns + 1] = noun
-      end
-    end
+for _, noun in ipairs(NOUNS) do
+  is_file[noun] = true
+end
+for _, list in ipairs({ WORDS, HIDDEN }) do
+  for _, word in ipairs(list) do
+    is_word[word] = true
   end
-  return nouns
 end
 
--- The noun's table, with `row.noun` set and `by_verb`; nil when there is none.
+-- The names of all nouns but the hidden ones, in order.
+function commands.nouns()
+  return names
+end
+
+-- The noun's table, each row with its `noun` and `name`, and `by_verb` and `verbs`; nil when there
+-- is none.
 function commands.noun(name)
-  if loaded[name] ~= nil then
-    return loaded[name] or nil
+  if loaded[name] or not (is_file[name] or is_word[name]) then
+    return loaded[name]
   end
-  local found = false
-  for _, noun in ipairs(commands.nouns()) do
-    found = found or noun == name
-  end
-  if not found then
-    return nil
-  end
-  local group = BUILTINS[name] and require("vios.builtins")[name] or require("vios." .. name)
-  group.by_verb = {}
+  local group <const> = is_word[name] and require("vios.builtins")[name]
+    or require("vios." .. name)
+  group.by_verb, group.verbs = {}, {}
   for _, row in ipairs(group.rows) do
     row.noun = group.noun
     row.name = row.verb and (group.noun .. " " .. row.verb) or group.noun
     row.arguments = row.arguments or {}
     row.options = row.options or {}
     group.by_verb[row.verb or ""] = row
+    table.insert(group.verbs, row.verb)
   end
   loaded[name] = group
   return group
@@ -114,7 +106,7 @@ function commands.row(noun, verb)
   return group and group.by_verb[verb or ""]
 end
 
--- Every row, for the self-test and the manual check.
+-- Every row that is not hidden, for the self-test and the manual check.
 function commands.all()
   local rows = {}
   for _, noun in ipairs(commands.nouns()) do

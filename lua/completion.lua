@@ -19,26 +19,6 @@ local function starting_with(names, prefix)
   return found
 end
 
-local function noun_names()
-  local names = {}
-  for _, noun in ipairs(commands.nouns()) do
-    if not commands.noun(noun).hidden then
-      names[#names + 1] = noun
-    end
-  end
-  return names
-end
-
-local function verb_names(group)
-  local names = {}
-  for _, row in ipairs(group.rows) do
-    if row.verb and not row.hidden then
-      names[#names + 1] = row.verb
-    end
-  end
-  return names
-end
-
 -- The names of the objects of a noun, as its `list` gives them.
 local function object_names(noun, globals)
   local row = commands.row(noun, "list")
@@ -148,10 +128,9 @@ function completion.words(words, prefix)
   elseif prefix:sub(1, 1) == "-" then
     names = option_names(seen.row)
   elseif not seen.group then
-    names = noun_names()
-    names[#names + 1] = "on"
+    names = commands.nouns()
   elseif not seen.row then
-    names = verb_names(seen.group)
+    names = seen.group.verbs
   elseif seen.row.complete_rest then
     names = seen.row.complete_rest(seen, prefix, words)
   else
@@ -188,7 +167,7 @@ local function members(path)
   end
   local noun = path:match("^vios%.([%l]+)$") or path:match("^([%l]+)$")
   if path == "vios" then
-    for _, each in ipairs(noun_names()) do
+    for _, each in ipairs(commands.nouns()) do
       names[#names + 1] = not commands.noun(each).builtin and each or nil
     end
     for _, each in ipairs({ "json", "os", "parse", "rpc", "term" }) do

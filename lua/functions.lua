@@ -105,12 +105,8 @@ end
 
 -- The verbs of a noun, in order; empty for none.
 function functions.verbs(noun)
-  local verbs = {}
   local group = commands.noun(noun)
-  for _, row in ipairs(group and not group.builtin and group.rows or {}) do
-    verbs[#verbs + 1] = row.verb
-  end
-  return verbs
+  return group and group.verbs or {}
 end
 
 -- What `vios.NAME` is: a noun, or a function NOUN_VERB; nil for neither.

@@ -14,10 +14,7 @@ end
 local function overview()
   local lines = { "Commands: [on NODES] NOUN VERB [OBJECT ...] [--option VALUE ...]", "" }
   for _, noun in ipairs(commands.nouns()) do
-    local group = commands.noun(noun)
-    if not group.hidden then
-      column(lines, noun, group.summary)
-    end
+    column(lines, noun, commands.noun(noun).summary)
   end
   lines[#lines + 1] = ""
   lines[#lines + 1] = "Options of all commands:"
@@ -40,9 +37,7 @@ end
 local function of_noun(group)
   local lines = { group.noun .. ": " .. group.summary, "" }
   for _, row in ipairs(group.rows) do
-    if not row.hidden then
-      column(lines, row.name, row.summary)
-    end
+    column(lines, row.name, row.summary)
   end
   return lines
 end

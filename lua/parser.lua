@@ -198,23 +198,13 @@ local function unknown_noun(word, behind)
   if meant then
     return usage("no command " .. quote(word) .. ": did you mean " .. quote(meant) .. "?")
   end
-  local names = {}
-  for _, noun in ipairs(commands.nouns()) do
-    if not commands.noun(noun).hidden then
-      names[#names + 1] = noun
-    end
-  end
-  return usage("no command " .. quote(word) .. nearest.hint(word, names), 'see "help"')
+  return usage("no command " .. quote(word) .. nearest.hint(word, commands.nouns()), 'see "help"')
 end
 
 parser.unknown_noun = unknown_noun
 
 local function unknown_verb(group, word)
-  local verbs = {}
-  for _, row in ipairs(group.rows) do
-    verbs[#verbs + 1] = row.verb
-  end
-  local list = table.concat(verbs, ", ")
+  local list = table.concat(group.verbs, ", ")
   local meant = VERB_SYNONYMS[word]
   if meant and group.by_verb[meant] then
     return usage(group.noun .. " has no verb " .. quote(word) .. ": did you mean "
@@ -223,7 +213,7 @@ local function unknown_verb(group, word)
   if not word then
     return usage(group.noun .. " needs a verb", "one of: " .. list)
   end
-  return usage(group.noun .. " has no verb " .. quote(word) .. nearest.hint(word, verbs),
+  return usage(group.noun .. " has no verb " .. quote(word) .. nearest.hint(word, group.verbs),
     "one of: " .. list)
 end
 

@@ -15,30 +15,6 @@ static const struct embedded_file *find_file(const char *name)
     return NULL;
 }
 
-static int embedded_has(lua_State *L)
-{
-    lua_pushboolean(L, find_file(luaL_checkstring(L, 1)) != NULL);
-    return 1;
-}
-
-static int embedded_names(lua_State *L)
-{
-    lua_createtable(L, (int)EMBEDDED_FILE_COUNT, 0);
-    for (size_t i = 0; i < EMBEDDED_FILE_COUNT; i++) {
-        lua_pushstring(L, EMBEDDED_FILES[i].name);
-        lua_rawseti(L, -2, (lua_Integer)i + 1);
-    }
-    return 1;
-}
-
-int luaopen_vios_embedded(lua_State *L)
-{
-    static const luaL_Reg functions[] = {
-        {"has", embedded_has}, {"names", embedded_names}, {NULL, NULL}};
-    luaL_newlib(L, functions);
-    return 1;
-}
-
 static int load_file(lua_State *L, const struct embedded_file *file)
 {
     char chunk[96];
@@ -64,15 +40,11 @@ static int search_embedded(lua_State *L)
 
 static void add_bindings(lua_State *L)
 {
-    static const luaL_Reg bindings[] = {{"vios.embedded", luaopen_vios_embedded},
-                                        {"vios.errors", luaopen_vios_errors},
-                                        {"vios.json", luaopen_vios_json},
-                                        {"vios.term", luaopen_vios_term},
-                                        {"vios.words", luaopen_vios_words},
-                                        {"vios.os", luaopen_vios_os},
-                                        {"vios.rpc", luaopen_vios_rpc},
-                                        {"vios.parse", luaopen_vios_parse},
-                                        {NULL, NULL}};
+    static const luaL_Reg bindings[] = {
+        {"vios.errors", luaopen_vios_errors}, {"vios.json", luaopen_vios_json},
+        {"vios.term", luaopen_vios_term},     {"vios.words", luaopen_vios_words},
+        {"vios.os", luaopen_vios_os},         {"vios.rpc", luaopen_vios_rpc},
+        {"vios.parse", luaopen_vios_parse},   {NULL, NULL}};
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, bindings, 0);
     lua_pop(L, 1);

@@ -34,33 +34,31 @@ end
 
 for _, row in ipairs(commands.all()) do
   local entry = told[row.name]
-  if not commands.noun(row.noun).hidden then
-    local missing = {}
-    for _, option in ipairs(row.options) do
-      local name = option.name:gsub("_", "-")
-      if entry and not entry.options[name] then
-        missing[#missing + 1] = "--" .. name
-      end
-      if entry then
-        entry.options[name] = nil
-      end
+  local missing = {}
+  for _, option in ipairs(row.options) do
+    local name = option.name:gsub("_", "-")
+    if entry and not entry.options[name] then
+      missing[#missing + 1] = "--" .. name
     end
-    if entry and row.job then
-      if not entry.options["no-wait"] then
-        missing[#missing + 1] = "--no-wait"
-      end
-      entry.options["no-wait"] = nil
+    if entry then
+      entry.options[name] = nil
     end
-    local extra = entry and next(entry.options)
-    local good = entry and #missing == 0 and not extra
-      and arguments_in(entry.head) == #row.arguments
-    ok(good, row.name .. " is in the manual")
-    if not good then
-      print("# " .. (not entry and "no entry" or extra and "not an option: --" .. extra
-        or #missing > 0 and "missing: " .. table.concat(missing, " ") or "its objects differ"))
-    end
-    told[row.name] = nil
   end
+  if entry and row.job then
+    if not entry.options["no-wait"] then
+      missing[#missing + 1] = "--no-wait"
+    end
+    entry.options["no-wait"] = nil
+  end
+  local extra = entry and next(entry.options)
+  local good = entry and #missing == 0 and not extra
+    and arguments_in(entry.head) == #row.arguments
+  ok(good, row.name .. " is in the manual")
+  if not good then
+    print("# " .. (not entry and "no entry" or extra and "not an option: --" .. extra
+      or #missing > 0 and "missing: " .. table.concat(missing, " ") or "its objects differ"))
+  end
+  told[row.name] = nil
 end
 for _, name in ipairs(order) do
   if told[name] then

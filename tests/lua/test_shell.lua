@@ -98,6 +98,7 @@ is(table.concat(completion.lua("x = vios.jso"), " "), "json", "a Lua path")
 is(table.concat(completion.lua("string.form"), " "), "format", "another")
 is(table.concat((completion.line("node.sh")), " "), "show", "the verbs of a noun")
 is(table.concat(completion.words({ "help" }, "nod"), " "), "node", "nouns for help")
+is(#completion.words({ "help" }, "self"), 0, "but not those that are for programs")
 
 -- the operating system
 local os_ = vios.os
