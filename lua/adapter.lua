@@ -27,7 +27,6 @@ return {
     {
       verb = "list",
       summary = "list the mappings of all guests, or of one: the cluster's lsmap",
-      method = "adapter.list",
       arguments = {
         { name = "lpar", words = "only of this guest", complete = "lpar", optional = true },
       },
@@ -37,7 +36,6 @@ return {
     {
       verb = "show",
       summary = "show one guest's mappings, and the hash that tells whether two guests are alike",
-      method = "adapter.show",
       arguments = { { name = "lpar", words = "the guest's name", complete = "lpar" } },
       columns = { "lpar", "node", "state", "adapter_hash", "adapters" },
       text = mappings,

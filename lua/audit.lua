@@ -7,7 +7,6 @@ return {
     {
       verb = "list",
       summary = "list the changes, oldest first",
-      method = "audit.list",
       options = {
         { name = "limit", value = "COUNT", type = "integer", words = "only the last so many" },
       },

@@ -54,7 +54,7 @@ local function as_lua(row, parameters)
       add(item.name)
     end
   end
-  return "vios." .. row.noun .. "." .. row.verb .. "{" .. table.concat(parts, ", ") .. "}"
+  return "vios." .. row.method .. "{" .. table.concat(parts, ", ") .. "}"
 end
 
 -- What a row with a preview would do, for whoever is asked next: true, or nil, err.

@@ -69,7 +69,6 @@ return {
       verb = "create",
       summary = "make this node the first of a new cluster",
       run = create,
-      calls = "cluster.create",
       arguments = { { name = "name", words = "the cluster's name" } },
       options = {
         {
@@ -83,21 +82,18 @@ return {
     {
       verb = "list",
       summary = "list the clusters that this node knows: its own",
-      method = "cluster.list",
       columns = { "name", "uuid", "created" },
       examples = { "cluster list", "cluster -list -fmt :" },
     },
     {
       verb = "status",
       summary = "show the state of the cluster",
-      method = "cluster.status",
       columns = { "name", "state", "primary", "epoch", "nodes" },
       examples = { "cluster status", "cluster -status -fmt :" },
     },
     {
       verb = "set",
       summary = "change what holds for the whole cluster",
-      method = "cluster.set",
       arguments = {
         { name = "key", words = "split_time or level", complete = { "split_time", "level" } },
         { name = "value", words = "its value" },
@@ -108,7 +104,6 @@ return {
     {
       verb = "matrix",
       summary = "show who hears whom: a one-way loss, a slow node and a dead one differ",
-      method = "cluster.matrix",
       columns = { "node", "state", "slow", "hears", "deaf_to" },
       examples = { "cluster matrix", "cluster matrix --json" },
     },
@@ -116,7 +111,6 @@ return {
       verb = "simulate",
       summary = "say which side of a split would go on; nothing is touched",
       run = simulate,
-      calls = "cluster.simulate",
       arguments = {
         { name = "what", words = "split", complete = { "split" } },
         { name = "sides", words = "nodes with commas, sides with slashes" },

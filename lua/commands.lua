@@ -9,10 +9,8 @@
 --       {
 --         verb = "stop",
 --         summary = "stop a guest",             -- one line
---         method = "lpar.stop",                 -- what it calls; or:
 --         run = function(parameters, context) … return result  -- or: return nil, err
---         end,
---         calls = "lpar.stop",                  -- the method that `run` calls, if one
+--         end,                                  -- without it, the method lpar.stop is called
 --         arguments = {                         -- positional, in order
 --           { name = "lpar", words = "the guest's name", complete = "lpar",
 --             optional = false, many = false },
@@ -79,8 +77,8 @@ function commands.nouns()
   return names
 end
 
--- The noun's table, each row with its `noun` and `name`, and `by_verb` and `verbs`; nil when there
--- is none.
+-- The noun's table, each row with its `noun`, its `name` and the `method` of that name, and
+-- `by_verb` and `verbs`; nil when there is none.
 function commands.noun(name)
   if loaded[name] or not (is_file[name] or is_word[name]) then
     return loaded[name]
@@ -91,6 +89,7 @@ function commands.noun(name)
   for _, row in ipairs(group.rows) do
     row.noun = group.noun
     row.name = row.verb and (group.noun .. " " .. row.verb) or group.noun
+    row.method = row.name:gsub(" ", ".")
     row.arguments = row.arguments or {}
     row.options = row.options or {}
     group.by_verb[row.verb or ""] = row

@@ -9,14 +9,12 @@ return {
     {
       verb = "list",
       summary = "list the keys and their values",
-      method = "config.list",
       columns = COLUMNS,
       examples = { "config list" },
     },
     {
       verb = "get",
       summary = "show one key",
-      method = "config.get",
       arguments = { { name = "key", words = "its name", complete = "config" } },
       columns = COLUMNS,
       examples = { "config get ttl" },
@@ -24,7 +22,6 @@ return {
     {
       verb = "set",
       summary = "change one key in the node's file, for its next start",
-      method = "config.set",
       arguments = {
         { name = "key", words = "its name", complete = "config" },
         { name = "value", words = "its new value" },

@@ -42,7 +42,6 @@ return {
     {
       verb = "status",
       summary = "show where it is, its revision, and how many records it has",
-      method = "db.status",
       columns = { "address", "state", "revision", "keys", "size_bytes", "kinds" },
       examples = { "db status" },
     },
@@ -50,7 +49,6 @@ return {
       verb = "check",
       summary = "read all of it, or of a backup, and check that it is whole",
       run = check,
-      calls = "db.check",
       arguments = {
         { name = "what", words = "a backup, or the address of a VIOS DB that nobody serves",
           optional = true, complete = "file" },
@@ -62,7 +60,6 @@ return {
     {
       verb = "backup",
       summary = "copy it to a file on the node, while it is in use",
-      method = "db.backup",
       arguments = { { name = "path", words = "the whole path of the new file" } },
       columns = { "path", "size_bytes" },
       examples = { "db backup /var/backups/vios.db" },
@@ -90,7 +87,6 @@ return {
     {
       verb = "get",
       summary = "show a record, or all below a key that ends with /",
-      method = "db.get",
       arguments = { { name = "key", words = "its key" } },
       columns = { "key", "revision", "created", "value" },
       examples = { "db get /cluster", "db get /node/ --json" },

@@ -52,7 +52,6 @@ return {
     {
       verb = "discover",
       summary = "find disks, images and guests that could be managed",
-      method = "image.discover",
       options = { { name = "node", value = "NODE", complete = "node",
         words = "on this node only" } },
       columns = { "kind", "name", "nodes", "size_bytes", "state", "detail" },
@@ -62,7 +61,6 @@ return {
       verb = "import",
       summary = "make an image from a disk, archive, folder, URL or standard input",
       run = import,
-      calls = "image.import",
       job = true,
       arguments = { { name = "source", complete = "file",
         words = "a path, a name in the repository, a URL, or - for standard input" } },
@@ -77,7 +75,6 @@ return {
     {
       verb = "capture",
       summary = "make an image of the disks of a guest, which may run meanwhile",
-      method = "image.capture",
       job = true,
       arguments = { { name = "lpar", words = "the guest's name", complete = "lpar" } },
       options = { NAME, POOL, VERSION, ARCHITECTURE },
@@ -87,7 +84,6 @@ return {
     {
       verb = "list",
       summary = "list the images",
-      method = "image.list",
       columns = { "name", "version", "architecture", "pool", "files", "size_bytes", "dependents",
         "handle", "created" },
       examples = { "image list", "image list --json" },
@@ -95,7 +91,6 @@ return {
     {
       verb = "show",
       summary = "show an image, its files and its linked clones",
-      method = "image.show",
       arguments = { IMAGE },
       columns = { "name", "handle", "version", "architecture", "pool", "size_bytes", "digest",
         "source", "created", "files", "dependents" },
@@ -108,7 +103,6 @@ return {
     {
       verb = "verify",
       summary = "read an image and compare it with its digests",
-      method = "image.verify",
       job = true,
       arguments = { IMAGE },
       text = function(result)
@@ -120,7 +114,6 @@ return {
     {
       verb = "deploy",
       summary = "make a guest with disks of its own from an image, and start it",
-      method = "image.deploy",
       job = true,
       arguments = { IMAGE, { name = "name", words = "the new guest's name" } },
       options = {
@@ -153,7 +146,6 @@ return {
     {
       verb = "flatten",
       summary = "give the linked clones of an image blocks of their own",
-      method = "image.flatten",
       job = true,
       arguments = { IMAGE },
       text = function(result)
@@ -165,7 +157,6 @@ return {
     {
       verb = "rename",
       summary = "give an image another name; its handles stay",
-      method = "image.rename",
       arguments = { IMAGE, { name = "name", words = "the new name" } },
       text = function(result) return "image " .. result.name .. " is its name now" end,
       examples = { "image rename debian12 debian12-old" },
@@ -173,7 +164,6 @@ return {
     {
       verb = "remove",
       summary = "delete an image that has no linked clones",
-      method = "image.remove",
       job = true,
       arguments = { IMAGE },
       confirm = "deletes the image {image} and its files",

@@ -10,14 +10,12 @@ return {
     {
       verb = "list",
       summary = "list the jobs",
-      method = "job.list",
       columns = COLUMNS,
       examples = { "job list", "job list --json" },
     },
     {
       verb = "show",
       summary = "show one job",
-      method = "job.show",
       arguments = { JOB },
       columns = COLUMNS,
       examples = { "job show j-18" },
@@ -25,7 +23,6 @@ return {
     {
       verb = "wait",
       summary = "wait until a job is done",
-      method = "job.wait",
       arguments = { JOB },
       columns = COLUMNS,
       examples = { "job wait j-18 --timeout 60s" },
@@ -33,7 +30,6 @@ return {
     {
       verb = "cancel",
       summary = "ask a job to undo what it did",
-      method = "job.cancel",
       arguments = { JOB },
       text = function(_, parameters) return 'job "' .. parameters.job .. '" is being undone' end,
       examples = { "job cancel j-18" },

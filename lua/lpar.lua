@@ -36,7 +36,6 @@ return {
     {
       verb = "create",
       summary = "define a guest that boots a kernel or a raw disk",
-      method = "lpar.create",
       arguments = { { name = "name", words = "the new guest's name" } },
       options = {
         { name = "memory", value = "SIZE", type = "size", required = true,
@@ -67,7 +66,6 @@ return {
     {
       verb = "start",
       summary = "start a guest, on this node or another",
-      method = "lpar.start",
       job = true,
       arguments = { NAME },
       options = {
@@ -83,7 +81,6 @@ return {
     {
       verb = "stop",
       summary = "ask a guest to power down, and end it when it does not",
-      method = "lpar.stop",
       job = true,
       arguments = { NAME },
       options = {
@@ -97,7 +94,6 @@ return {
     {
       verb = "reset",
       summary = "reset a guest, also one that panicked or stands still",
-      method = "lpar.reset",
       arguments = { NAME },
       confirm = "resets {name} without asking it",
       text = one_line("reset"),
@@ -106,14 +102,12 @@ return {
     {
       verb = "list",
       summary = "list the guests of the cluster",
-      method = "lpar.list",
       columns = { "name", "state", "node", "qemu_pid", "memory_mib", "cpus", "generation", "why" },
       examples = { "lpar list", "lpar list --json" },
     },
     {
       verb = "show",
       summary = "show one guest",
-      method = "lpar.show",
       arguments = { NAME },
       columns = {
         "name", "state", "since", "why", "node", "qemu_pid", "memory_mib", "cpus", "machine",
@@ -129,7 +123,6 @@ return {
     {
       verb = "console",
       summary = "a guest's serial console; Ctrl-] leaves it",
-      method = "lpar.console",
       console = true,
       arguments = { NAME },
       options = { { name = "dump", words = "print the last 64 KiB and end" } },
@@ -138,7 +131,6 @@ return {
     {
       verb = "remove",
       summary = "forget a guest that does not run, and its paging device",
-      method = "lpar.remove",
       job = true,
       arguments = { NAME },
       options = { { name = "disks", words = "delete its LUs too; without it they stay" } },

@@ -21,7 +21,6 @@ return {
     {
       verb = "create",
       summary = "make an empty LU",
-      method = "lu.create",
       arguments = { { name = "name", words = "the new LU's name" } },
       options = {
         { name = "size", value = "SIZE", type = "size", required = true,
@@ -36,7 +35,6 @@ return {
     {
       verb = "list",
       summary = "list the LUs",
-      method = "lu.list",
       options = {
         { name = "pool", value = "POOL", words = "only of this pool", complete = "pool" },
       },
@@ -46,7 +44,6 @@ return {
     {
       verb = "show",
       summary = "show one LU",
-      method = "lu.show",
       arguments = { LU },
       columns = { "name", "pool", "udid", "size_bytes", "used_bytes", "thick", "mapped_to",
         "image", "origin", "job", "path", "file", "dead", "created" },
@@ -55,7 +52,6 @@ return {
     {
       verb = "resize",
       summary = "make an LU larger, also while its guest runs",
-      method = "lu.resize",
       arguments = { LU },
       options = {
         { name = "size", value = "SIZE", type = "size", required = true,
@@ -73,7 +69,6 @@ return {
     {
       verb = "clone",
       summary = "make an LU that begins as a copy of another",
-      method = "lu.clone",
       arguments = { LU, { name = "name", words = "the new LU's name" } },
       options = {
         { name = "pool", value = "POOL", words = "in this pool (that of the LU)",
@@ -86,7 +81,6 @@ return {
     {
       verb = "remove",
       summary = "remove an LU that is no guest's disk, with all that is on it",
-      method = "lu.remove",
       arguments = { LU },
       job = true,
       confirm = "destroys what is on {lu}",

@@ -7,7 +7,6 @@ return {
     {
       verb = "token",
       summary = "print a token with which one node may join, once",
-      method = "node.token",
       options = {
         { name = "valid", value = "TIME", type = "duration", words = "for so long (1h)" },
       },
@@ -17,7 +16,6 @@ return {
     {
       verb = "join",
       summary = "make this node a member of the cluster that the token is of",
-      method = "node.join",
       arguments = { { name = "token", words = "what \"vios node token\" printed there" } },
       options = {
         { name = "witness", words = "as a witness: it has a vote, and no guests" },
@@ -28,14 +26,12 @@ return {
     {
       verb = "list",
       summary = "list the nodes and their states",
-      method = "node.list",
       columns = { "name", "state", "address", "role", "level", "since" },
       examples = { "node list", "node list --json", "node list --fmt : --field name,state" },
     },
     {
       verb = "show",
       summary = "show one node",
-      method = "node.show",
       arguments = { { name = "node", words = "the node's name", complete = "node" } },
       columns = { "name", "state", "address", "role", "level", "since" },
       examples = { "node show n2" },
@@ -43,7 +39,6 @@ return {
     {
       verb = "drain",
       summary = "let a node take on nothing new: no pages of others, not the primary's role",
-      method = "node.drain",
       arguments = { { name = "node", words = "the node's name", complete = "node" } },
       text = function(_, parameters) return "node " .. parameters.node .. " is drained" end,
       examples = { "node drain n2" },
@@ -51,7 +46,6 @@ return {
     {
       verb = "restore",
       summary = "end the draining of a node",
-      method = "node.restore",
       arguments = { { name = "node", words = "the node's name", complete = "node" } },
       text = function(_, parameters) return "node " .. parameters.node .. " takes part again" end,
       examples = { "node restore n2" },
@@ -59,7 +53,6 @@ return {
     {
       verb = "remove",
       summary = "take a node out of the cluster; it must run and hold nothing",
-      method = "node.remove",
       job = true,
       arguments = { { name = "node", words = "the node's name", complete = "node" } },
       confirm = "takes node {node} out of the cluster",

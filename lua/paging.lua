@@ -20,7 +20,6 @@ return {
     {
       verb = "create",
       summary = "extend an LPAR's memory with pages on other nodes",
-      method = "paging.create",
       arguments = { LPAR },
       options = {
         { name = "size", value = "SIZE", words = "how much, in whole MiB for example",
@@ -47,14 +46,12 @@ return {
     {
       verb = "list",
       summary = "list the paging devices of all LPARs",
-      method = "paging.list",
       columns = COLUMNS,
       examples = { "paging list", "paging list --json" },
     },
     {
       verb = "show",
       summary = "show one paging device, with its replicas",
-      method = "paging.show",
       arguments = { DEVICE },
       columns = { "lpar", "size_bytes", "policy", "state", "uri", "node", "replicas", "pages_in",
         "pages_out", "in_us", "out_us", "errors" },
@@ -63,7 +60,6 @@ return {
     {
       verb = "stat",
       summary = "show live numbers of page-ins and page-outs",
-      method = "paging.stat",
       arguments = { { name = "lpar", words = "the LPAR's name", complete = "paging",
         optional = true } },
       options = { { name = "follow", words = "go on, a line a second" } },
@@ -74,7 +70,6 @@ return {
     {
       verb = "remove",
       summary = "give the memory back; the LPAR must not be running",
-      method = "paging.remove",
       arguments = { DEVICE },
       job = true,
       confirm = "gives back the remote memory of {lpar}",

@@ -9,7 +9,6 @@ return {
     {
       verb = "create",
       summary = "make a folder of the repository a pool",
-      method = "pool.create",
       arguments = { { name = "name", words = "the new pool's name" } },
       options = {
         { name = "overcommit", value = "PERCENT", type = "integer",
@@ -25,7 +24,6 @@ return {
     {
       verb = "list",
       summary = "list the pools, as this node sees them",
-      method = "pool.list",
       columns = { "name", "state", "size_bytes", "free_bytes", "promised_bytes", "lus", "images",
         "fence", "overcommit", "why" },
       examples = { "pool list", "pool list --json" },
@@ -33,7 +31,6 @@ return {
     {
       verb = "show",
       summary = "show one pool, and what each node can do with it",
-      method = "pool.show",
       arguments = { NAME },
       columns = { "name", "state", "why", "uuid", "path", "size_bytes", "free_bytes",
         "promised_bytes", "promised_percent", "overcommit", "lus", "images", "fence", "nodes" },
@@ -43,7 +40,6 @@ return {
     {
       verb = "remove",
       summary = "forget a pool that is empty, and remove its folder",
-      method = "pool.remove",
       arguments = { NAME },
       job = true,
       confirm = "removes the pool {name}",

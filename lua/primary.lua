@@ -40,21 +40,18 @@ return {
     {
       verb = "show",
       summary = "show which node is primary, and its epoch",
-      method = "primary.show",
       columns = { "node", "epoch", "state", "since" },
       examples = { "primary show", "primary show --json" },
     },
     {
       verb = "explain",
       summary = "show each requirement on a primary, who declined, the lock and the elections",
-      method = "primary.explain",
       text = tell,
       examples = { "primary explain", "primary explain --json" },
     },
     {
       verb = "resign",
       summary = "hand the role to another node",
-      method = "primary.resign",
       options = {
         { name = "to", value = "NODE", words = "to this node, if it is able", complete = "node" },
       },
@@ -66,7 +63,6 @@ return {
     {
       verb = "history",
       summary = "list the last elections, and why they were held",
-      method = "primary.history",
       columns = { "epoch", "node", "since", "reason" },
       examples = { "primary history" },
     },
