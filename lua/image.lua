@@ -16,9 +16,6 @@ end
 
 local function made(verb)
   return function(result)
-    if result.job and not result.name then
-      return "job " .. result.job
-    end
     if result.existing then
       return ("image %s is there already, from the same source"):format(result.name)
     end
@@ -106,8 +103,7 @@ return {
       job = true,
       arguments = { IMAGE },
       text = function(result)
-        return result.name and ("image %s is what was imported"):format(result.name)
-          or "job " .. result.job
+        return ("image %s is what was imported"):format(result.name)
       end,
       examples = { "image verify debian12" },
     },
@@ -132,9 +128,6 @@ return {
         { name = "node", value = "NODE", complete = "node", words = "there, not here" },
       },
       text = function(result)
-        if result.job and not result.name then
-          return "job " .. result.job
-        end
         local where <const> = (result.node or "") ~= "" and " on node " .. result.node or ""
         return ("%s deployed%s: %s"):format(result.name, where, result.state)
       end,
@@ -149,8 +142,8 @@ return {
       job = true,
       arguments = { IMAGE },
       text = function(result)
-        return result.flattened and ("image %s: %d clone%s flattened"):format(result.name,
-          result.flattened, result.flattened == 1 and "" or "s") or "job " .. result.job
+        return ("image %s: %d clone%s flattened"):format(result.name, result.flattened,
+          result.flattened == 1 and "" or "s")
       end,
       examples = { "image flatten debian12" },
     },
@@ -168,7 +161,7 @@ return {
       arguments = { IMAGE },
       confirm = "deletes the image {image} and its files",
       text = function(result)
-        return result.name and "image " .. result.name .. " removed" or "job " .. result.job
+        return "image " .. result.name .. " removed"
       end,
       examples = { "image remove debian12 --yes" },
     },

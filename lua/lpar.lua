@@ -3,18 +3,12 @@
 local function one_line(verb)
   return function(result)
     local where = (result.node or "") ~= "" and (" on node " .. tostring(result.node)) or ""
-    if result.job and not result.state then
-      return "job " .. result.job
-    end
     return ("%s %s%s: %s"):format(result.name, verb, where, result.state)
   end
 end
 
 -- What becomes of its LUs is said: those that stay are found by `lu list` only.
 local function removed(result)
-  if not result.name then
-    return "job " .. result.job
-  end
   local names = {}
   for _, lu in ipairs(result.lus or {}) do
     names[#names + 1] = lu.pool .. "/" .. lu.name

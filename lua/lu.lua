@@ -6,9 +6,6 @@ local POOL <const> = { name = "pool", value = "POOL", complete = "pool",
 
 local function one_line(verb)
   return function(result)
-    if result.job and not result.name then
-      return "job " .. result.job
-    end
     local where <const> = result.pool and result.pool .. "/" or ""
     return ("lu %s%s %s"):format(where, result.name or result.udid, verb)
   end
@@ -59,9 +56,6 @@ return {
       },
       job = true,
       text = function(result)
-        if result.job and not result.name then
-          return "job " .. result.job
-        end
         return ("lu %s/%s resized; guest: %s"):format(result.pool, result.name, result.guest)
       end,
       examples = { "lu resize web1 --size 20G" },

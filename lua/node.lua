@@ -56,9 +56,7 @@ return {
       job = true,
       arguments = { { name = "node", words = "the node's name", complete = "node" } },
       confirm = "takes node {node} out of the cluster",
-      text = function(result, parameters)
-        return result.job or "node " .. parameters.node .. " removed"
-      end,
+      text = function(_, parameters) return "node " .. parameters.node .. " removed" end,
       examples = { "node remove n4 --yes" },
     },
   },

@@ -16,8 +16,7 @@ return {
       },
       job = true,
       text = function(result)
-        return result.job and not result.name and "job " .. result.job
-          or ("pool %s created"):format(result.name)
+        return "pool " .. result.name .. " created"
       end,
       examples = { "pool create p1", "pool create p1 --overcommit 200" },
     },
@@ -44,8 +43,7 @@ return {
       job = true,
       confirm = "removes the pool {name}",
       text = function(result)
-        return result.job and not result.name and "job " .. result.job
-          or ("pool %s removed"):format(result.name)
+        return "pool " .. result.name .. " removed"
       end,
       examples = { "pool remove p1", "pool remove p1 --yes" },
     },

@@ -311,6 +311,12 @@ local function all_columns(row, object)
   return fields
 end
 
+-- What a row's `text` says, or which job was begun when --no-wait was given.
+local function row_text(row, result, parameters)
+  local is_only_job <const> = row.job and result.job and next(result, next(result)) == nil
+  return is_only_job and "job " .. result.job or row.text(result, parameters)
+end
+
 -- Prints the result of a row (nil: of Lua code); true, or nil, err.
 function printer.print(row, result, globals, parameters)
   local plain = globals.fmt or globals.fmt2
@@ -329,8 +335,8 @@ function printer.print(row, result, globals, parameters)
   elseif plain then
     print_delimited(rows, fields_of(row, rows, globals), globals)
   elseif row and row.text and not globals.field then
-    local text = row.text(result, parameters or {})
-    if text and text ~= "" then
+    local text = row_text(row, result, parameters)
+    if text ~= "" then
       io.write(text, "\n")
     end
   elseif list and type(result[1]) ~= "table" then
@@ -352,8 +358,6 @@ function printer.item(row, value, globals, first)
     local header = globals.header and first
     print_delimited({ value }, fields_of(row, { value }, globals),
       setmetatable({ header = header or false }, { __index = globals }))
-  elseif row.text then
-    io.write(row.text(value, {}), "\n")
   elseif type(value) == "table" then
     local fields, titles, parts = fields_of(row, { value }, globals), {}, {}
     for i, name in ipairs(fields) do

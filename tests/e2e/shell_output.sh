@@ -41,6 +41,12 @@ is "JSON keeps bytes that a terminal must not get" "$(jq -r '.[1].method' <<<"$O
 run_status "a field that nobody has" 2 "$VIOS" node list --field nmae
 like "names the near one" "$ERR" 'did you mean "name"'
 
+run_status "--no-wait" 0 "$VIOS" lpar stop web1 --no-wait
+is "says which job it is" "$OUT" "job j-1"
+run_status "--no-wait of what ends with a text of its own" 0 \
+    "$VIOS" paging create web1 --size 1M --no-wait
+is "says which job it is" "$OUT" "job j-1"
+
 run_status "--dry-run" 0 "$VIOS" config set ttl 9s --dry-run
 is "prints the Lua for it" "$OUT" 'vios.config.set{key = "ttl", value = "9s"}'
 

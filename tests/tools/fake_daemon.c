@@ -218,6 +218,16 @@ static void list_lpars(const json_t *id, const json_t *parameters)
                          "db-main", "state", "stopped"));
 }
 
+/* Of a call that is a job: its id, as when the caller does not wait. */
+static void submit_job(const json_t *id, const json_t *parameters)
+{
+    if (json_is_false(json_object_get(parameters, "wait"))) {
+        answer(id, json_pack("{s:s}", "job", "j-1"));
+    } else {
+        answer_error(id, VIOS_E_TIMEOUT, NULL, "the job does not end", NULL);
+    }
+}
+
 static void empty_list(const json_t *id, const json_t *parameters)
 {
     (void)parameters;
@@ -234,7 +244,8 @@ static void serve(void)
                    {"config.get", get_config}, {"job.wait", wait_job},
                    {"job.list", empty_list},   {"lpar.list", list_lpars},
                    {"lpar.console", console},  {"cluster.status", show_cluster},
-                   {"node.call", call_node}};
+                   {"node.call", call_node},   {"paging.create", submit_job},
+                   {"lpar.stop", submit_job}};
     for (;;) {
         json_t *message = receive(-1);
         const char *name = json_string_value(json_object_get(message, "method"));
