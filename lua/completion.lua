@@ -73,7 +73,7 @@ local function walk(words)
   local literal = false
   while words[at] do
     local word = words[at]
-    local known = parser.options(seen.row)
+    local _, known = parser.options(seen.row)
     local name = not literal and word:match("^%-%-?(%a[%w-]*)$")
     local option = name and known[name:gsub("-", "_")]
     if word == "--" then
@@ -107,15 +107,6 @@ local function walk(words)
   return seen
 end
 
-local function option_names(row)
-  local names = {}
-  local _, list = parser.options(row)
-  for _, option in ipairs(list) do
-    names[#names + 1] = parser.dashed(option.name)
-  end
-  return names
-end
-
 -- What `prefix` may become behind `words`, sorted.
 function completion.words(words, prefix)
   local seen = walk(words)
@@ -126,7 +117,7 @@ function completion.words(words, prefix)
   if seen.option then
     names = values(seen.option, prefix, seen.globals)
   elseif prefix:sub(1, 1) == "-" then
-    names = option_names(seen.row)
+    names = parser.option_names(seen.row)
   elseif not seen.group then
     names = commands.nouns()
   elseif not seen.row then

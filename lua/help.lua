@@ -19,8 +19,7 @@ local function overview()
   lines[#lines + 1] = ""
   lines[#lines + 1] = "Options of all commands:"
   for _, option in ipairs(parser.GLOBALS) do
-    column(lines, parser.dashed(option.name) .. (option.value and " " .. option.value or ""),
-      option.words)
+    column(lines, parser.with_value(option), option.words)
   end
   lines[#lines + 1] = ""
   lines[#lines + 1] = "Ways in, from the operating system:"
@@ -47,12 +46,8 @@ local function of_row(row)
   for _, argument in ipairs(row.arguments) do
     column(lines, argument.name:upper(), argument.words)
   end
-  for _, option in ipairs(row.options) do
-    column(lines, parser.dashed(option.name) .. (option.value and " " .. option.value or ""),
-      option.words)
-  end
-  if row.job then
-    column(lines, "--no-wait", "return the job at once")
+  for _, option in ipairs(parser.own_options(row)) do
+    column(lines, parser.with_value(option), option.words)
   end
   for _, example in ipairs(row.examples or {}) do
     lines[#lines + 1] = "  example: " .. example

@@ -30,6 +30,21 @@ function parser.dashed(name)
   return "--" .. name:gsub("_", "-")
 end
 
+-- "--timeout TIME"
+function parser.with_value(option)
+  return parser.dashed(option.name) .. (option.value and " " .. option.value or "")
+end
+
+local NO_WAIT <const> = { name = "no_wait", words = "return the job at once" }
+local HELP <const> = { name = "help", words = "show how it is used" }
+
+-- The options that only this row takes; none without a row.
+function parser.own_options(row)
+  local own <const> = row and { table.unpack(row.options) } or {}
+  own[#own + 1] = row and row.job and NO_WAIT or nil
+  return own
+end
+
 local function usage(message, hint)
   return nil, vios.error("usage", message, hint and { hint = hint } or nil)
 end
@@ -48,20 +63,14 @@ function parser.form(row)
     local word = argument.name:upper() .. (argument.many and " ..." or "")
     parts[#parts + 1] = argument.optional and "[" .. word .. "]" or word
   end
-  for _, option in ipairs(row.options) do
-    local word = parser.dashed(option.name) .. (option.value and " " .. option.value or "")
+  for _, option in ipairs(parser.own_options(row)) do
+    local word = parser.with_value(option)
     parts[#parts + 1] = option.required and word or "[" .. word .. "]"
-  end
-  if row.job then
-    parts[#parts + 1] = "[--no-wait]"
   end
   return table.concat(parts, " ")
 end
 
-local NO_WAIT <const> = { name = "no_wait", words = "return the job at once" }
-local HELP <const> = { name = "help", words = "show how it is used" }
-
--- The options that a row takes, its own first: name -> option.
+-- The options that a row takes, its own first, in order; and the same by name.
 function parser.options(row)
   local known, list = {}, {}
   local function add(option)
@@ -70,26 +79,23 @@ function parser.options(row)
       list[#list + 1] = option
     end
   end
-  for _, option in ipairs(row and row.options or {}) do
+  for _, option in ipairs(parser.own_options(row)) do
     add(option)
-  end
-  if row and row.job then
-    add(NO_WAIT)
   end
   for _, option in ipairs(parser.GLOBALS) do
     add(option)
   end
   add(HELP)
-  return known, list
+  return list, known
 end
 
 local function is_own(row, option)
-  for _, own in ipairs(row and row.options or {}) do
+  for _, own in ipairs(parser.own_options(row)) do
     if own == option then
       return true
     end
   end
-  return option == NO_WAIT
+  return false
 end
 
 -- "--name=value", "-name" -> name, value or nil, dashes; nil for a word that is no option.
@@ -101,12 +107,17 @@ local function option_word(word)
   return name:gsub("-", "_"), rest ~= "" and rest:sub(2) or nil, dashes
 end
 
-local function unknown_option(word, row)
-  local _, list = parser.options(row)
+-- "--json" and so on.
+function parser.option_names(row)
   local names = {}
-  for _, option in ipairs(list) do
-    names[#names + 1] = parser.dashed(option.name)
+  for i, option in ipairs(parser.options(row)) do
+    names[i] = parser.dashed(option.name)
   end
+  return names
+end
+
+local function unknown_option(word, row)
+  local names = parser.option_names(row)
   local bare = "--" .. word:gsub("^%-+", "")
   return usage("unknown option " .. quote(word) .. nearest.hint(bare, names),
     row and "use: " .. parser.form(row) or nil)
@@ -165,7 +176,7 @@ end
 
 function Parse:option(word)
   local name, value, dashes = option_word(word)
-  local known = parser.options(self.row)
+  local _, known = parser.options(self.row)
   local option = name and known[name]
   if not option then
     return unknown_option(word, self.row)
@@ -192,7 +203,7 @@ local VERB_SYNONYMS <const> = {
 }
 
 -- `behind`: the word behind it, if any.
-local function unknown_noun(word, behind)
+function parser.unknown_noun(word, behind)
   local group = behind and commands.noun(behind)
   local meant = SYNONYMS[word] or (group and group.by_verb[word] and behind .. " " .. word)
   if meant then
@@ -200,8 +211,6 @@ local function unknown_noun(word, behind)
   end
   return usage("no command " .. quote(word) .. nearest.hint(word, commands.nouns()), 'see "help"')
 end
-
-parser.unknown_noun = unknown_noun
 
 local function unknown_verb(group, word)
   local list = table.concat(group.verbs, ", ")
@@ -337,7 +346,7 @@ function parser.parse(words)
   end
   local group = commands.noun(noun)
   if not group then
-    return unknown_noun(noun, words[parse.at + 1])
+    return parser.unknown_noun(noun, words[parse.at + 1])
   end
   parse.group = group
   parse.at = parse.at + 1
