@@ -4,6 +4,7 @@
 -- node of the user's lab. --on NAME goes there too: that daemon calls the one of node NAME.
 
 local vios <const> = require("vios")
+local lab_folder <const> = require("vios.lab_folder")
 local system <const> = vios.os
 
 local connection = {}
@@ -14,41 +15,8 @@ local open = {} -- address -> client
 -- What the shell itself was told: { socket =, on =, timeout = }; below what a command says.
 connection.defaults = {}
 
-function connection.lab_folder()
-  local dir = os.getenv("VIOS_LAB_DIR")
-  if dir and dir ~= "" then
-    return dir
-  end
-  local base = os.getenv("XDG_RUNTIME_DIR")
-  return (base and base ~= "" and base or "/tmp") .. "/vios-lab-" .. system.uid()
-end
-
-local function lab_socket(folder, node)
-  return folder .. "/" .. node .. "/run/vios.sock"
-end
-
-local function by_number(a, b)
-  local x, y = tonumber(a:match("%d+$")), tonumber(b:match("%d+$"))
-  if x and y and x ~= y then
-    return x < y
-  end
-  return a < b
-end
-
--- The names of the lab's nodes, n2 before n10; nil when there is no lab.
-function connection.lab_nodes(folder)
-  local nodes = {}
-  for _, name in ipairs(system.read_dir(folder) or {}) do
-    if system.kind(folder .. "/" .. name .. "/run") == "folder" then
-      nodes[#nodes + 1] = name
-    end
-  end
-  table.sort(nodes, by_number)
-  return #nodes > 0 and nodes or nil
-end
-
--- The socket's path when nobody names a node; nil and an error when there is none.
-local function default_socket(options)
+-- The path of the socket to connect to; nil and an error when there is none.
+function connection.socket(options)
   local given = options.socket or connection.defaults.socket or os.getenv("VIOS_SOCKET")
   if given and given ~= "" then
     return (given:gsub("^unix:", ""))
@@ -56,15 +24,15 @@ local function default_socket(options)
   if system.kind(SYSTEM_SOCKET) then
     return SYSTEM_SOCKET
   end
-  local folder = connection.lab_folder()
-  local nodes = connection.lab_nodes(folder)
-  if nodes then
-    for _, node in ipairs(nodes) do
-      if system.connectable(lab_socket(folder, node)) then
-        return lab_socket(folder, node)
-      end
+  local dir <const> = lab_folder.path()
+  local nodes <const> = lab_folder.nodes(dir)
+  for _, node in ipairs(nodes) do
+    if system.connectable(lab_folder.socket(dir, node)) then
+      return lab_folder.socket(dir, node)
     end
-    return lab_socket(folder, nodes[1])
+  end
+  if #nodes > 0 then
+    return lab_folder.socket(dir, nodes[1])
   end
   return nil, vios.error("unreachable", "no daemon runs on this machine",
     { hint = 'start a throw-away cluster with "vios lab up", or a node with "vios daemon"' })
@@ -95,11 +63,6 @@ function connection.targets(options)
     nodes[#nodes + 1] = name
   end
   return nodes
-end
-
--- Where to connect: the path of a socket, or nil, err.
-function connection.socket(options)
-  return default_socket(options)
 end
 
 -- The node that a call over `client` is meant for, when that is another than the client's.

@@ -9,6 +9,7 @@
 -- Its processes are found by looking at what runs (lab_processes.lua), so that `lab down` leaves
 -- nothing even after kill -9 of any or all of them.
 
+local lab_folder <const> = require("vios.lab_folder")
 local processes <const> = require("vios.lab_processes")
 local rpc <const> = require("vios.rpc")
 local system <const> = require("vios.os")
@@ -25,25 +26,6 @@ local START_MS <const> = 20000 -- until a daemon answers
 local UP_MS <const> = 30000    -- until every node sees all others up
 local POLL_SECONDS <const> = 0.02
 local LOG_TAIL_LINES <const> = 5
-
--- The folder of `--dir`, or the user's own.
-function lab.directory(dir)
-  dir = dir or os.getenv("VIOS_LAB_DIR") or
-    (os.getenv("XDG_RUNTIME_DIR") or "/tmp") .. "/vios-lab-" .. system.uid()
-  if dir:sub(1, 1) ~= "/" then
-    dir = system.real_path(".") .. "/" .. dir
-  end
-  -- The kernel shows the paths of processes without links: so must the folder's name be.
-  local above <const>, name <const> = dir:gsub("/+$", ""):match("^(.*)/([^/]+)$")
-  if not name then
-    return "/"
-  end
-  return (system.real_path(above ~= "" and above or "/") or above):gsub("/$", "") .. "/" .. name
-end
-
-function lab.socket(dir, node)
-  return dir .. "/" .. node .. "/run/vios.sock"
-end
 
 -- What the marker says, or nil when there is no lab.
 local function marker(dir)
@@ -140,7 +122,7 @@ end
 local function connect(dir, node)
   local deadline <const> = system.now_ms() + START_MS
   while true do
-    local connection = rpc.open("unix:" .. lab.socket(dir, node))
+    local connection = rpc.open("unix:" .. lab_folder.socket(dir, node))
     if connection then
       return connection
     end
@@ -284,7 +266,7 @@ end
 
 -- parameters: nodes, dir, page_memory. Starts what does not run, so it also mends a lab.
 function lab.up(parameters, context)
-  local dir <const> = lab.directory(parameters.dir)
+  local dir <const> = lab_folder.path(parameters.dir)
   local fine, why = check_directory(dir)
   if not fine then
     return nil, why
@@ -316,12 +298,12 @@ local function node_state(dir, node, daemon)
   if not daemon then
     return "down"
   end
-  local connection = rpc.open("unix:" .. lab.socket(dir, node))
+  local connection = rpc.open("unix:" .. lab_folder.socket(dir, node))
   return connection and "up" or "starting"
 end
 
 function lab.status(parameters)
-  local dir <const> = lab.directory(parameters.dir)
+  local dir <const> = lab_folder.path(parameters.dir)
   local there <const> = marker(dir)
   if not there then
     return nil, vios.error("not_found", "there is no lab in this folder",
@@ -337,7 +319,7 @@ function lab.status(parameters)
       state = node_state(dir, node, daemon),
       daemon_pid = daemon and daemon.pid or 0,
       io_pid = io_process and io_process.pid or 0,
-      socket = lab.socket(dir, node),
+      socket = lab_folder.socket(dir, node),
       dir = dir .. "/" .. node,
       nbd_uri = "nbd+unix:///?socket=" .. dir .. "/" .. node .. "/run/nbd.sock",
     }
@@ -346,7 +328,7 @@ function lab.status(parameters)
 end
 
 function lab.down(parameters)
-  local dir <const> = lab.directory(parameters.dir)
+  local dir <const> = lab_folder.path(parameters.dir)
   if not system.kind(dir) then
     return nil, vios.error("not_found", "there is no lab in this folder", { object = object(dir) })
   end

@@ -6,6 +6,9 @@
 
 run_status "no lab to show" 1 "$VIOS" lab status --dir "$DIR/none"
 like "it says so" "$ERR" 'there is no lab.*lab up'
+run_status "an empty VIOS_LAB_DIR is none" 1 \
+    env VIOS_LAB_DIR= XDG_RUNTIME_DIR="$DIR" "$VIOS" lab status
+like "the lab would be the user's own" "$ERR" "lab \"$(realpath "$DIR")/vios-lab-$(id -u)\""
 run_status "no lab to take down" 1 "$VIOS" lab down --dir "$DIR/none"
 
 mkdir "$DIR/other"
