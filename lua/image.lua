@@ -1,6 +1,7 @@
 -- image.lua - the commands of noun "image": disks that LPARs are deployed from.
 
 local vios <const> = require("vios")
+local guest <const> = require("vios.guest_options")
 
 local IMAGE <const> = { name = "image", words = "its name, or a handle", complete = "image" }
 local NAME <const> = { name = "name", value = "NAME", words = "what the image is called" }
@@ -113,15 +114,7 @@ return {
       job = true,
       arguments = { IMAGE, { name = "name", words = "the new guest's name" } },
       options = {
-        { name = "memory", value = "SIZE", type = "size", required = true,
-          words = "its memory, in whole MiB" },
-        { name = "cpus", value = "COUNT", type = "integer", words = "its CPUs (1)" },
-        { name = "nic", value = "KIND", many = true, complete = { "user", "none", "bridge:" },
-          words = "a network card: user, bridge:BR or none; may be repeated" },
-        { name = "accel", value = "KIND", complete = { "tcg", "kvm" },
-          words = "tcg (emulation, the default) or kvm" },
-        { name = "cpu", value = "MODEL", words = "the CPU model (qemu64)" },
-        { name = "autostart", words = "start it again after its node went down" },
+        guest.MEMORY, guest.CPUS, guest.NIC, guest.ACCEL, guest.CPU, guest.AUTOSTART,
         { name = "pool", value = "POOL", complete = "pool",
           words = "the pool of its disks (the image's)" },
         { name = "stopped", words = "do not start it" },

@@ -1,5 +1,7 @@
 -- lpar.lua - the commands of noun "lpar": guests and their life.
 
+local guest <const> = require("vios.guest_options")
+
 local function one_line(verb)
   return function(result)
     local where = (result.node or "") ~= "" and (" on node " .. tostring(result.node)) or ""
@@ -32,9 +34,7 @@ return {
       summary = "define a guest that boots a kernel or a raw disk",
       arguments = { { name = "name", words = "the new guest's name" } },
       options = {
-        { name = "memory", value = "SIZE", type = "size", required = true,
-          words = "its memory, in whole MiB" },
-        { name = "cpus", value = "COUNT", type = "integer", words = "its CPUs (1)" },
+        guest.MEMORY, guest.CPUS,
         { name = "kernel", value = "FILE", complete = "file",
           words = "boot this kernel instead of the first disk" },
         { name = "initrd", value = "FILE", complete = "file",
@@ -43,12 +43,7 @@ return {
         { name = "disk", value = "DISK", many = true, complete = "file",
           words = "an LU (NAME, POOL/NAME or UDID), or the path of a raw image or block device; "
             .. "may be repeated" },
-        { name = "nic", value = "KIND", many = true, complete = { "user", "none", "bridge:" },
-          words = "a network card: user, bridge:BR or none; may be repeated" },
-        { name = "accel", value = "KIND", complete = { "tcg", "kvm" },
-          words = "tcg (emulation, the default) or kvm" },
-        { name = "cpu", value = "MODEL", words = "the CPU model (qemu64)" },
-        { name = "autostart", words = "start it again after its node went down" },
+        guest.NIC, guest.ACCEL, guest.CPU, guest.AUTOSTART,
       },
       text = function(result) return "lpar " .. result.name .. " created" end,
       examples = {

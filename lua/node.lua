@@ -1,5 +1,8 @@
 -- node.lua - the commands of noun "node": the members of the cluster.
 
+local NODE <const> = { name = "node", words = "the node's name", complete = "node" }
+local COLUMNS <const> = { "name", "state", "address", "role", "level", "since" }
+
 return {
   noun = "node",
   summary = "the members of the cluster",
@@ -26,27 +29,27 @@ return {
     {
       verb = "list",
       summary = "list the nodes and their states",
-      columns = { "name", "state", "address", "role", "level", "since" },
+      columns = COLUMNS,
       examples = { "node list", "node list --json", "node list --fmt : --field name,state" },
     },
     {
       verb = "show",
       summary = "show one node",
-      arguments = { { name = "node", words = "the node's name", complete = "node" } },
-      columns = { "name", "state", "address", "role", "level", "since" },
+      arguments = { NODE },
+      columns = COLUMNS,
       examples = { "node show n2" },
     },
     {
       verb = "drain",
       summary = "let a node take on nothing new: no pages of others, not the primary's role",
-      arguments = { { name = "node", words = "the node's name", complete = "node" } },
+      arguments = { NODE },
       text = function(_, parameters) return "node " .. parameters.node .. " is drained" end,
       examples = { "node drain n2" },
     },
     {
       verb = "restore",
       summary = "end the draining of a node",
-      arguments = { { name = "node", words = "the node's name", complete = "node" } },
+      arguments = { NODE },
       text = function(_, parameters) return "node " .. parameters.node .. " takes part again" end,
       examples = { "node restore n2" },
     },
@@ -54,7 +57,7 @@ return {
       verb = "remove",
       summary = "take a node out of the cluster; it must run and hold nothing",
       job = true,
-      arguments = { { name = "node", words = "the node's name", complete = "node" } },
+      arguments = { NODE },
       confirm = "takes node {node} out of the cluster",
       text = function(_, parameters) return "node " .. parameters.node .. " removed" end,
       examples = { "node remove n4 --yes" },

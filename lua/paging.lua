@@ -2,6 +2,7 @@
 
 local LPAR <const> = { name = "lpar", words = "the LPAR's name", complete = "lpar" }
 local DEVICE <const> = { name = "lpar", words = "the LPAR's name", complete = "paging" }
+
 local function names(list)
   local parts = {}
   for _, replica in ipairs(list or {}) do
