@@ -1,10 +1,12 @@
 /*
  * rpc_binding.c - vios.rpc: a connection to a daemon.
  *
- *   local client <close> = assert(vios.rpc.open("unix:/run/vios/vios.sock"))
+ *   local client <close> = assert(vios.rpc.open("unix:/run/vios/vios.sock" [, timeout_ms]))
  *   client:hello()                       what the daemon said: node, cluster, role, level
+ *   client:alive()                       false once it is closed, from either end
  *   client:call(method, parameters [, {timeout_ms =, progress = function(table),
- *               item = function(value) return false to stop end, bytes = function(text, last)}])
+ *               item = function(value) return false to stop end, bytes = function(text, last),
+ *               input = true (standard input is sent behind it)}])
  *       -> result, or nil, err
  *   client:console(method, parameters)   stdin and stdout are the other end's, raw when a
  *                                        terminal, until it ends or Ctrl-] is typed;
@@ -24,6 +26,8 @@
 
 #define CLIENT_TYPE "vios.rpc_client"
 #define CONSOLE_ESCAPE 0x1d /* Ctrl-] */
+#define OPEN_MS_DEFAULT 5000
+#define CALLBACK_STACK 16 /* slots that a callback and its values may take */
 
 struct client {
     struct rpc_client *rpc; /* NULL: closed */
@@ -42,7 +46,7 @@ struct running {
 static int rpc_open(lua_State *L)
 {
     const char *address = luaL_checkstring(L, 1);
-    lua_Integer timeout_ms = luaL_optinteger(L, 2, 5000);
+    lua_Integer timeout_ms = luaL_optinteger(L, 2, OPEN_MS_DEFAULT);
     struct client *client = lua_newuserdatauv(L, sizeof *client, 0);
     *client = (struct client){0};
     luaL_setmetatable(L, CLIENT_TYPE);
@@ -63,8 +67,15 @@ static struct client *check_client(lua_State *L)
     return client;
 }
 
-/* Calls the function at `index` with the `count` values on top; false when it raised. */
-static bool run_callback(struct running *running, int index, int count, bool *keep)
+/* Whether the call may go on, and there is room for a callback. */
+static bool may_call_back(const struct running *running)
+{
+    return !running->failed && !interrupt_pending() && lua_checkstack(running->L, CALLBACK_STACK);
+}
+
+/* Calls the function at `index` with the `count` values on top; false when it raised, or said so:
+ * then the call is to end. */
+static bool run_callback(struct running *running, int index, int count)
 {
     lua_State *L = running->L;
     lua_pushvalue(L, index);
@@ -73,40 +84,37 @@ static bool run_callback(struct running *running, int index, int count, bool *ke
         running->failed = true; // [..., error]
         return false;
     }
-    *keep = !(lua_isboolean(L, -1) && !lua_toboolean(L, -1));
+    bool stops = lua_isboolean(L, -1) && !lua_toboolean(L, -1);
     lua_pop(L, 1);
-    return true;
+    return !stops;
 }
 
 static void on_progress(void *context, const json_t *parameters)
 {
     struct running *running = context;
-    bool keep;
-    if (running->progress && !running->failed && lua_checkstack(running->L, 16)) {
+    if (running->progress && may_call_back(running)) {
         binding_push_json(running->L, parameters);
-        run_callback(running, running->progress, 1, &keep);
+        run_callback(running, running->progress, 1);
     }
 }
 
 static bool on_item(void *context, const json_t *value)
 {
     struct running *running = context;
-    bool keep = true;
-    if (running->failed || interrupt_pending() || !lua_checkstack(running->L, 16)) {
+    if (!may_call_back(running)) {
         return false;
     }
     if (!running->item) {
         return true;
     }
     binding_push_json(running->L, value);
-    return run_callback(running, running->item, 1, &keep) && keep;
+    return run_callback(running, running->item, 1);
 }
 
 static bool on_bytes(void *context, const void *data, size_t size, bool end)
 {
     struct running *running = context;
-    bool keep = true;
-    if (running->failed || interrupt_pending() || !lua_checkstack(running->L, 16)) {
+    if (!may_call_back(running)) {
         return false;
     }
     if (!running->bytes) {
@@ -114,7 +122,7 @@ static bool on_bytes(void *context, const void *data, size_t size, bool end)
     }
     lua_pushlstring(running->L, data, size);
     lua_pushboolean(running->L, end);
-    return run_callback(running, running->bytes, 2, &keep) && keep;
+    return run_callback(running, running->bytes, 2);
 }
 
 static int callback_index(lua_State *L, int options, const char *key)
