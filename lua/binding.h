@@ -53,6 +53,12 @@ int interrupt_finally(lua_State *L);
  * what is sent to this process alone; this one waits for the command, and is interrupted then. */
 int interrupt_execute(lua_State *L);
 
+/* --- other programs --- */
+
+/* Puts the path of libexec/vios/NAME into `path`: beside this program's bin, in the build folder as
+ * after `make install`. One that does not fit is cut off. */
+void program_path(const char *name, char *path, size_t size);
+
 /* --- a state --- */
 
 /* Libraries, bindings, the embedded files, strict mode, and the global `vios`. NULL: no memory

@@ -448,20 +448,25 @@ static int os_pid(lua_State *L)
     return 1;
 }
 
-/* bin/vios -> libexec/vios/NAME, in the build folder as after `make install`. */
-static int os_program(lua_State *L)
+void program_path(const char *name, char *path, size_t size)
 {
-    const char *name = luaL_checkstring(L, 1);
-    char path[PATH_MAX];
-    ssize_t size = readlink("/proc/self/exe", path, sizeof path - 1);
-    path[size > 0 ? size : 0] = '\0';
+    char self[PATH_MAX];
+    ssize_t used = readlink("/proc/self/exe", self, sizeof self - 1);
+    self[used > 0 ? used : 0] = '\0';
     for (int up = 0; up < 2; up++) {
-        char *slash = strrchr(path, '/');
+        char *slash = strrchr(self, '/');
         if (slash) {
             *slash = '\0';
         }
     }
-    lua_pushfstring(L, "%s/libexec/vios/%s", path, name);
+    snprintf(path, size, "%s/libexec/vios/%s", self, name);
+}
+
+static int os_program(lua_State *L)
+{
+    char path[PATH_MAX + 64];
+    program_path(luaL_checkstring(L, 1), path, sizeof path);
+    lua_pushstring(L, path);
     return 1;
 }
 

@@ -24,19 +24,10 @@
 #define STATUS_FAILED 1
 #define STATUS_USAGE 2
 
-/* bin/vios -> libexec/vios/daemon, in the build folder as after `make install`. */
 static int run_daemon(char **arguments)
 {
-    char path[PATH_MAX];
-    ssize_t size = readlink("/proc/self/exe", path, sizeof path - 32);
-    path[size > 0 ? size : 0] = '\0';
-    for (int up = 0; up < 2; up++) {
-        char *slash = strrchr(path, '/');
-        if (slash) {
-            *slash = '\0';
-        }
-    }
-    strncat(path, "/libexec/vios/daemon", sizeof path - strlen(path) - 1);
+    char path[PATH_MAX + 64];
+    program_path("daemon", path, sizeof path);
     arguments[0] = path;
     execv(path, arguments);
     fprintf(stderr, "vios: %s: cannot be started: %s\n", path, strerror(errno));
