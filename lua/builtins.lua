@@ -1,15 +1,13 @@
 -- builtins.lua - the words that are the shell's own: help, history, watch, source, on, quit, and
--- the hidden self-test and complete. Their `run` gets (parameters, globals, cli) and returns a
--- status.
+-- the hidden self-test and complete. Their `run` gets (parameters, globals, cli) and returns an
+-- exit status, or nil and an error.
 
 local vios <const> = require("vios")
 
 local builtins = {}
 
-local function fail(cli, globals, ...)
-  local err = vios.error(...)
-  require("vios.printer").error(err, globals)
-  return cli.status(err)
+local function usage(message, hint)
+  return nil, vios.error("usage", message, { hint = hint })
 end
 
 local function row(noun, fields)
@@ -32,16 +30,15 @@ row("help", {
   },
   complete_rest = help_words,
   examples = { "help", "help node", "help node list" },
-  run = function(parameters, globals, cli)
+  run = function(parameters)
     local commands <const> = require("vios.commands")
     local noun, verb = parameters.noun, parameters.verb
     if noun and not commands.noun(noun) then
-      return fail(cli, globals, "usage", 'no command "' .. noun .. '"'
-        .. require("vios.nearest").hint(noun, commands.nouns()), { hint = 'see "help"' })
+      return usage('no command "' .. noun .. '"'
+        .. require("vios.nearest").hint(noun, commands.nouns()), 'see "help"')
     end
     if verb and not commands.row(noun, verb) then
-      return fail(cli, globals, "usage", noun .. ' has no verb "' .. verb .. '"',
-        { hint = 'see "help ' .. noun .. '"' })
+      return usage(noun .. ' has no verb "' .. verb .. '"', 'see "help ' .. noun .. '"')
     end
     io.write(require("vios.help").text(noun, verb))
     return 0
@@ -52,16 +49,14 @@ row("history", {
   summary = "the lines typed before",
   arguments = { { name = "count", optional = true, words = "only the last so many" } },
   examples = { "history 20" },
-  run = function(parameters, globals, cli)
+  run = function(parameters)
     local count = parameters.count and math.tointeger(tonumber(parameters.count))
     if parameters.count and (not count or count < 0) then
-      return fail(cli, globals, "usage", '"' .. parameters.count .. '" is not a count',
-        { hint = "use: history [COUNT]" })
+      return usage('"' .. parameters.count .. '" is not a count', "use: history [COUNT]")
     end
     local lines, err = require("vios.shell").history()
     if not lines then
-      require("vios.printer").error(err, globals)
-      return cli.status(err)
+      return nil, err
     end
     for number = math.max(1, #lines - (count or #lines) + 1), #lines do
       local text = vios.term.escape((lines[number]:gsub("\n", "\0")))
@@ -95,7 +90,7 @@ row("watch", {
   arguments = { { name = "command", many = true, words = "[SECONDS] NOUN VERB ..." } },
   complete_rest = inner_words,
   examples = { "watch node list", "watch 0.5 paging show web1" },
-  run = function(parameters, globals, cli)
+  run = function(parameters, _, cli)
     local words = parameters.command
     local seconds = tonumber(words[1])
     if seconds then
@@ -103,8 +98,8 @@ row("watch", {
     end
     seconds = seconds or 2
     if #words == 0 or seconds < 0.1 or seconds > 86400 then
-      return fail(cli, globals, "usage", "needs a command, and 0.1 to 86400 seconds",
-        { hint = "use: watch [SECONDS] NOUN VERB ..." })
+      return usage("needs a command, and 0.1 to 86400 seconds",
+        "use: watch [SECONDS] NOUN VERB ...")
     end
     while true do
       local status = watch_once(cli, words, seconds)
@@ -123,10 +118,10 @@ row("source", {
   summary = "run the lines of a file",
   arguments = { { name = "file", words = "commands and Lua, as typed", complete = "file" } },
   examples = { "source setup.vios" },
-  run = function(parameters, globals, cli)
+  run = function(parameters, _, cli)
     local file, why = io.open(parameters.file, "r")
     if not file then
-      return fail(cli, globals, "not_found", why)
+      return nil, vios.error("not_found", why)
     end
     local ok, status = pcall(cli.lines, file, parameters.file)
     file:close()
@@ -145,9 +140,8 @@ row("on", {
     { name = "command", many = true, words = "NOUN VERB ..." },
   },
   examples = { "on n2 node list", "on @all config list" },
-  run = function(_, globals, cli) -- the parser takes `on NODES` before it looks for a noun
-    return fail(cli, globals, "usage", "on needs nodes and a command",
-      { hint = "use: on n1,n2 NOUN VERB ..." })
+  run = function() -- the parser takes `on NODES` before it looks for a noun
+    return usage("on needs nodes and a command", "use: on n1,n2 NOUN VERB ...")
   end,
 })
 

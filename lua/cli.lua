@@ -179,7 +179,8 @@ local function run_parsed(parse, globals)
     return 0
   end
   if parse.group.builtin then
-    return row.run(parse.parameters, globals, cli)
+    local status, err = row.run(parse.parameters, globals, cli)
+    return status or report(err, globals)
   end
   if globals.dry_run and not row.preview then
     local sent, err = require("vios.execute").parameters(row, parse.parameters)
