@@ -10,12 +10,6 @@ local cli = {}
 -- Options given before everything, as `vios --json --on n2`: they hold for each command.
 cli.defaults = {}
 
-function cli.set_defaults(options)
-  cli.defaults = options
-  local connection <const> = require("vios.connection")
-  connection.defaults = { socket = options.socket, on = options.on, timeout = options.timeout }
-end
-
 function cli.status(err)
   return errors.is(err) and errors.exit_status(err.code) or 1
 end
@@ -288,7 +282,8 @@ function cli.leading(list)
   if not options then
     return 0, report(at)
   end
-  cli.set_defaults(options)
+  cli.defaults = options
+  require("vios.connection").defaults = options -- what Lua calls takes them from there
   return at - 1, 0
 end
 

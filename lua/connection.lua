@@ -12,7 +12,7 @@ local connection = {}
 local SYSTEM_SOCKET <const> = "/run/vios/vios.sock"
 local open = {} -- address -> client
 
--- What the shell itself was told: { socket =, on =, timeout = }; below what a command says.
+-- The options that the shell itself was given (socket, on, timeout); a call's own come first.
 connection.defaults = {}
 
 -- The path of the socket to connect to; nil and an error when there is none.
