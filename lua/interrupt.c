@@ -74,10 +74,10 @@ static void hook(lua_State *L, lua_Debug *debug)
 
 void interrupt_catch(void)
 {
-    struct sigaction action = {.sa_handler = on_nudge}; /* no SA_RESTART: see FACTS */
+    struct sigaction action = {.sa_handler = on_nudge};
     struct sigevent event = {.sigev_notify = SIGEV_SIGNAL, .sigev_signo = SIGALRM};
     sigset_t wanted;
-    sigemptyset(&action.sa_mask);
+    sigemptyset(&action.sa_mask); /* and no SA_RESTART, with which editline loses a Ctrl-C */
     sigemptyset(&wanted);
     sigaddset(&wanted, SIGALRM);
     sigaction(SIGALRM, &action, NULL);
