@@ -3,12 +3,7 @@
 local commands <const> = require("vios.commands")
 local parser <const> = require("vios.parser")
 
-local count, bad = 0, 0
-local function ok(good, what)
-  count = count + 1
-  bad = bad + (good and 0 or 1)
-  print((good and "ok " or "not ok ") .. count .. " - " .. what)
-end
+local tap <const> = dofile(arg[0]:match("^.*/") .. "tap.lua")
 
 local root <const> = arg[0]:match("^(.*)/tests/lua/[^/]*$") or "."
 local text <const> = assert(vios.os.read_file(root .. "/vios.1"))
@@ -48,17 +43,14 @@ for _, row in ipairs(commands.all()) do
   local extra = entry and next(entry.options)
   local good = entry and #missing == 0 and not extra
     and arguments_in(entry.head) == #row.arguments
-  ok(good, row.name .. " is in the manual")
-  if not good then
-    print("# " .. (not entry and "no entry" or extra and "not an option: --" .. extra
-      or #missing > 0 and "missing: " .. table.concat(missing, " ") or "its objects differ"))
-  end
+  tap.ok(good, row.name .. " is in the manual", not entry and "no entry"
+    or extra and "not an option: --" .. extra
+    or #missing > 0 and "missing: " .. table.concat(missing, " ") or "its objects differ")
   told[row.name] = nil
 end
 for _, name in ipairs(order) do
   if told[name] then
-    ok(false, name .. " of the manual is a command")
+    tap.ok(false, name .. " of the manual is a command")
   end
 end
-print("1.." .. count)
-os.exit(bad == 0)
+tap.finish()

@@ -1,25 +1,8 @@
 -- Proves: Lua as the shell has it: strict, JSON both ways, errors as values, the functions of
 -- commands, the operating system's few things.
 
-local count, bad = 0, 0
-local function ok(good, what)
-  count = count + 1
-  bad = bad + (good and 0 or 1)
-  print((good and "ok " or "not ok ") .. count .. " - " .. what)
-end
-local function is(got, want, what)
-  ok(got == want, what)
-  if got ~= want then
-    print("# got " .. tostring(got) .. ", want " .. tostring(want))
-  end
-end
-local function raises(what, pattern, ...)
-  local good, message = pcall(...)
-  ok(not good and tostring(message):match(pattern) ~= nil, what)
-  if good or not tostring(message):match(pattern) then
-    print("# " .. tostring(message))
-  end
-end
+local tap <const> = dofile(arg[0]:match("^.*/") .. "tap.lua")
+local ok <const>, is <const>, raises <const> = tap.ok, tap.is, tap.raises
 
 -- strict
 raises("reading an undeclared global", "undeclared global 'nothing'",
@@ -134,5 +117,4 @@ is(require("vios.printer").size(1536), "1.5K", "a size for people")
 is(table.concat(require("vios.nearest").find("lsit", { "lists", "show", "list" }), " "),
   "list", "near words, best first")
 
-print("1.." .. count)
-os.exit(bad == 0)
+tap.finish()
