@@ -61,15 +61,19 @@ local function overall(seen)
 end
 
 -- `vios n1> `, `vios n1 DEGRADED> `, `vios (no daemon)> `
-function prompt.text()
-  if skip == 0 then
-    states = fetch()
-  end
+local function of_states()
   if not states then
     return "vios (no daemon)> "
   end
   local state = overall(states)
   return "vios " .. (node or "?") .. (state == "OK" and "" or " " .. state) .. "> "
+end
+
+function prompt.text()
+  if skip == 0 then
+    states = fetch()
+  end
+  return of_states()
 end
 
 -- What has changed since the last look, a line each; "" when nothing has.
@@ -110,11 +114,7 @@ function prompt.poll()
   if text == "" then
     return nil
   end
-  local shown = skip
-  skip = 1 -- prompt.text() need not ask again
-  local line = prompt.text()
-  skip = shown
-  return vios.term.escape(text):gsub("\\x0a", "\r\n"), line
+  return vios.term.escape(text):gsub("\\x0a", "\r\n"), of_states()
 end
 
 -- The first line of a shell.
