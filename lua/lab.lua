@@ -298,7 +298,7 @@ local function node_state(dir, node, daemon)
   if not daemon then
     return "down"
   end
-  local connection = rpc.open("unix:" .. lab_folder.socket(dir, node))
+  local connection <close> = rpc.open("unix:" .. lab_folder.socket(dir, node))
   return connection and "up" or "starting"
 end
 
