@@ -2,6 +2,7 @@
 #include "image/image_folder.h"
 
 #include "base/file.h"
+#include "storage/repository.h"
 
 #include <fcntl.h>
 #include <stdio.h>
@@ -14,10 +15,10 @@
 int image_folder_path(const struct node *node, const char *name, char path[PATH_MAX],
                       struct vios_error *error)
 {
-    const char *repository = config_text(node->config, "repository");
-    if (!repository || !repository[0]) {
-        return error_set(error, VIOS_E_INVALID, "image", "set repository in the configuration",
-                         "this node has no repository");
+    const char *repository;
+    int status = repository_path(node, "image", &repository, error);
+    if (status < 0) {
+        return status;
     }
     int length =
         snprintf(path, PATH_MAX, "%s/images%s%s", repository, name ? "/" : "", name ? name : "");

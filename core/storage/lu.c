@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "storage/repository.h"
 #include "store/missing.h"
 
 #include <jansson.h>
@@ -291,10 +292,10 @@ int lu_folder(const struct node *node, const struct lu *lu, char path[PATH_MAX],
               struct vios_error *error)
 {
     char object[96];
-    const char *repository = config_text(node->config, "repository");
-    if (!repository || !repository[0]) {
-        return error_set(error, VIOS_E_INVALID, lu_object(lu->name, object),
-                         "set repository in the configuration", "this node has no repository");
+    const char *repository;
+    int status = repository_path(node, lu_object(lu->name, object), &repository, error);
+    if (status < 0) {
+        return status;
     }
     int length = lu->image[0] ? snprintf(path, PATH_MAX, "%s/pools/%s/image/%s", repository,
                                          lu->pool, lu->image)

@@ -4,6 +4,7 @@
 #include "base/file.h"
 #include "base/json.h"
 #include "storage/lu.h"
+#include "storage/repository.h"
 #include "store/missing.h"
 
 #include <errno.h>
@@ -142,10 +143,10 @@ int pool_path(const struct node *node, const char *pool, const char *below, char
               struct vios_error *error)
 {
     char object[96];
-    const char *repository = config_text(node->config, "repository");
-    if (!repository || !repository[0]) {
-        return error_set(error, VIOS_E_INVALID, pool_object(pool, object),
-                         "set repository in the configuration", "this node has no repository");
+    const char *repository;
+    int status = repository_path(node, pool_object(pool, object), &repository, error);
+    if (status < 0) {
+        return status;
     }
     int length = snprintf(path, PATH_MAX, "%s/pools/%s%s%s", repository, pool, below ? "/" : "",
                           below ? below : "");

@@ -12,12 +12,13 @@
 
 #define OBJECT "repository"
 
-int repository_path(const struct node *node, const char **path, struct vios_error *error)
+int repository_path(const struct node *node, const char *object, const char **path,
+                    struct vios_error *error)
 {
     *path = config_text(node->config, "repository");
     return *path && (*path)[0]
                ? VIOS_OK
-               : error_set(error, VIOS_E_INVALID, OBJECT, "set repository in the configuration",
+               : error_set(error, VIOS_E_INVALID, object, "set repository in the configuration",
                            "this node has no repository");
 }
 
@@ -75,7 +76,7 @@ int repository_check(const struct node *node, struct store *store, bool make,
 {
     const char *path;
     json_t *cluster = NULL;
-    int status = repository_path(node, &path, &operation->error);
+    int status = repository_path(node, OBJECT, &path, &operation->error);
     if (status == VIOS_OK) {
         status = node_record(store, "/cluster", &cluster, NULL, operation);
     }

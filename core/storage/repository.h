@@ -19,8 +19,9 @@
 int repository_check(const struct node *node, struct store *store, bool make,
                      struct operation *operation);
 
-/* Its path; VIOS_E_INVALID when none is configured. */
-int repository_path(const struct node *node, const char **path, struct vios_error *error);
+/* Its path; VIOS_E_INVALID, about `object`, when none is configured. */
+int repository_path(const struct node *node, const char *object, const char **path,
+                    struct vios_error *error);
 
 /* VIOS_OK: the text of a marker is of `uuid`. VIOS_E_INVALID says whose it is. For tests too. */
 int repository_check_marker(const char *text, const char *uuid, struct vios_error *error);
