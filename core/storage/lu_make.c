@@ -13,7 +13,7 @@
 
 #define STAT_BLOCK 512 /* of st_blocks */
 
-int lu_no_space(int fd, const struct lu *lu, uint64_t need_bytes, struct vios_error *error)
+static int no_space(int fd, const struct lu *lu, uint64_t need_bytes, struct vios_error *error)
 {
     char object[96], need[PARSE_SIZE_TEXT], have[PARSE_SIZE_TEXT];
     struct statvfs info = {0};
@@ -55,7 +55,7 @@ static int cannot_take(int fd, const struct lu *lu, uint64_t need_bytes, struct 
 {
     char object[96];
     if (errno == ENOSPC || errno == EDQUOT) {
-        return lu_no_space(fd, lu, need_bytes, error);
+        return no_space(fd, lu, need_bytes, error);
     }
     if (errno == EFBIG) {
         return too_large(lu, error);

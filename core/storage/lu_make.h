@@ -43,7 +43,4 @@ int lu_make(const struct node *node, const struct lu *lu, struct vios_error *err
  * lu_make_size(). What a failure took of the space is given back. */
 int lu_make_larger(int fd, const struct lu *lu, uint64_t size_bytes, struct vios_error *error);
 
-/* VIOS_E_NO_SPACE for a write to the pool of `fd` that failed for want of it. */
-int lu_no_space(int fd, const struct lu *lu, uint64_t need_bytes, struct vios_error *error);
-
 #endif

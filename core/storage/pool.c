@@ -233,8 +233,9 @@ int pool_check_space(const struct node *node, const char *pool, uint64_t bytes, 
                : status;
 }
 
-int pool_promised(struct store *store, const char *pool, uint64_t *bytes,
-                  struct operation *operation)
+/* What all LUs of the pool may grow to. */
+static int count_promised(struct store *store, const char *pool, uint64_t *bytes,
+                          struct operation *operation)
 {
     struct store_list list;
     struct lu lu;
@@ -259,7 +260,7 @@ int pool_check_promise(const struct node *node, struct store *store, const struc
     }
     int status = pool_space(node, pool->name, &space, &operation->error);
     if (status == VIOS_OK) {
-        status = pool_promised(store, pool->name, &before, operation);
+        status = count_promised(store, pool->name, &before, operation);
     }
     if (status < 0) {
         return status;

@@ -74,10 +74,6 @@ int pool_space(const struct node *node, const char *pool, struct pool_space *spa
 int pool_check_space(const struct node *node, const char *pool, uint64_t bytes, const char *object,
                      struct vios_error *error);
 
-/* What all LUs of the pool may grow to. */
-int pool_promised(struct store *store, const char *pool, uint64_t *bytes,
-                  struct operation *operation);
-
 /* That LUs of `bytes` more may be promised: within `overcommit`. Reads all LUs of the pool. */
 int pool_check_promise(const struct node *node, struct store *store, const struct pool *pool,
                        uint64_t bytes, const char *object, struct operation *operation);
