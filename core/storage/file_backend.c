@@ -11,7 +11,6 @@
 
 #include "base/clock.h"
 #include "storage/file_io.h"
-#include "storage/file_pool.h"
 #include "storage/freeze.h"
 
 #include <errno.h>

@@ -9,15 +9,10 @@
 #define STORAGE_FILE_BACKEND_H
 
 #include "nbd/backend.h"
+#include "storage/file_pool.h"
 #include "storage/gate.h"
 
-#define FILE_POOL_THREADS 4
 #define FILE_LOCK_WAIT_MS 3000 /* for the lock of a process that is just ending */
-
-struct file_pool;
-int file_pool_new(struct file_pool **pool, unsigned threads, struct vios_error *error);
-/* When nothing is queued any more. */
-void file_pool_free(struct file_pool *pool);
 
 struct file_configuration {
     const char *name; /* of the export */

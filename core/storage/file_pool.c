@@ -1,11 +1,10 @@
 /* file_pool.c - a queue, and threads that take from it in order. */
 #include "storage/file_pool.h"
 
-#include "storage/file_backend.h"
-
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdlib.h>
 
 #define POOL_THREADS_MAX 64
