@@ -102,22 +102,26 @@ int pool_view_list(struct node *node, struct store *store, json_t **list,
     return status;
 }
 
-int pool_view_one(struct node *node, struct store *store, const char *name, json_t **view,
-                  struct operation *operation)
+static int view_pool(struct node *node, struct store *store, const struct pool *pool, json_t **view,
+                     struct operation *operation)
 {
     struct store_list lists[LISTS];
-    struct pool pool;
     struct pool_probe probe;
-    int status = pool_load(store, name, &pool, operation);
+    int status = list_all(store, lists, operation);
     if (status == VIOS_OK) {
-        status = list_all(store, lists, operation);
-    }
-    if (status == VIOS_OK) {
-        pool_folder_probe(node, &pool, &probe);
-        *view = make_view(lists, &pool, &probe);
+        pool_folder_probe(node, pool, &probe);
+        *view = make_view(lists, pool, &probe);
         clear_all(lists);
     }
     return status;
+}
+
+int pool_view_one(struct node *node, struct store *store, const char *name, json_t **view,
+                  struct operation *operation)
+{
+    struct pool pool;
+    int status = pool_load(store, name, &pool, operation);
+    return status == VIOS_OK ? view_pool(node, store, &pool, view, operation) : status;
 }
 
 /* --- what the nodes say --- */
@@ -227,7 +231,7 @@ int pool_view_show(struct call *call, struct store *store, const char *name, jso
     char path[PATH_MAX] = "";
     int status = pool_load(store, name, &pool, operation);
     if (status == VIOS_OK) {
-        status = pool_view_one(call->node, store, name, view, operation);
+        status = view_pool(call->node, store, &pool, view, operation);
     }
     if (status != VIOS_OK) {
         return status;
