@@ -73,11 +73,9 @@ int lu_job_reserve(struct job *job)
     if (lu_job_load(job, &lu) == VIOS_OK) {
         return VIOS_OK; /* by an earlier run: its own promise would count against it */
     }
-    lu_begin(&lu, data_text(job, "name"), data_text(job, "pool"),
+    lu_begin(&lu, data_text(job, "udid"), data_text(job, "name"), data_text(job, "pool"),
              (uint64_t)json_integer_value(json_object_get(job->data, "size_bytes")),
              json_is_true(json_object_get(job->data, "thick")));
-    snprintf(lu.udid, sizeof lu.udid, "%s", data_text(job, "udid"));
-    snprintf(lu.file, sizeof lu.file, "%s.0", lu.udid);
     snprintf(lu.job, sizeof lu.job, "%s", job->id);
     int status = check_pool(job, &lu);
     return status == VIOS_OK ? lu_reserve(job->store, &lu, &job->operation) : status;

@@ -25,10 +25,11 @@ static bool is_held_by(const struct lu *lu, const char *job)
     return job[0] && strcmp(lu->job, job) == 0;
 }
 
-void lu_begin(struct lu *lu, const char *name, const char *pool, uint64_t size_bytes, bool thick)
+void lu_begin(struct lu *lu, const char *udid, const char *name, const char *pool,
+              uint64_t size_bytes, bool thick)
 {
     memset(lu, 0, sizeof *lu);
-    uuid_make(lu->udid);
+    snprintf(lu->udid, sizeof lu->udid, "%s", udid);
     snprintf(lu->name, sizeof lu->name, "%s", name);
     snprintf(lu->pool, sizeof lu->pool, "%s", pool);
     snprintf(lu->file, sizeof lu->file, "%s.0", lu->udid);

@@ -14,11 +14,10 @@
 #include "storage/lu.h"
 #include "storage/pool.h"
 
-/*
- * Fills `lu` for a new one: a UDID never used before, its file of generation 0, no LPAR, no image,
- * held by `job` ("" until it is known).
- */
-void lu_begin(struct lu *lu, const char *name, const char *pool, uint64_t size_bytes, bool thick);
+/* Fills `lu` for a new one, whose UDID was never used before: its file is of generation 0, no LPAR,
+ * no image, and no job has it yet. */
+void lu_begin(struct lu *lu, const char *udid, const char *name, const char *pool,
+              uint64_t size_bytes, bool thick);
 
 /*
  * Writes the record and its name, as LU_MAKING, held by lu->job. The pool must be ready in that

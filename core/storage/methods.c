@@ -3,7 +3,6 @@
  */
 #include "node/others.h"
 #include "storage/jobs.h"
-#include "storage/lu_store.h"
 #include "storage/lu_view.h"
 #include "storage/pool_view.h"
 #include "storage/storage.h"
@@ -123,8 +122,7 @@ static int call_lu_create(struct call *call, const json_t *parameters, json_t **
                           struct operation *operation)
 {
     struct pool pool;
-    struct lu lu;
-    char object[96];
+    char object[96], udid[UUID_TEXT_SIZE];
     const char *name = json_get_text(parameters, "name");
     uint64_t size_bytes = (uint64_t)json_integer_value(json_object_get(parameters, "size"));
     int status = check_size(size_bytes, lu_object(name, object), operation);
@@ -134,10 +132,11 @@ static int call_lu_create(struct call *call, const json_t *parameters, json_t **
     if (status < 0) {
         return status;
     }
-    lu_begin(&lu, name, pool.name, size_bytes, json_is_true(json_object_get(parameters, "thick")));
+    uuid_make(udid);
     return call_job(call, &lu_create_job, object,
-                    json_pack("{s:s, s:s, s:s, s:I, s:b}", "udid", lu.udid, "name", lu.name, "pool",
-                              lu.pool, "size_bytes", (json_int_t)size_bytes, "thick", lu.thick),
+                    json_pack("{s:s, s:s, s:s, s:I, s:b}", "udid", udid, "name", name, "pool",
+                              pool.name, "size_bytes", (json_int_t)size_bytes, "thick",
+                              json_is_true(json_object_get(parameters, "thick"))),
                     parameters, result, operation);
 }
 
@@ -189,8 +188,8 @@ static int call_lu_clone(struct call *call, const json_t *parameters, json_t **r
                          struct operation *operation)
 {
     struct pool pool;
-    struct lu source, lu;
-    char object[96];
+    struct lu source;
+    char object[96], udid[UUID_TEXT_SIZE];
     const char *name = json_get_text(parameters, "name"),
                *wanted = json_get_text(parameters, "pool");
     int status = find_lu(call->node, json_get_text(parameters, "lu"), &source, operation);
@@ -200,11 +199,11 @@ static int call_lu_clone(struct call *call, const json_t *parameters, json_t **r
     if (status < 0) {
         return status;
     }
-    lu_begin(&lu, name, pool.name, source.size_bytes, false);
+    uuid_make(udid);
     return call_job(call, &lu_clone_job, lu_object(name, object),
-                    json_pack("{s:s, s:s, s:s, s:s, s:I}", "source", source.udid, "udid", lu.udid,
-                              "name", lu.name, "pool", lu.pool, "size_bytes",
-                              (json_int_t)lu.size_bytes),
+                    json_pack("{s:s, s:s, s:s, s:s, s:I}", "source", source.udid, "udid", udid,
+                              "name", name, "pool", pool.name, "size_bytes",
+                              (json_int_t)source.size_bytes),
                     parameters, result, operation);
 }
 

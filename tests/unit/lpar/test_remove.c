@@ -61,8 +61,9 @@ static void make_pool(struct store *store)
 
 static void make_lu(struct store *store, const char *name, struct lu *lu)
 {
-    char path[256];
-    lu_begin(lu, name, "p1", 4096, false);
+    char path[256], udid[UUID_TEXT_SIZE];
+    uuid_make(udid);
+    lu_begin(lu, udid, name, "p1", 4096, false);
     snprintf(lu->job, sizeof lu->job, "j-0");
     is_int(lu_reserve(store, lu, &operation), VIOS_OK);
     is_int(lu_publish(store, lu->udid, "j-0", &operation), VIOS_OK);

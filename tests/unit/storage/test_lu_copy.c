@@ -36,9 +36,7 @@ static void put_source(void)
     char key[STORE_KEY_MAX], record[64], path[256];
     struct lu lu;
     make_pool_world();
-    lu_begin(&lu, "old", "p1", SIZE, false);
-    snprintf(lu.udid, sizeof lu.udid, SOURCE);
-    snprintf(lu.file, sizeof lu.file, SOURCE ".0");
+    lu_begin(&lu, SOURCE, "old", "p1", SIZE, false);
     lu.state = LU_READY;
     char *json = lu_format(&lu, NULL);
     put(lu_key(SOURCE, key), json);

@@ -32,8 +32,7 @@ static void put_source(const char *lpar)
 {
     char key[STORE_KEY_MAX], record[64], path[256];
     struct lu lu;
-    lu_begin(&lu, "old", "p1", SIZE, false);
-    snprintf(lu.udid, sizeof lu.udid, SOURCE);
+    lu_begin(&lu, SOURCE, "old", "p1", SIZE, false);
     snprintf(lu.file, sizeof lu.file, SOURCE ".3");
     snprintf(lu.lpar, sizeof lu.lpar, "%s", lpar);
     lu.state = LU_READY;

@@ -37,7 +37,9 @@ static struct store *open_world(const char *plan, struct operation *operation)
 static struct lu begin(const char *name)
 {
     struct lu lu;
-    lu_begin(&lu, name, "p1", 1 << 20, false);
+    char udid[UUID_TEXT_SIZE];
+    uuid_make(udid);
+    lu_begin(&lu, udid, name, "p1", 1 << 20, false);
     snprintf(lu.job, sizeof lu.job, "j-1");
     return lu;
 }
