@@ -20,7 +20,7 @@ static const char *fresh_with_image(void)
 {
     struct operation operation;
     world_fresh();
-    ok(world_run(&image_import_job, world_import_data("i"), NULL, &operation) == VIOS_OK, "%s",
+    ok(run_job(&image_import_job, world_import_data("i"), NULL, &operation) == VIOS_OK, "%s",
        operation.error.message);
     return address;
 }
@@ -44,7 +44,7 @@ static json_t *deploy_data(void)
 static void load_lu(struct lu *lu)
 {
     struct operation operation;
-    struct store *store = world_store(&operation);
+    struct store *store = open_store(&operation);
     ok(lu_load(store, LU_UUID, lu, NULL, &operation) == VIOS_OK, "%s", operation.error.message);
     node_store_return(&node, store);
 }
@@ -73,7 +73,7 @@ static void deployed(const char *where, int status)
     world_image("i", &image);
     is_text(lu.lpar, "g");
     is_text(lu.name, "g-disk0");
-    is_text(lu.origin, world_clones ? image.files[0].udid : "");
+    is_text(lu.origin, have_clones ? image.files[0].udid : "");
 }
 
 static void an_lpar_is_deployed(void)
@@ -81,18 +81,18 @@ static void an_lpar_is_deployed(void)
     struct operation operation;
     json_t *result = NULL;
     fresh_with_image();
-    ok(world_run(&image_deploy_job, deploy_data(), &result, &operation) == VIOS_OK, "%s: %s",
+    ok(run_job(&image_deploy_job, deploy_data(), &result, &operation) == VIOS_OK, "%s: %s",
        operation.error.object, operation.error.message);
     deployed("once", 0);
     is_text(json_string_value(json_object_get(result, "state")), "stopped");
     json_decref(result);
-    is_int(world_run(&image_deploy_job, deploy_data(), NULL, &operation), VIOS_OK);
+    is_int(run_job(&image_deploy_job, deploy_data(), NULL, &operation), VIOS_OK);
     json_t *other = deploy_data();
     char *record = strdup(RECORD);
     memcpy(strstr(record, LPAR_UUID), "77777777", 8);
     json_object_set_new(other, "record", json_string(record));
     free(record);
-    is_int(world_run(&image_deploy_job, other, NULL, &operation), VIOS_E_EXISTS);
+    is_int(run_job(&image_deploy_job, other, NULL, &operation), VIOS_E_EXISTS);
     is_text(operation.error.message, "there is an LPAR of this name");
     deployed("refused", 0);
 }
@@ -126,7 +126,7 @@ static void a_damaged_image_is_not_deployed(void)
     struct operation operation;
     fresh_with_image();
     damage_image();
-    is_int(world_run(&image_deploy_job, deploy_data(), NULL, &operation), VIOS_E_CORRUPT);
+    is_int(run_job(&image_deploy_job, deploy_data(), NULL, &operation), VIOS_E_CORRUPT);
     world_agrees("refused");
     is_int((long long)world_entries("lu"), 0);
 }
@@ -137,7 +137,7 @@ static const char *fresh_with_clone(void)
 {
     struct operation operation;
     fresh_with_image();
-    ok(world_run(&image_deploy_job, deploy_data(), NULL, &operation) == VIOS_OK, "%s",
+    ok(run_job(&image_deploy_job, deploy_data(), NULL, &operation) == VIOS_OK, "%s",
        operation.error.message);
     return address;
 }
@@ -145,18 +145,18 @@ static const char *fresh_with_clone(void)
 static void an_image_with_clones_stays(void)
 {
     struct operation operation;
-    if (!world_clones) {
+    if (!have_clones) {
         SKIP("no XFS on a loop mount: not root, or no mkfs.xfs");
     }
     fresh_with_clone();
-    is_int(world_run(&image_remove_job, handle_data(), NULL, &operation), VIOS_E_CONFLICT);
+    is_int(run_job(&image_remove_job, handle_data(), NULL, &operation), VIOS_E_CONFLICT);
     is_text(operation.error.object, "image \"i\"");
     is_text(operation.error.message, "1 linked clone of it: p1/g-disk0 of g");
     is_text(operation.error.hint, "cut the tie first: image flatten i");
-    ok(world_run(&image_flatten_job, handle_data(), NULL, &operation) == VIOS_OK, "%s",
+    ok(run_job(&image_flatten_job, handle_data(), NULL, &operation) == VIOS_OK, "%s",
        operation.error.message);
     world_agrees("flattened");
-    ok(world_run(&image_remove_job, handle_data(), NULL, &operation) == VIOS_OK, "%s",
+    ok(run_job(&image_remove_job, handle_data(), NULL, &operation) == VIOS_OK, "%s",
        operation.error.message);
     world_agrees("removed");
     check_contents("removed");
@@ -184,7 +184,7 @@ static void a_flattening_survives_every_crash(void)
                               .context = &node,
                               .fresh = fresh_with_clone,
                               .check = flattened};
-    if (!world_clones) {
+    if (!have_clones) {
         SKIP("no XFS on a loop mount: not root, or no mkfs.xfs");
     }
     /* Each job of the preparation is in a store of its own engine: the third is the one. */
@@ -229,13 +229,13 @@ static void a_capture_survives_every_crash(void)
 int main(void)
 {
     log_configure(LOG_ERROR, false);
-    world_begin();
+    image_world_begin();
     RUN(an_lpar_is_deployed);
     RUN(a_deploy_survives_every_crash);
     RUN(a_damaged_image_is_not_deployed);
     RUN(an_image_with_clones_stays);
     RUN(a_flattening_survives_every_crash);
     RUN(a_capture_survives_every_crash);
-    world_end();
+    image_world_end();
     return tap_done();
 }

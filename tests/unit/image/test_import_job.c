@@ -16,7 +16,7 @@ static void an_image_is_imported(void)
     struct image image;
     json_t *result = NULL;
     world_fresh();
-    ok(world_run(&image_import_job, import_data(), &result, &operation) == VIOS_OK, "%s: %s",
+    ok(run_job(&image_import_job, import_data(), &result, &operation) == VIOS_OK, "%s: %s",
        operation.error.object, operation.error.message);
     world_agrees("imported");
     world_image("i", &image);
@@ -34,9 +34,9 @@ static void the_same_again_is_the_same_image(void)
     struct image before, after;
     json_t *result = NULL;
     world_fresh();
-    is_int(world_run(&image_import_job, import_data(), NULL, &operation), VIOS_OK);
+    is_int(run_job(&image_import_job, import_data(), NULL, &operation), VIOS_OK);
     world_image("i", &before);
-    is_int(world_run(&image_import_job, import_data(), &result, &operation), VIOS_OK);
+    is_int(run_job(&image_import_job, import_data(), &result, &operation), VIOS_OK);
     world_image("i", &after);
     is_text(after.handle, before.handle);
     ok(json_is_true(json_object_get(result, "existing")), "it was there before");
@@ -49,7 +49,7 @@ static void the_same_again_is_the_same_image(void)
     json_t *data = making_data(&wanted);
     json_object_set(data, "source", json_object_get(other, "source"));
     json_decref(other);
-    is_int(world_run(&image_import_job, data, NULL, &operation), VIOS_E_EXISTS);
+    is_int(run_job(&image_import_job, data, NULL, &operation), VIOS_E_EXISTS);
     is_text(operation.error.object, "image \"i\"");
     world_agrees("refused");
 }
@@ -113,7 +113,7 @@ static void a_failed_import_leaves_nothing(void)
 {
     struct operation operation;
     world_fresh();
-    is_int(world_run(&image_import_job, failing_data(), NULL, &operation), VIOS_E_NOT_FOUND);
+    is_int(run_job(&image_import_job, failing_data(), NULL, &operation), VIOS_E_NOT_FOUND);
     nothing_is_left("failed", 0);
 }
 
@@ -130,7 +130,7 @@ static const char *fresh_with_image(void)
 {
     struct operation operation;
     world_fresh();
-    is_int(world_run(&image_import_job, import_data(), NULL, &operation), VIOS_OK);
+    is_int(run_job(&image_import_job, import_data(), NULL, &operation), VIOS_OK);
     return address;
 }
 
@@ -155,20 +155,20 @@ static void a_changed_byte_is_found(void)
     struct image image;
     char path[320];
     fresh_with_image();
-    is_int(world_run(&image_verify_job, handle_data(), NULL, &operation), VIOS_OK);
+    is_int(run_job(&image_verify_job, handle_data(), NULL, &operation), VIOS_OK);
     world_image("i", &image);
     snprintf(path, sizeof path, "%s/image/%s/%s", pool_folder, image.handle, image.files[0].udid);
     int fd = open(path, O_WRONLY | O_CLOEXEC);
     is_int(pwrite(fd, "x", 1, (2 << 20) + 5), 1);
     close(fd);
-    is_int(world_run(&image_verify_job, handle_data(), NULL, &operation), VIOS_E_CORRUPT);
+    is_int(run_job(&image_verify_job, handle_data(), NULL, &operation), VIOS_E_CORRUPT);
     ok(strstr(operation.error.message, "2097152") != NULL, "%s", operation.error.message);
 }
 
 int main(void)
 {
     log_configure(LOG_ERROR, false);
-    world_begin();
+    image_world_begin();
     RUN(an_image_is_imported);
     RUN(the_same_again_is_the_same_image);
     RUN(an_import_survives_every_crash);
@@ -176,6 +176,6 @@ int main(void)
     RUN(a_failed_import_leaves_nothing);
     RUN(a_removal_survives_every_crash);
     RUN(a_changed_byte_is_found);
-    world_end();
+    image_world_end();
     return tap_done();
 }

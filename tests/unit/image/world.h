@@ -5,60 +5,21 @@
 #ifndef TESTS_IMAGE_WORLD_H
 #define TESTS_IMAGE_WORLD_H
 
-#include "base/guests.h"
 #include "image/image.h"
 #include "image/jobs.h"
 #include "image/making.h"
 #include "image/verify.h"
-#include "lpar/guest.h"
 #include "lpar/record.h"
 #include "storage/pool.h"
 #include "tests/job_crash.h"
-#include "tests/loop_mount.h"
-#include "tests/unit/lpar/no_members.h"
+#include "tests/unit/lpar/world.h"
 
 #include <dirent.h>
 
 #define WORLD_SIZE (3 * 1024 * 1024 + 4096) /* of the disk: three chunks and a bit */
 #define WORLD_POOL_UUID "99999999-2222-4333-8444-555555555555"
 
-static struct node node = {.name = "n1", .cluster = "c", .incarnation = 1};
-static char repository[128], pool_folder[160], address[160], run_dir[128], disk[160];
-
-/* --- what stands in for other parts --- */
-
-int io_client_call(struct io_client *client, json_t *request, const int *descriptors,
-                   size_t descriptor_count, json_t **answer, struct operation *operation)
-{
-    (void)client, (void)descriptors, (void)descriptor_count, (void)operation;
-    if (answer) {
-        *answer = json_object();
-    }
-    json_decref(request);
-    return VIOS_OK;
-}
-
-/* --- the store --- */
-
-__attribute__((unused)) static struct store *world_store(struct operation *operation)
-{
-    struct store *store = NULL;
-    operation_start(operation, 10000, NULL);
-    if (node_store(&node, &store, operation) != VIOS_OK) {
-        printf("# %s\n", operation->error.message);
-        exit(1);
-    }
-    return store;
-}
-
-__attribute__((unused)) static void world_put(const char *key, const char *json)
-{
-    struct operation operation;
-    struct store *store = world_store(&operation);
-    struct store_change change = {key, json};
-    is_int(store_commit(store, NULL, 0, &change, 1, NULL, &operation), VIOS_OK);
-    node_store_return(&node, store);
-}
+static char disk[160];
 
 /* --- files --- */
 
@@ -85,97 +46,37 @@ static void world_disk(void)
 /* A new store and an empty pool "p1". Returns the store's address. */
 __attribute__((unused)) static const char *world_fresh(void)
 {
-    static int count;
-    struct operation operation;
-    struct store *store;
     struct pool pool = {.name = "p1", .uuid = WORLD_POOL_UUID};
     char marker[320];
     FILE *file;
-    lpars_close(node.lpars);
-    node.lpars = NULL;
-    store_pool_free(node.stores);
     node.incarnation = 1;
-    snprintf(address, sizeof address, "sqlite:%s/db%d", tap_folder(), count++);
-    node.stores = store_pool_new(address);
-    operation_start(&operation, 10000, NULL);
-    if (store_open(&store, address, true, &operation) != VIOS_OK ||
-        lpars_open(&node.lpars, &node, &operation.error) != VIOS_OK) {
-        printf("# %s\n", operation.error.message);
-        exit(1);
-    }
-    store_close(store);
+    world_new();
     world_shell("rm -rf \"$1\"/lu \"$1\"/image && mkdir \"$1\"/lu \"$1\"/image");
     snprintf(marker, sizeof marker, "%s/" POOL_MARKER, pool_folder);
     file = fopen(marker, "we");
     fprintf(file, "{\"v\":1,\"cluster\":\"c\",\"pool\":\"p1\",\"uuid\":\"%s\"}", pool.uuid);
     fclose(file);
     char *json = pool_format(&pool);
-    world_put("/pool/p1", json);
+    put("/pool/p1", json);
     free(json);
     world_disk();
     return address;
 }
 
-/* Is the pool on a file system that clones? */
-static bool world_clones;
-
-__attribute__((unused)) static void world_begin(void)
+__attribute__((unused)) static void image_world_begin(void)
 {
-    char parent[160];
-    snprintf(repository, sizeof repository, "%s/r", tap_folder());
-    snprintf(run_dir, sizeof run_dir, "%s/run", tap_folder());
+    world_begin();
     snprintf(disk, sizeof disk, "%s/disk.raw", tap_folder());
-    snprintf(pool_folder, sizeof pool_folder, "%s/pools/p1", repository);
-    snprintf(parent, sizeof parent, "%s/pools", repository);
-    mkdir(repository, 0700);
-    mkdir(parent, 0700);
-    mkdir(run_dir, 0700);
-    node.run_dir = run_dir;
-    node.config = config_new();
-    is_int(guests_new(&node.guests, NULL), VIOS_OK);
-    is_int(config_set(node.config, "repository", repository, NULL), VIOS_OK);
-    world_clones = loop_mount(pool_folder, LOOP_XFS);
-    mkdir(pool_folder, 0700);
     node.verified = verified_new();
 }
 
-__attribute__((unused)) static void world_end(void)
+__attribute__((unused)) static void image_world_end(void)
 {
-    lpars_close(node.lpars);
-    store_pool_free(node.stores);
-    config_free(node.config);
-    guests_free(node.guests);
     verified_free(node.verified);
-    if (world_clones) {
-        loop_unmount(pool_folder);
-    }
+    world_end();
 }
 
 /* --- jobs --- */
-
-__attribute__((unused)) static int world_run(const struct job_kind *kind, json_t *data,
-                                             json_t **result, struct operation *operation)
-{
-    struct jobs *jobs;
-    char id[JOB_ID_SIZE];
-    json_t *ignored = NULL;
-    operation_start(operation, 60000, NULL);
-    int status =
-        jobs_start(&jobs, address, "n1", node.incarnation, &kind, 1, &node, &operation->error);
-    if (status < 0) {
-        json_decref(data);
-        return status;
-    }
-    node.jobs = jobs;
-    status = job_submit(jobs, kind, "image \"i\"", data, NULL, id, operation);
-    if (status == VIOS_OK) {
-        status = job_wait(jobs, id, NULL, NULL, result ? result : &ignored, operation);
-    }
-    json_decref(ignored);
-    jobs_stop(jobs);
-    node.jobs = NULL;
-    return status;
-}
 
 /* The data of an import of the disk as the image `name`. */
 static json_t *world_import_data(const char *name)
@@ -193,7 +94,7 @@ static json_t *world_import_data(const char *name)
 __attribute__((unused)) static void world_image(const char *name, struct image *image)
 {
     struct operation operation;
-    struct store *store = world_store(&operation);
+    struct store *store = open_store(&operation);
     ok(image_find(store, name, image, &operation) == VIOS_OK, "%s", operation.error.message);
     node_store_return(&node, store);
 }
@@ -239,7 +140,7 @@ __attribute__((unused)) static void world_agrees(const char *where)
                                            "/lpar/"};
     struct store_list lists[5];
     struct operation operation;
-    struct store *store = world_store(&operation);
+    struct store *store = open_store(&operation);
     size_t ordinary = 0, image_files = 0;
     is_int(store_list_many(store, PREFIXES, 5, lists, NULL, &operation), VIOS_OK);
     for (size_t i = 0; i < lists[0].count; i++) {

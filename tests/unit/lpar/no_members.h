@@ -4,17 +4,17 @@
 
 #include "node/members.h"
 
-int node_members(struct node *node, struct member **members, size_t *count)
+int node_members(struct node *where, struct member **members, size_t *count)
 {
-    (void)node;
+    (void)where;
     *members = NULL;
     *count = 0;
     return VIOS_OK;
 }
 
-enum member_state node_member_state(struct node *node, const char *name)
+enum member_state node_member_state(struct node *where, const char *name)
 {
-    (void)node;
+    (void)where;
     (void)name;
     return MEMBER_DOWN;
 }

@@ -7,6 +7,7 @@
 #include "storage/pool_folder.h"
 #include "storage/repository.h"
 #include "tests/job_crash.h"
+#include "tests/node_world.h"
 
 #include <ftw.h>
 #include <sys/stat.h>
@@ -14,28 +15,7 @@
 #define CLUSTER_UUID "99999999-2222-4333-8444-555555555555"
 #define POOL_UUID "88888888-2222-4333-8444-555555555555"
 
-static struct node node = {.name = "n1", .cluster = "c", .incarnation = 1};
-static char world[96], address[128];
-
-__attribute__((unused)) static struct store *open_store(struct operation *operation)
-{
-    struct store *store = NULL;
-    operation_start(operation, 10000, NULL);
-    if (store_open(&store, address, true, operation) != VIOS_OK) {
-        printf("# %s\n", operation->error.message);
-        exit(1);
-    }
-    return store;
-}
-
-__attribute__((unused)) static void put(const char *key, const char *json)
-{
-    struct operation operation;
-    struct store *store = open_store(&operation);
-    struct store_change change = {key, json};
-    is_int(store_commit(store, NULL, 0, &change, 1, NULL, &operation), VIOS_OK);
-    store_close(store);
-}
+static char world[96];
 
 __attribute__((unused)) static size_t count_keys(const char *prefix)
 {
@@ -45,17 +25,25 @@ __attribute__((unused)) static size_t count_keys(const char *prefix)
     is_int(store_list(store, prefix, &list, NULL, &operation), VIOS_OK);
     size_t count = list.count;
     store_list_clear(&list);
-    store_close(store);
+    node_store_return(&node, store);
     return count;
+}
+
+__attribute__((unused)) static void end_world(void)
+{
+    store_pool_free(node.stores);
+    config_free(node.config);
 }
 
 /* A new world without a pool. */
 __attribute__((unused)) static const char *make_world(void)
 {
     static int count;
+    char path[128];
     snprintf(world, sizeof world, "%s/w%d", tap_folder(), count++);
-    snprintf(address, sizeof address, "sqlite:%s/db", world);
+    snprintf(path, sizeof path, "%s/db", world);
     mkdir(world, 0700);
+    make_store(path);
     config_free(node.config);
     node.config = config_new();
     is_int(config_set(node.config, "repository", world, NULL), VIOS_OK);
@@ -93,23 +81,6 @@ __attribute__((unused)) static int count_files(const char *folder)
     snprintf(path, sizeof path, "%s/%s", world, folder);
     nftw(path, count_one, 8, FTW_PHYS);
     return counted;
-}
-
-__attribute__((unused)) static int run_job(const struct job_kind *kind, json_t *data,
-                                           json_t **result, struct operation *operation)
-{
-    struct jobs *jobs;
-    char id[JOB_ID_SIZE];
-    operation_start(operation, 20000, NULL);
-    int status = jobs_start(&jobs, address, "n1", 1, &kind, 1, &node, &operation->error);
-    if (status == VIOS_OK) {
-        status = job_submit(jobs, kind, "it", data, NULL, id, operation);
-        if (status == VIOS_OK) {
-            status = job_wait(jobs, id, NULL, NULL, result, operation);
-        }
-        jobs_stop(jobs);
-    }
-    return status;
 }
 
 #endif

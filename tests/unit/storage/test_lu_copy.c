@@ -85,6 +85,6 @@ int main(void)
 {
     RUN(a_pool_that_gets_full);
     RUN(a_disk_that_fails);
-    config_free(node.config);
+    end_world();
     return tap_done();
 }

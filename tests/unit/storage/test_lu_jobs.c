@@ -59,7 +59,7 @@ static int load(const char *udid, struct lu *lu)
     struct operation operation;
     struct store *store = open_store(&operation);
     int status = lu_load(store, udid, lu, NULL, &operation);
-    store_close(store);
+    node_store_return(&node, store);
     return status;
 }
 
@@ -346,6 +346,6 @@ int main(void)
     RUN(a_running_guests_disk_is_not_cloned);
     RUN(what_is_used_is_not_removed);
     RUN(a_pool_that_is_not_mounted_takes_none);
-    config_free(node.config);
+    end_world();
     return tap_done();
 }

@@ -17,7 +17,7 @@ static int load(struct pool *pool)
     struct operation operation;
     struct store *store = open_store(&operation);
     int status = pool_load(store, "p1", pool, &operation);
-    store_close(store);
+    node_store_return(&node, store);
     return status;
 }
 
@@ -185,6 +185,6 @@ int main(void)
     RUN(one_with_an_lu_stays);
     RUN(a_folder_that_was_there_stays);
     RUN(markers_are_read);
-    config_free(node.config);
+    end_world();
     return tap_done();
 }
