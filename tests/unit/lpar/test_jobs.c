@@ -13,7 +13,7 @@
 #include "base/log.h"
 #include "paging/paging.h"
 #include "tests/job_crash.h"
-#include "tests/tap.h"
+#include "tests/node_world.h"
 #include "tests/unit/lpar/no_members.h"
 
 #include <fcntl.h>
@@ -55,18 +55,18 @@ int io_client_call(struct io_client *client, json_t *request, const int *descrip
 
 static int paging_fails; /* paging_await fails with it */
 
-int paging_await(struct node *node, const char *lpar, int64_t generation,
+int paging_await(struct node *where, const char *lpar, int64_t generation,
                  struct operation *operation)
 {
-    (void)node, (void)lpar, (void)generation;
+    (void)where, (void)lpar, (void)generation;
     return paging_fails ? operation_fail(operation, paging_fails, "paging", NULL, "no pages")
                         : VIOS_OK;
 }
 
-int paging_device_size(struct node *node, const char *lpar, uint64_t *size_bytes,
+int paging_device_size(struct node *where, const char *lpar, uint64_t *size_bytes,
                        struct operation *operation)
 {
-    (void)node, (void)lpar, (void)operation;
+    (void)where, (void)lpar, (void)operation;
     *size_bytes = 0;
     return VIOS_OK;
 }
@@ -98,24 +98,11 @@ static void write_kernel(const char *path, const unsigned char *code, size_t siz
 
 /* --- a world: one node, one store, one LPAR "g" --- */
 
-static struct node node = {.name = "n1", .cluster = "c", .incarnation = 1};
-static char world[96], address[128], kernel[128], uuid[UUID_TEXT_SIZE];
-
-static struct store *open_store(struct operation *operation)
-{
-    struct store *store = NULL;
-    operation_start(operation, 10000, NULL);
-    if (node_store(&node, &store, operation) != VIOS_OK) {
-        printf("# %s\n", operation->error.message);
-        exit(1);
-    }
-    return store;
-}
+static char world[96], kernel[128], uuid[UUID_TEXT_SIZE];
 
 static void put_lpar(const char *name, uint64_t memory_bytes)
 {
     static struct lpar lpar;
-    struct operation operation;
     char key[80];
     memset(&lpar, 0, sizeof lpar);
     uuid_make(lpar.uuid);
@@ -130,36 +117,29 @@ static void put_lpar(const char *name, uint64_t memory_bytes)
     lpar.serial_console = true;
     snprintf(key, sizeof key, "/lpar/%s", name);
     char *json = lpar_format(&lpar);
-    struct store *store = open_store(&operation);
-    struct store_change change = {key, json};
-    is_int(store_commit(store, NULL, 0, &change, 1, NULL, &operation), VIOS_OK);
-    node_store_return(&node, store);
+    put(key, json);
     free(json);
 }
 
 static const char *make_world(const unsigned char *code, size_t size)
 {
     static int count;
-    struct operation operation;
-    struct store *store;
+    struct vios_error error;
+    char path[128];
     lpars_close(node.lpars);
     node.lpars = NULL;
-    store_pool_free(node.stores);
     paging_fails = 0;
     snprintf(world, sizeof world, "%s/w%d", tap_folder(), count++);
-    snprintf(address, sizeof address, "sqlite:%s/db", world);
+    snprintf(path, sizeof path, "%s/db", world);
     snprintf(kernel, sizeof kernel, "%s/kernel", world);
     mkdir(world, 0755);
     write_kernel(kernel, code, size);
-    operation_start(&operation, 10000, NULL);
-    if (store_open(&store, address, true, &operation) != VIOS_OK ||
-        lpars_open(&node.lpars, &node, &operation.error) != VIOS_OK) {
-        printf("# %s\n", operation.error.message);
+    make_store(path);
+    if (lpars_open(&node.lpars, &node, &error) != VIOS_OK) {
+        printf("# %s\n", error.message);
         exit(1);
     }
-    store_close(store);
     node.run_dir = world;
-    node.stores = store_pool_new(address);
     put_lpar("g", 4 << 20);
     json_decref(io_exports);
     io_exports = json_object();
@@ -168,34 +148,15 @@ static const char *make_world(const unsigned char *code, size_t size)
 
 #define WORLD(code) make_world((code), sizeof(code))
 
-static int run_job(const struct job_kind *kind, json_t *data, struct operation *operation)
-{
-    struct jobs *jobs;
-    char id[JOB_ID_SIZE];
-    json_t *result = NULL;
-    operation_start(operation, 60000, NULL);
-    int status =
-        jobs_start(&jobs, address, "n1", node.incarnation, &kind, 1, &node, &operation->error);
-    if (status == VIOS_OK) {
-        status = job_submit(jobs, kind, "lpar \"g\"", data, NULL, id, operation);
-        if (status == VIOS_OK) {
-            status = job_wait(jobs, id, NULL, NULL, &result, operation);
-        }
-        json_decref(result);
-        jobs_stop(jobs);
-    }
-    return status;
-}
-
 static int start(struct operation *operation)
 {
-    return run_job(&lpar_start_job, json_pack("{s:s}", "name", "g"), operation);
+    return run_job(&lpar_start_job, json_pack("{s:s}", "name", "g"), NULL, operation);
 }
 
 static int stop(struct operation *operation)
 {
     return run_job(&lpar_stop_job,
-                   json_pack("{s:s, s:i, s:b}", "name", "g", "timeout_ms", 100, "force", 0),
+                   json_pack("{s:s, s:i, s:b}", "name", "g", "timeout_ms", 100, "force", 0), NULL,
                    operation);
 }
 
@@ -256,15 +217,6 @@ static bool is_dead(pid_t pid)
     const char *state = got ? strrchr(text, ')') : NULL;
     fclose(file);
     return !state || state[2] == 'Z' || state[2] == 'X';
-}
-
-static void put(const char *key, const char *json)
-{
-    struct operation operation;
-    struct store *store = open_store(&operation);
-    struct store_change change = {key, json};
-    is_int(store_commit(store, NULL, 0, &change, 1, NULL, &operation), VIOS_OK);
-    node_store_return(&node, store);
 }
 
 /* A daemon that ends, and another that has not looked at anything yet. */

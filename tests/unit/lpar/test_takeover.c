@@ -4,12 +4,9 @@
  */
 #include "lpar/takeover.h"
 
-#include "base/guests.h"
 #include "base/log.h"
-#include "lpar/guest.h"
 #include "tests/job_crash.h"
-#include "tests/loop_mount.h"
-#include "tests/unit/lpar/no_members.h"
+#include "tests/unit/lpar/world.h"
 
 #define UDID "11111111-2222-4333-8444-555555555555"
 #define LPAR                                                                                       \
@@ -22,43 +19,7 @@
 #define HELD OF_N2 ",\"job\":\"j-9\""
 #define ON_LU "\"lu\":\"" UDID "\""
 
-/* --- what stands in for other parts --- */
-
-int io_client_call(struct io_client *client, json_t *request, const int *descriptors,
-                   size_t descriptor_count, json_t **answer, struct operation *operation)
-{
-    (void)client, (void)descriptors, (void)descriptor_count, (void)operation;
-    if (answer) {
-        *answer = json_object();
-    }
-    json_decref(request);
-    return VIOS_OK;
-}
-
 /* --- a world: a store, a repository, one LPAR --- */
-
-static struct node node = {.name = "n1", .cluster = "c", .incarnation = 1};
-static char repository[128], pool[160], address[160], run_dir[128];
-
-static struct store *open_store(struct operation *operation)
-{
-    struct store *store = NULL;
-    operation_start(operation, 10000, NULL);
-    if (node_store(&node, &store, operation) != VIOS_OK) {
-        printf("# %s\n", operation->error.message);
-        exit(1);
-    }
-    return store;
-}
-
-static void put(const char *key, const char *json)
-{
-    struct operation operation;
-    struct store *store = open_store(&operation);
-    struct store_change change = {key, json};
-    is_int(store_commit(store, NULL, 0, &change, 1, NULL, &operation), VIOS_OK);
-    node_store_return(&node, store);
-}
 
 static json_t *get(const char *key)
 {
@@ -89,27 +50,13 @@ static void put_job(const char *kind, int incarnation)
 
 static void path_of(const char *name, char path[320])
 {
-    snprintf(path, 320, "%s/lu/%s", pool, name);
+    snprintf(path, 320, "%s/lu/%s", pool_folder, name);
 }
 
 static const char *world(void)
 {
-    static int count;
-    struct operation operation;
-    struct store *store;
     char path[320];
-    lpars_close(node.lpars);
-    node.lpars = NULL;
-    store_pool_free(node.stores);
-    snprintf(address, sizeof address, "sqlite:%s/db%d", tap_folder(), count++);
-    node.stores = store_pool_new(address);
-    operation_start(&operation, 10000, NULL);
-    if (store_open(&store, address, true, &operation) != VIOS_OK ||
-        lpars_open(&node.lpars, &node, &operation.error) != VIOS_OK) {
-        printf("# %s\n", operation.error.message);
-        exit(1);
-    }
-    store_close(store);
+    world_new();
     path_of("", path);
     mkdir(path, 0700);
     path_of(UDID ".2", path);
@@ -131,21 +78,7 @@ static json_t *job_data(void)
 
 static int take_over(struct operation *operation)
 {
-    struct jobs *jobs;
-    const struct job_kind *kind = &lpar_takeover_job;
-    char id[JOB_ID_SIZE];
-    json_t *result = NULL;
-    operation_start(operation, 60000, NULL);
-    int status = jobs_start(&jobs, address, "n1", 1, &kind, 1, &node, &operation->error);
-    if (status == VIOS_OK) {
-        status = job_submit(jobs, kind, "lpar \"g\"", job_data(), NULL, id, operation);
-        if (status == VIOS_OK) {
-            status = job_wait(jobs, id, NULL, NULL, &result, operation);
-        }
-        json_decref(result);
-        jobs_stop(jobs);
-    }
-    return status;
+    return run_job(&lpar_takeover_job, job_data(), NULL, operation);
 }
 
 static void is_taken(const char *where, int status)
@@ -172,8 +105,6 @@ static void is_taken(const char *where, int status)
 }
 
 /* --- tests --- */
-
-static bool have_clones;
 
 static void the_disk_has_a_new_file(void)
 {
@@ -273,29 +204,12 @@ static void what_is_refused(void)
 int main(void)
 {
     log_configure(LOG_ERROR, false);
-    snprintf(repository, sizeof repository, "%s/r", tap_folder());
-    snprintf(run_dir, sizeof run_dir, "%s/run", tap_folder());
-    snprintf(pool, sizeof pool, "%s/pools/p1", repository);
-    char parent[160];
-    snprintf(parent, sizeof parent, "%s/pools", repository);
-    mkdir(repository, 0700);
-    mkdir(parent, 0700);
-    mkdir(run_dir, 0700);
-    node.run_dir = run_dir;
-    node.config = config_new();
-    is_int(guests_new(&node.guests, NULL), VIOS_OK);
-    is_int(config_set(node.config, "repository", repository, NULL), VIOS_OK);
-    have_clones = loop_mount(pool, LOOP_XFS);
-    mkdir(pool, 0700);
+    world_begin();
     RUN(the_disk_has_a_new_file);
     RUN(one_that_was_begun_goes_on);
     RUN(a_hold_of_a_fenced_node_is_void);
     RUN(it_survives_every_crash);
     RUN(what_is_refused);
-    lpars_close(node.lpars);
-    store_pool_free(node.stores);
-    config_free(node.config);
-    guests_free(node.guests);
-    loop_unmount(pool);
+    world_end();
     return tap_done();
 }
