@@ -115,6 +115,13 @@ int job_list(struct jobs *jobs, json_t **list, struct operation *operation);
 /* One of them, with operation, actor, incarnation and result too. VIOS_E_NOT_FOUND. */
 int job_show(struct jobs *jobs, const char *id, json_t **job, struct operation *operation);
 
+/* From within a step that waits for others: an operation with the job's cancel that takes no longer
+ * than `timeout_ms`, for the job itself has no deadline. */
+void job_limit(const struct job *job, struct operation *operation, int64_t timeout_ms);
+
+/* Returns `status`; when that is a failure, the error of `operation` is the job's. */
+int job_keep(struct job *job, const struct operation *operation, int status);
+
 /* From within a step, on its own thread: for `job list` and progress bars. total 0: not known.
  * Written once a second at most. */
 void job_progress(struct job *job, int64_t done, int64_t total, const char *unit);

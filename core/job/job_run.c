@@ -359,6 +359,19 @@ void job_run(struct job_entry *entry)
     }
 }
 
+void job_limit(const struct job *job, struct operation *operation, int64_t timeout_ms)
+{
+    operation_start(operation, timeout_ms, job->operation.cancel);
+}
+
+int job_keep(struct job *job, const struct operation *operation, int status)
+{
+    if (status < 0) {
+        job->operation.error = operation->error;
+    }
+    return status;
+}
+
 void job_progress(struct job *job, int64_t done, int64_t total, const char *unit)
 {
     struct job_entry *entry = (struct job_entry *)job;

@@ -46,20 +46,6 @@ static const char *job_name(const struct job *job)
     return json_string_value(json_object_get(job->data, "name"));
 }
 
-/* Steps that wait for others take no longer than this, even when the job has no deadline. */
-static void limit(struct job *job, struct operation *operation, int64_t timeout_ms)
-{
-    operation_start(operation, timeout_ms, job->operation.cancel);
-}
-
-static int keep(struct job *job, const struct operation *operation, int status)
-{
-    if (status < 0) {
-        job->operation.error = operation->error;
-    }
-    return status;
-}
-
 /* --- start --- */
 
 static int refuse_running(struct job *job, const struct lpar *lpar)
@@ -195,14 +181,15 @@ static int start_prepare(struct job *job)
         status = make_folder(job, &lpar, &folder);
     }
     if (status == VIOS_OK) {
-        limit(job, &waiting, READY_TIMEOUT_MS);
-        status = keep(job, &waiting,
-                      guest_exports_make(job_node(job), &lpar, &folder, lpar.generation, &waiting));
+        job_limit(job, &waiting, READY_TIMEOUT_MS);
+        status =
+            job_keep(job, &waiting,
+                     guest_exports_make(job_node(job), &lpar, &folder, lpar.generation, &waiting));
     }
     if (status == VIOS_OK) {
-        limit(job, &waiting, READY_TIMEOUT_MS);
-        status =
-            keep(job, &waiting, paging_await(job_node(job), lpar.name, lpar.generation, &waiting));
+        job_limit(job, &waiting, READY_TIMEOUT_MS);
+        status = job_keep(job, &waiting,
+                          paging_await(job_node(job), lpar.name, lpar.generation, &waiting));
     }
     run_folder_close(&folder);
     return status;
@@ -219,9 +206,9 @@ static int start_prepare_undo(struct job *job)
     if (strcmp(lpar.job, job->id) != 0) {
         return VIOS_OK;
     }
-    limit(job, &waiting, READY_TIMEOUT_MS);
+    job_limit(job, &waiting, READY_TIMEOUT_MS);
     waiting.cancel = NULL; /* undoing is not cancelled */
-    status = keep(job, &waiting, guest_exports_drop(job_node(job), lpar.uuid, &waiting));
+    status = job_keep(job, &waiting, guest_exports_drop(job_node(job), lpar.uuid, &waiting));
     int removed = run_folder_remove(job_node(job)->run_dir, lpar.uuid, &job->operation.error);
     return status < 0 ? status : removed;
 }
@@ -295,7 +282,7 @@ static int start_launch_undo(struct job *job)
         status = kill_in_folder(node, lpar.uuid, &waiting);
     }
     guest_release(guest);
-    return keep(job, &waiting, status);
+    return job_keep(job, &waiting, status);
 }
 
 static int start_run(struct job *job)
@@ -307,14 +294,14 @@ static int start_run(struct job *job)
         return status;
     }
     struct guest *guest = lpars_find(job_node(job)->lpars, lpar.name);
-    limit(job, &waiting, READY_TIMEOUT_MS);
+    job_limit(job, &waiting, READY_TIMEOUT_MS);
     status = guest ? guest_connect(guest, &waiting)
                    : operation_fail(&waiting, VIOS_E_IO, lpar.name, NULL, "QEMU ended at once");
     if (status == VIOS_OK) {
         status = guest_call(guest, "cont", NULL, NULL, &waiting);
     }
     guest_release(guest);
-    return keep(job, &waiting, status);
+    return job_keep(job, &waiting, status);
 }
 
 static int free_record(struct job *job, struct lpar *lpar)
@@ -341,7 +328,7 @@ static int guest_is_here(struct job *job, const struct lpar *lpar, bool *here)
     if (lpar->generation != started || !is_own(job, lpar)) {
         return VIOS_OK;
     }
-    limit(job, &waiting, READY_TIMEOUT_MS);
+    job_limit(job, &waiting, READY_TIMEOUT_MS);
     int status = lpars_reserve(node->lpars, lpar, false, &waiting.error);
     struct guest *guest = lpars_find(node->lpars, lpar->name);
     if (status == VIOS_OK && guest) {
@@ -350,12 +337,12 @@ static int guest_is_here(struct job *job, const struct lpar *lpar, bool *here)
     *here = guest && status == VIOS_OK;
     if (*here) {
         /* So that who sees the job done sees the guest run; its own trouble is no failed start. */
-        limit(job, &waiting, STATE_TIMEOUT_MS);
+        job_limit(job, &waiting, STATE_TIMEOUT_MS);
         (void)guest_await_state(guest, &waiting);
     }
     guest_release(guest);
     if (status < 0 && run_folder_lives(node->run_dir, lpar->uuid)) {
-        return keep(job, &waiting, status); /* it lives: only its end may be recorded as one */
+        return job_keep(job, &waiting, status); /* it lives: only its end may be recorded as one */
     }
     if (!*here) {
         lpars_unreserve(node->lpars, lpar->name, job->id);
@@ -458,14 +445,14 @@ static int stop_powerdown(struct job *job)
     }
     if (guest && !json_is_true(json_object_get(job->data, "force")) &&
         strcmp(now.state, "running") == 0) {
-        limit(job, &asking, QUIT_TIMEOUT_MS);
+        job_limit(job, &asking, QUIT_TIMEOUT_MS);
         status = guest_call(guest, "system_powerdown", NULL, NULL, &asking);
-        limit(job, &waiting, json_integer_value(json_object_get(job->data, "timeout_ms")));
+        job_limit(job, &waiting, json_integer_value(json_object_get(job->data, "timeout_ms")));
         if (status == VIOS_OK) {
             status = guest_await_end(guest, &waiting);
         }
         /* A guest that does not listen is ended by the next step; a caller who cancels is heard. */
-        status = status == VIOS_E_CANCELLED ? keep(job, &waiting, status) : VIOS_OK;
+        status = status == VIOS_E_CANCELLED ? job_keep(job, &waiting, status) : VIOS_OK;
     }
     guest_release(guest);
     return status;
@@ -487,7 +474,7 @@ static int end_unknown(struct job *job, const struct lpar *lpar)
     if (status == VIOS_OK) {
         lpars_unreserve(node->lpars, lpar->name, NULL);
     }
-    return keep(job, &waiting, status);
+    return job_keep(job, &waiting, status);
 }
 
 static int stop_end(struct job *job)
@@ -508,7 +495,7 @@ static int stop_end(struct job *job)
             guest_kill(guest);
         }
         operation_start(&waiting, GONE_TIMEOUT_MS, NULL);
-        status = keep(job, &waiting, lpars_await_gone(node->lpars, lpar.name, &waiting));
+        status = job_keep(job, &waiting, lpars_await_gone(node->lpars, lpar.name, &waiting));
     } else {
         status = end_unknown(job, &lpar);
     }

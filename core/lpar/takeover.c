@@ -34,19 +34,6 @@ static const char *job_name(const struct job *job)
     return json_string_value(json_object_get(job->data, "name"));
 }
 
-static void limit(struct job *job, struct operation *operation)
-{
-    operation_start(operation, STORE_TIMEOUT_MS, job->operation.cancel);
-}
-
-static int keep(struct job *job, const struct operation *operation, int status)
-{
-    if (status < 0) {
-        job->operation.error = operation->error;
-    }
-    return status;
-}
-
 /* --- the disks --- */
 
 /* What keeps the old owner away from them; `lus` are the records, the caller's. */
@@ -80,9 +67,9 @@ static int read_disk(struct job *job, const struct lpar_disk *disk, struct disks
     if (!disk->lu[0]) {
         return refuse(job, "start it where the file is", "is a file of one node", disk->id);
     }
-    limit(job, &asking);
-    int status = keep(job, &asking,
-                      lu_load(job->store, disk->lu, &disks->lus[i], &disks->values[i], &asking));
+    job_limit(job, &asking, STORE_TIMEOUT_MS);
+    int status = job_keep(
+        job, &asking, lu_load(job->store, disk->lu, &disks->lus[i], &disks->values[i], &asking));
     if (status < 0) {
         return status;
     }
@@ -103,8 +90,8 @@ static int read_disks(struct job *job, struct disks *disks)
     struct lpar lpar;
     struct operation asking;
     disks->count = 0;
-    limit(job, &asking);
-    int status = keep(job, &asking, lpar_load(job->store, job_name(job), &lpar, &asking));
+    job_limit(job, &asking, STORE_TIMEOUT_MS);
+    int status = job_keep(job, &asking, lpar_load(job->store, job_name(job), &lpar, &asking));
     for (size_t i = 0; status == VIOS_OK && i < lpar.disk_count; i++) {
         status = read_disk(job, &lpar.disks[i], disks);
     }
@@ -164,7 +151,7 @@ static void do_commit(struct job *job, struct ownership *ownership)
     struct operation asking;
     int64_t revision = 0;
     const struct ownership_request *request = ownership_request(ownership);
-    limit(job, &asking);
+    job_limit(job, &asking, STORE_TIMEOUT_MS);
     int status = store_commit(job->store, request->compares, request->compare_count,
                               request->changes, request->change_count, &revision, &asking);
     ownership_committed(ownership, status, revision);
@@ -176,7 +163,7 @@ static void do_read(struct job *job, struct ownership *ownership)
     struct store_value value = {0};
     struct operation asking;
     snprintf(key, sizeof key, "/lpar/%s", job_name(job));
-    limit(job, &asking);
+    job_limit(job, &asking, STORE_TIMEOUT_MS);
     int status = store_get(job->store, key, &value, &asking);
     ownership_read(ownership, status, &value);
     store_value_clear(&value);
@@ -225,9 +212,9 @@ static int read_fence(struct job *job, const struct lpar *lpar, struct store_val
     char key[STORE_KEY_MAX];
     struct operation asking;
     snprintf(key, sizeof key, "/fence/%s/%lld", lpar->owner, (long long)lpar->owner_incarnation);
-    limit(job, &asking);
+    job_limit(job, &asking, STORE_TIMEOUT_MS);
     int status = lpar->owner[0] ? store_get(job->store, key, fence, &asking) : VIOS_E_NOT_FOUND;
-    return status == VIOS_E_NOT_FOUND ? VIOS_OK : keep(job, &asking, status);
+    return status == VIOS_E_NOT_FOUND ? VIOS_OK : job_keep(job, &asking, status);
 }
 
 /* From the record as it is now, which is `lpar` too. */
@@ -272,7 +259,7 @@ static json_t *read_record(struct job *job, const char *prefix, const char *name
     json_t *record = NULL;
     struct operation asking;
     snprintf(key, sizeof key, "%s%s", prefix, name);
-    limit(job, &asking);
+    job_limit(job, &asking, STORE_TIMEOUT_MS);
     (void)node_record(job->store, key, &record, NULL, &asking);
     return record;
 }
@@ -311,8 +298,8 @@ static int takeover_take(struct job *job)
     struct disks disks;
     struct operation asking;
     snprintf(key, sizeof key, "/lpar/%s", job_name(job));
-    limit(job, &asking);
-    int status = keep(job, &asking, store_get(job->store, key, &value, &asking));
+    job_limit(job, &asking, STORE_TIMEOUT_MS);
+    int status = job_keep(job, &asking, store_get(job->store, key, &value, &asking));
     if (status == VIOS_OK) {
         status = lpar_parse(value.json, &lpar, &job->operation.error);
     }
