@@ -6,11 +6,6 @@
 
 #define SAVE_TRIES 20
 
-static const char *job_name(const struct job *job)
-{
-    return json_string_value(json_object_get(job->data, "name"));
-}
-
 static bool job_is_over(struct store *store, const char *id, struct operation *operation)
 {
     char key[STORE_KEY_MAX];
@@ -47,23 +42,69 @@ int lpar_check_lock(struct store *store, const struct lpar *lpar, const char *id
                           "job %s is at work on it", lpar->job);
 }
 
-int lpar_job_update(struct job *job, int (*change)(struct job *, struct lpar *), struct lpar *lpar)
+static bool is_held(const struct job *job, const struct lpar *lpar)
 {
-    int status = VIOS_E_CONFLICT;
-    for (int i = 0; i < SAVE_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
-         i++) {
-        status = lpar_load(job->store, job_name(job), lpar, &job->operation);
-        if (status == VIOS_OK) {
-            status = change(job, lpar);
-        }
-        if (status == VIOS_OK) {
-            status = lpar_save(job->store, lpar, &job->operation);
-        }
-    }
-    return status > 0 ? VIOS_OK : status;
+    return strcmp(lpar->job, job->id) == 0;
 }
 
-void lpar_job_take(const struct job *job, struct lpar *lpar)
+static bool is_again(int status)
 {
-    snprintf(lpar->job, sizeof lpar->job, "%s", job->id);
+    return status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN;
+}
+
+int lpar_job_claim(struct job *job, const char *name, int (*change)(struct job *, struct lpar *),
+                   struct lpar *lpar)
+{
+    int status = VIOS_E_CONFLICT;
+    for (int i = 0; i < SAVE_TRIES && is_again(status); i++) {
+        status = lpar_load(job->store, name, lpar, &job->operation);
+        if (status == VIOS_OK && is_held(job, lpar)) {
+            return VIOS_OK;
+        }
+        if (status == VIOS_OK) {
+            status = lpar_check_lock(job->store, lpar, NULL, &job->operation);
+        }
+        if (status == VIOS_OK) {
+            snprintf(lpar->job, sizeof lpar->job, "%s", job->id);
+            status = change(job, lpar);
+        }
+        if (status < 0) {
+            return status;
+        }
+        status = lpar_save(job->store, lpar, &job->operation);
+    }
+    return status;
+}
+
+int lpar_job_load(struct job *job, const char *name, struct lpar *lpar)
+{
+    char object[96];
+    int status = lpar_load(job->store, name, lpar, &job->operation);
+    if (status == VIOS_OK && !is_held(job, lpar)) {
+        status = operation_fail(&job->operation, VIOS_E_STALE, lpar_object(lpar->name, object),
+                                NULL, "somebody else has taken it over");
+    }
+    return status;
+}
+
+int lpar_job_release(struct job *job, const char *name,
+                     void (*change)(const struct job *, struct lpar *))
+{
+    struct lpar lpar;
+    int status = VIOS_E_CONFLICT;
+    for (int i = 0; i < SAVE_TRIES && is_again(status); i++) {
+        status = lpar_load(job->store, name, &lpar, &job->operation);
+        if (status == VIOS_E_NOT_FOUND || (status == VIOS_OK && !is_held(job, &lpar))) {
+            return VIOS_OK;
+        }
+        if (status < 0) {
+            return status;
+        }
+        lpar.job[0] = 0;
+        if (change) {
+            change(job, &lpar);
+        }
+        status = lpar_save(job->store, &lpar, &job->operation);
+    }
+    return status;
 }

@@ -13,12 +13,20 @@
 int lpar_check_lock(struct store *store, const struct lpar *lpar, const char *id,
                     struct operation *operation);
 
-/* Changes the record of the LPAR of job data "name" by `change`, again when somebody else was first
- * or the outcome is unknown. A change returns VIOS_OK to write, 1 when nothing is to be written, or
- * an error. */
-int lpar_job_update(struct job *job, int (*change)(struct job *, struct lpar *), struct lpar *lpar);
+/*
+ * Makes the job the one that holds the LPAR `name`, once more when somebody else was first to
+ * change the record or the outcome is unknown. VIOS_OK, too, when it does already. Otherwise
+ * `change` gets the record, which names the job by then, and may refuse it with an error.
+ */
+int lpar_job_claim(struct job *job, const char *name, int (*change)(struct job *, struct lpar *),
+                   struct lpar *lpar);
 
-/* The job becomes the one that may change it. */
-void lpar_job_take(const struct job *job, struct lpar *lpar);
+/* The record, which the job holds. VIOS_E_STALE: no more, since it was taken over. */
+int lpar_job_load(struct job *job, const char *name, struct lpar *lpar);
+
+/* Lets go of it, with what `change` (NULL: nothing) makes of the record besides. VIOS_OK, too, when
+ * the job does not hold it, or when it is not there. */
+int lpar_job_release(struct job *job, const char *name,
+                     void (*change)(const struct job *, struct lpar *));
 
 #endif

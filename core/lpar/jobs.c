@@ -61,16 +61,8 @@ static int refuse_running(struct job *job, const struct lpar *lpar)
 static int claim_start(struct job *job, struct lpar *lpar)
 {
     struct node *node = job_node(job);
-    if (strcmp(lpar->job, job->id) == 0) {
-        return 1;
-    }
-    int status = lpar_check_lock(job->store, lpar, job->id, &job->operation);
-    if (status == VIOS_OK && lpar->owner[0]) {
-        status = refuse_running(job, lpar);
-    }
-    if (status == VIOS_OK) {
-        status = spec_check_files(lpar, &job->operation.error);
-    }
+    int status =
+        lpar->owner[0] ? refuse_running(job, lpar) : spec_check_files(lpar, &job->operation.error);
     if (status == VIOS_OK) {
         status = disks_check(node, job->store, lpar, &job->operation);
     }
@@ -78,7 +70,6 @@ static int claim_start(struct job *job, struct lpar *lpar)
         status = spec_check_accel(lpar, &job->operation.error);
     }
     if (status == VIOS_OK) {
-        lpar_job_take(job, lpar);
         status = lpars_reserve(node->lpars, lpar, true, &job->operation.error);
     }
     if (status == VIOS_OK) {
@@ -93,29 +84,25 @@ static int claim_start(struct job *job, struct lpar *lpar)
 static int start_claim(struct job *job)
 {
     struct lpar lpar;
-    int status = lpar_job_update(job, claim_start, &lpar);
+    int status = lpar_job_claim(job, job_name(job), claim_start, &lpar);
     if (status == VIOS_OK) {
         json_object_set_new(job->data, "generation", json_integer(lpar.generation));
     }
     return status;
 }
 
-static int release_start(struct job *job, struct lpar *lpar)
+static void set_stopped(const struct job *job, struct lpar *lpar)
 {
-    if (strcmp(lpar->job, job->id) != 0) {
-        return 1;
-    }
-    lpar->job[0] = lpar->owner[0] = 0;
+    (void)job;
+    lpar->owner[0] = 0;
     lpar->wanted = LPAR_STOPPED;
-    return VIOS_OK;
 }
 
 static int start_claim_undo(struct job *job)
 {
-    struct lpar lpar;
-    int status = lpar_job_update(job, release_start, &lpar);
+    int status = lpar_job_release(job, job_name(job), set_stopped);
     lpars_unreserve(job_node(job)->lpars, job_name(job), job->id);
-    return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+    return status;
 }
 
 /* By this incarnation of this node: what one before was given is void, and anybody's. */
@@ -125,23 +112,11 @@ static bool is_own(const struct job *job, const struct lpar *lpar)
     return strcmp(lpar->owner, node->name) == 0 && lpar->owner_incarnation == node->incarnation;
 }
 
-/* The record, which this job holds. VIOS_E_STALE: no more, since it was taken over. */
-static int load_held(struct job *job, struct lpar *lpar)
-{
-    char object[96];
-    int status = lpar_load(job->store, job_name(job), lpar, &job->operation);
-    if (status == VIOS_OK && strcmp(lpar->job, job->id) != 0) {
-        status = operation_fail(&job->operation, VIOS_E_STALE, lpar_object(lpar->name, object),
-                                NULL, "somebody else has taken it over");
-    }
-    return status;
-}
-
 /* The record as claimed, and the guest in the table (anew after a restart of the daemon). */
 static int load_claimed(struct job *job, struct lpar *lpar)
 {
     char object[96];
-    int status = load_held(job, lpar);
+    int status = lpar_job_load(job, job_name(job), lpar);
     if (status == VIOS_OK && !is_own(job, lpar)) {
         status = operation_fail(&job->operation, VIOS_E_STALE, lpar_object(lpar->name, object),
                                 "start it again", "node \"%s\" began anew while it was started",
@@ -195,16 +170,19 @@ static int start_prepare(struct job *job)
     return status;
 }
 
+/* To undo: the job does not hold the record, or there is none. */
+static bool nothing_left(int status)
+{
+    return status == VIOS_E_NOT_FOUND || status == VIOS_E_STALE;
+}
+
 static int start_prepare_undo(struct job *job)
 {
     struct lpar lpar;
     struct operation waiting;
-    int status = lpar_load(job->store, job_name(job), &lpar, &job->operation);
+    int status = lpar_job_load(job, job_name(job), &lpar);
     if (status < 0) {
-        return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
-    }
-    if (strcmp(lpar.job, job->id) != 0) {
-        return VIOS_OK;
+        return nothing_left(status) ? VIOS_OK : status;
     }
     job_limit(job, &waiting, READY_TIMEOUT_MS);
     waiting.cancel = NULL; /* undoing is not cancelled */
@@ -265,12 +243,9 @@ static int start_launch_undo(struct job *job)
     struct lpar lpar;
     struct node *node = job_node(job);
     struct operation waiting;
-    int status = lpar_load(job->store, job_name(job), &lpar, &job->operation);
+    int status = lpar_job_load(job, job_name(job), &lpar);
     if (status < 0) {
-        return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
-    }
-    if (strcmp(lpar.job, job->id) != 0) {
-        return VIOS_OK;
+        return nothing_left(status) ? VIOS_OK : status;
     }
     operation_start(&waiting, GONE_TIMEOUT_MS, NULL);
     struct guest *guest = lpars_find(node->lpars, lpar.name);
@@ -304,17 +279,12 @@ static int start_run(struct job *job)
     return job_keep(job, &waiting, status);
 }
 
-static int free_record(struct job *job, struct lpar *lpar)
+/* The guest ended with the incarnation that started it. */
+static void set_stopped_unless_own(const struct job *job, struct lpar *lpar)
 {
-    if (strcmp(lpar->job, job->id) != 0) {
-        return 1;
+    if (!is_own(job, lpar)) {
+        set_stopped(job, lpar);
     }
-    lpar->job[0] = 0;
-    if (!is_own(job, lpar)) { /* the guest ended with the incarnation that started it */
-        lpar->owner[0] = 0;
-        lpar->wanted = LPAR_STOPPED;
-    }
-    return VIOS_OK;
 }
 
 /* The guest may have ended while no daemon was there to see, or may just not be in the table of a
@@ -360,7 +330,7 @@ static int start_finish(struct job *job)
         status = guest_is_here(job, &lpar, &here);
     }
     if (status == VIOS_OK) {
-        status = lpar_job_update(job, free_record, &lpar);
+        status = lpar_job_release(job, job_name(job), set_stopped_unless_own);
     }
     if (status == VIOS_OK && !here) {
         status = lpar_settle(node, job->store, lpar.name, &job->operation);
@@ -386,13 +356,6 @@ static int claim_stop(struct job *job, struct lpar *lpar)
 {
     char object[96], hint[200];
     const struct node *node = job_node(job);
-    if (strcmp(lpar->job, job->id) == 0) {
-        return 1;
-    }
-    int status = lpar_check_lock(job->store, lpar, job->id, &job->operation);
-    if (status < 0) {
-        return status;
-    }
     if (!lpar->owner[0]) {
         return operation_fail(&job->operation, VIOS_E_CONFLICT, lpar_object(lpar->name, object),
                               NULL, "it does not run");
@@ -402,7 +365,6 @@ static int claim_stop(struct job *job, struct lpar *lpar)
         return operation_fail(&job->operation, VIOS_E_CONFLICT, lpar_object(lpar->name, object),
                               hint, "it runs on node \"%s\"", lpar->owner);
     }
-    lpar_job_take(job, lpar);
     lpar->wanted = LPAR_STOPPED;
     return VIOS_OK;
 }
@@ -410,24 +372,18 @@ static int claim_stop(struct job *job, struct lpar *lpar)
 static int stop_claim(struct job *job)
 {
     struct lpar lpar;
-    return lpar_job_update(job, claim_stop, &lpar);
+    return lpar_job_claim(job, job_name(job), claim_stop, &lpar);
 }
 
-static int release_stop(struct job *job, struct lpar *lpar)
+static void set_running(const struct job *job, struct lpar *lpar)
 {
-    if (strcmp(lpar->job, job->id) != 0) {
-        return 1;
-    }
-    lpar->job[0] = 0;
+    (void)job;
     lpar->wanted = LPAR_RUNNING;
-    return VIOS_OK;
 }
 
 static int stop_claim_undo(struct job *job)
 {
-    struct lpar lpar;
-    int status = lpar_job_update(job, release_stop, &lpar);
-    return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+    return lpar_job_release(job, job_name(job), set_running);
 }
 
 static int stop_powerdown(struct job *job)
@@ -435,7 +391,7 @@ static int stop_powerdown(struct job *job)
     struct lpar lpar;
     struct guest_status now = {.state = ""};
     struct operation asking, waiting;
-    int status = load_held(job, &lpar);
+    int status = lpar_job_load(job, job_name(job), &lpar);
     if (status < 0) {
         return status;
     }
@@ -482,7 +438,7 @@ static int stop_end(struct job *job)
     struct node *node = job_node(job);
     struct operation waiting;
     struct lpar lpar;
-    int status = load_held(job, &lpar);
+    int status = lpar_job_load(job, job_name(job), &lpar);
     if (status < 0) {
         return status;
     }
@@ -507,13 +463,13 @@ static int stop_finish(struct job *job)
 {
     struct lpar lpar;
     struct node *node = job_node(job);
-    int status = load_held(job, &lpar);
+    int status = lpar_job_load(job, job_name(job), &lpar);
     if (status == VIOS_OK) {
         status = lpar_publish(job->store, lpar.name, node->name, node->incarnation, "stopped",
                               "stopped by the administrator", 0, &job->operation);
     }
     if (status == VIOS_OK) {
-        status = lpar_job_update(job, release_start, &lpar);
+        status = lpar_job_release(job, lpar.name, set_stopped);
     }
     return status < 0 && status != VIOS_E_STALE
                ? status

@@ -83,49 +83,31 @@ static int list_lus(struct job *job, const struct lpar *lpar)
     return status;
 }
 
-static int claim(struct job *job, struct lpar *lpar)
+static int check(struct job *job, struct lpar *lpar)
 {
     char object[96], hint[128];
-    if (strcmp(lpar->job, job->id) == 0) {
-        return 1;
+    if (strcmp(lpar->uuid, data_text(job, "uuid")) != 0) {
+        return operation_fail(&job->operation, VIOS_E_STALE, lpar_object(lpar->name, object),
+                              "see lpar list", "it is another one than a moment ago");
     }
-    int status = lpar_check_lock(job->store, lpar, job->id, &job->operation);
-    if (status == VIOS_OK && strcmp(lpar->uuid, data_text(job, "uuid")) != 0) {
-        status = operation_fail(&job->operation, VIOS_E_STALE, lpar_object(lpar->name, object),
-                                "see lpar list", "it is another one than a moment ago");
-    }
-    if (status == VIOS_OK && lpar->owner[0]) {
+    if (lpar->owner[0]) {
         snprintf(hint, sizeof hint, "stop it first: lpar stop %s", lpar->name);
-        status = operation_fail(&job->operation, VIOS_E_CONFLICT, lpar_object(lpar->name, object),
-                                hint, "it runs on node \"%s\"", lpar->owner);
+        return operation_fail(&job->operation, VIOS_E_CONFLICT, lpar_object(lpar->name, object),
+                              hint, "it runs on node \"%s\"", lpar->owner);
     }
-    if (status == VIOS_OK) {
-        lpar_job_take(job, lpar);
-    }
-    return status;
-}
-
-static int release(struct job *job, struct lpar *lpar)
-{
-    if (strcmp(lpar->job, job->id) != 0) {
-        return 1;
-    }
-    lpar->job[0] = 0;
     return VIOS_OK;
 }
 
 static int remove_claim(struct job *job)
 {
     struct lpar lpar;
-    int status = lpar_job_update(job, claim, &lpar);
+    int status = lpar_job_claim(job, data_text(job, "name"), check, &lpar);
     return status == VIOS_OK ? list_lus(job, &lpar) : status;
 }
 
 static int remove_claim_undo(struct job *job)
 {
-    struct lpar lpar;
-    int status = lpar_job_update(job, release, &lpar);
-    return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+    return lpar_job_release(job, data_text(job, "name"), NULL);
 }
 
 /* --- forget --- */

@@ -287,7 +287,7 @@ static int check_lock(struct job *job, const struct lpar *lpar)
 {
     return lpar->taken || (lpar->job[0] && is_void(job, lpar->job))
                ? VIOS_OK
-               : lpar_check_lock(job->store, lpar, job->id, &job->operation);
+               : lpar_check_lock(job->store, lpar, NULL, &job->operation);
 }
 
 static int takeover_take(struct job *job)
