@@ -4,6 +4,7 @@
 #include "lpar/guest.h"
 #include "lpar/hold.h"
 #include "lpar/jobs.h"
+#include "lpar/lookup.h"
 #include "lpar/place.h"
 #include "lpar/view.h"
 #include "node/node.h"
@@ -16,25 +17,6 @@
 #define RESET_TIMEOUT_MS 5000 /* QEMU's own part of it, and until its state is seen */
 #define RESET_POLL_MS 10
 #define FIRMWARE_MS 2000 /* until the firmware is past its own reset */
-
-int lpar_of_call(struct call *call, const json_t *parameters, struct lpar *lpar,
-                 struct operation *operation)
-{
-    struct store *store = NULL;
-    const char *name = json_string_value(json_object_get(parameters, "name"));
-    lpar->owner[0] = lpar->name[0] = 0;
-    int status = node_store(call->node, &store, operation);
-    if (status == VIOS_OK) {
-        status = lpar_load(store, name, lpar, operation);
-        node_store_return(call->node, store);
-    }
-    return status;
-}
-
-bool lpar_is_elsewhere(const struct node *node, const struct lpar *lpar)
-{
-    return lpar->owner[0] && strcmp(lpar->owner, node->name) != 0;
-}
 
 static int start_here(struct call *call, const struct lpar *lpar, const json_t *parameters,
                       json_t **result, struct operation *operation)

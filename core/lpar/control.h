@@ -5,16 +5,7 @@
 #ifndef LPAR_CONTROL_H
 #define LPAR_CONTROL_H
 
-#include "lpar/record.h"
 #include "node/method.h"
-
-/* Reads the record of the method's "name", so that an unknown one fails with near names, and not as
- * a job. */
-int lpar_of_call(struct call *call, const json_t *parameters, struct lpar *lpar,
-                 struct operation *operation);
-
-/* It belongs to another node. */
-bool lpar_is_elsewhere(const struct node *node, const struct lpar *lpar);
 
 int lpar_call_start(struct call *call, const json_t *parameters, json_t **result,
                     struct operation *operation);

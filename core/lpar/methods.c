@@ -5,6 +5,7 @@
 #include "lpar/create.h"
 #include "lpar/guest.h"
 #include "lpar/jobs.h"
+#include "lpar/lookup.h"
 #include "lpar/lpar.h"
 #include "lpar/paging_device.h"
 #include "lpar/place.h"

@@ -10,6 +10,7 @@
 #include "lpar/remove.h"
 
 #include "lpar/hold.h"
+#include "lpar/lookup.h"
 #include "lpar/record.h"
 #include "storage/lu_file.h"
 #include "storage/lu_store.h"
@@ -285,15 +286,9 @@ const struct job_kind lpar_remove_job = {
 int lpar_call_remove(struct call *call, const json_t *parameters, json_t **result,
                      struct operation *operation)
 {
-    struct store *store = NULL;
     struct lpar lpar;
     char object[96];
-    const char *name = json_string_value(json_object_get(parameters, "name"));
-    int status = node_store(call->node, &store, operation);
-    if (status == VIOS_OK) {
-        status = lpar_load(store, name, &lpar, operation);
-        node_store_return(call->node, store);
-    }
+    int status = lpar_of_call(call, parameters, &lpar, operation);
     if (status < 0) {
         return status;
     }

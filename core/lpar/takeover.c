@@ -11,6 +11,7 @@
 #include "lpar/adopt.h"
 #include "lpar/hold.h"
 #include "lpar/jobs.h"
+#include "lpar/lookup.h"
 #include "lpar/record.h"
 #include "lpar/view.h"
 #include "node/node.h"
@@ -337,14 +338,8 @@ int lpar_call_takeover(struct call *call, const json_t *parameters, json_t **res
                        struct operation *operation)
 {
     struct lpar lpar;
-    struct store *store = NULL;
     char object[96];
-    const char *name = json_string_value(json_object_get(parameters, "name"));
-    int status = node_store(call->node, &store, operation);
-    if (status == VIOS_OK) {
-        status = lpar_load(store, name, &lpar, operation);
-        node_store_return(call->node, store);
-    }
+    int status = lpar_of_call(call, parameters, &lpar, operation);
     if (status < 0) {
         return status;
     }
