@@ -26,35 +26,32 @@ static int call(struct guest *guest, const char *command, json_t *arguments, jso
     return status;
 }
 
-/* 1: the guest has it, 0: it has not. */
-static int has_device(struct guest *guest, struct operation *operation)
+/* 1: one of what `command` lists has this `name` as its `member`; 0: none has. */
+static int lists(struct guest *guest, const char *command, json_t *arguments, const char *member,
+                 const char *name, struct operation *operation)
 {
     json_t *list = NULL, *item;
     size_t i;
-    int found = call(guest, "qom-list", json_pack("{s:s}", "path", "/machine/peripheral"), &list,
-                     operation);
+    int found = call(guest, command, arguments, &list, operation);
     json_array_foreach(list, i, item)
     {
-        const char *name = json_string_value(json_object_get(item, "name"));
-        found = found == 0 && name && strcmp(name, "vpaging") == 0 ? 1 : found;
+        const char *text = json_string_value(json_object_get(item, member));
+        found = found == 0 && text && strcmp(text, name) == 0 ? 1 : found;
     }
     json_decref(list);
     return found;
 }
 
+static int has_device(struct guest *guest, struct operation *operation)
+{
+    return lists(guest, "qom-list", json_pack("{s:s}", "path", "/machine/peripheral"), "name",
+                 "vpaging", operation);
+}
+
 static int has_node(struct guest *guest, struct operation *operation)
 {
-    json_t *list = NULL, *item;
-    size_t i;
-    int found =
-        call(guest, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), &list, operation);
-    json_array_foreach(list, i, item)
-    {
-        const char *name = json_string_value(json_object_get(item, "node-name"));
-        found = found == 0 && name && strcmp(name, "paging") == 0 ? 1 : found;
-    }
-    json_decref(list);
-    return found;
+    return lists(guest, "query-named-block-nodes", json_pack("{s:b}", "flat", 1), "node-name",
+                 "paging", operation);
 }
 
 static int plug(struct guest *guest, struct operation *operation)
@@ -133,16 +130,6 @@ int lpar_detach_paging(struct node *node, const char *name, struct operation *op
     return status;
 }
 
-/* Whether a QEMU runs is told by its lock, which it holds also while nobody is connected to it. */
-static bool has_qemu(struct node *node, const char *uuid)
-{
-    struct run_folder folder = {.fd = -1};
-    bool locked = run_folder_open(&folder, node->run_dir, uuid, NULL) == VIOS_OK &&
-                  run_folder_is_locked(&folder);
-    run_folder_close(&folder);
-    return locked;
-}
-
 int lpar_uses_paging(struct node *node, const char *name, struct operation *operation)
 {
     if (!atomic_load(&node->active)) {
@@ -151,7 +138,8 @@ int lpar_uses_paging(struct node *node, const char *name, struct operation *oper
     }
     struct guest *guest = lpars_find(node->lpars, name);
     int status = 0;
-    if (guest && has_qemu(node, guest_lpar(guest)->uuid)) {
+    /* Also one that nobody is connected to. */
+    if (guest && run_folder_lives(node->run_dir, guest_lpar(guest)->uuid)) {
         struct operation asking;
         operation_start(&asking, USES_TIMEOUT_MS, operation->cancel);
         status = has_node(guest, &asking);
