@@ -25,7 +25,7 @@ struct snapshot {
 struct rows {
     const struct snapshot *snapshot;
     const struct lpar *lpar;
-    const char *state;
+    const char *state; /* of its guest */
     json_t *list;
 };
 
@@ -111,10 +111,9 @@ static void add_paging(struct rows *rows)
         json_integer((json_int_t)record.size_bytes), false);
 }
 
-static void add_lpar(const struct snapshot *snapshot, const struct lpar *lpar, json_t *list,
-                     struct operation *operation)
+static void add_lpar(const struct snapshot *snapshot, const struct lpar *lpar,
+                     char state[VIEW_STATE_SIZE], json_t *list, struct operation *operation)
 {
-    char state[VIEW_STATE_SIZE];
     struct rows rows = {snapshot, lpar, state, list};
     view_state(snapshot->node, snapshot->store, lpar, state, operation);
     for (size_t i = 0; i < lpar->disk_count; i++) {
@@ -149,17 +148,18 @@ static int list_all(const struct snapshot *snapshot, json_t *list, struct operat
     int status = VIOS_OK;
     for (size_t i = 0; status == VIOS_OK && i < snapshot->lists[LPARS].count; i++) {
         struct lpar lpar;
+        char state[VIEW_STATE_SIZE];
         status = lpar_parse(snapshot->lists[LPARS].values[i].json, &lpar, &operation->error);
         if (status == VIOS_OK) {
-            add_lpar(snapshot, &lpar, list, operation);
+            add_lpar(snapshot, &lpar, state, list, operation);
         }
     }
     return status;
 }
 
-/* The rows of one LPAR, or with NULL of all; `*lpar` is that one. */
-static int list_rows(struct node *node, const char *name, struct lpar *lpar, json_t **list,
-                     struct operation *operation)
+/* The rows of one LPAR, or with NULL of all; `*lpar` is that one, and `state` its guest's. */
+static int list_rows(struct node *node, const char *name, struct lpar *lpar,
+                     char state[VIEW_STATE_SIZE], json_t **list, struct operation *operation)
 {
     struct snapshot snapshot;
     *list = json_array();
@@ -169,7 +169,7 @@ static int list_rows(struct node *node, const char *name, struct lpar *lpar, jso
     } else if (status == VIOS_OK) {
         status = lpar_load(snapshot.store, name, lpar, operation);
         if (status == VIOS_OK) {
-            add_lpar(&snapshot, lpar, *list, operation);
+            add_lpar(&snapshot, lpar, state, *list, operation);
         }
     }
     close_snapshot(&snapshot);
@@ -184,8 +184,9 @@ int adapters_call_list(struct call *call, const json_t *parameters, json_t **res
                        struct operation *operation)
 {
     struct lpar lpar;
+    char state[VIEW_STATE_SIZE];
     return list_rows(call->node, json_string_value(json_object_get(parameters, "lpar")), &lpar,
-                     result, operation);
+                     state, result, operation);
 }
 
 int adapters_call_show(struct call *call, const json_t *parameters, json_t **result,
@@ -193,19 +194,12 @@ int adapters_call_show(struct call *call, const json_t *parameters, json_t **res
 {
     struct lpar lpar;
     char hash[65], state[VIEW_STATE_SIZE];
-    struct store *store = NULL;
     json_t *list = NULL;
     int status = list_rows(call->node, json_string_value(json_object_get(parameters, "lpar")),
-                           &lpar, &list, operation);
-    if (status == VIOS_OK) {
-        status = node_store(call->node, &store, operation);
-    }
+                           &lpar, state, &list, operation);
     if (status < 0) {
-        json_decref(list);
         return status;
     }
-    view_state(call->node, store, &lpar, state, operation);
-    node_store_return(call->node, store);
     lpar_adapter_hash(&lpar, hash);
     *result = json_pack("{s:s, s:s, s:s, s:s, s:o}", "lpar", lpar.name, "node", lpar.owner, "state",
                         state, "adapter_hash", hash, "adapters", list);
@@ -216,9 +210,10 @@ int adapters_add(struct node *node, const char *name, json_t *shown, struct oper
 {
     static const char *const SAID_ALREADY[] = {"lpar", "node", "state"};
     struct lpar lpar;
+    char state[VIEW_STATE_SIZE];
     json_t *list = NULL, *row;
     size_t i;
-    int status = list_rows(node, name, &lpar, &list, operation);
+    int status = list_rows(node, name, &lpar, state, &list, operation);
     json_array_foreach(list, i, row)
     {
         for (size_t k = 0; k < sizeof SAID_ALREADY / sizeof SAID_ALREADY[0]; k++) {
