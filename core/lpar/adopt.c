@@ -202,14 +202,9 @@ int lpar_settle_all(struct node *node, struct store *store, json_t **names,
     }
     for (size_t i = 0; i < list.count; i++) {
         struct lpar lpar;
-        struct guest *guest = NULL;
-        if (lpar_parse(list.values[i].json, &lpar, &operation->error) < 0 ||
-            strcmp(lpar.owner, node->name) != 0 || run_folder_lives(node->run_dir, lpar.uuid) ||
-            (guest = lpars_find(node->lpars, lpar.name)) != NULL) {
-            guest_release(guest);
-            continue;
-        }
-        if (lpar_settle(node, store, lpar.name, operation) == VIOS_OK && lpar.autostart) {
+        if (lpar_parse(list.values[i].json, &lpar, &operation->error) == VIOS_OK &&
+            strcmp(lpar.owner, node->name) == 0 &&
+            lpar_settle(node, store, lpar.name, operation) == VIOS_OK && lpar.autostart) {
             json_array_append_new(*names, json_string(lpar.name));
         }
     }
