@@ -21,7 +21,6 @@ struct guest {
     struct lpars *lpars;
     struct guest *next;
     unsigned references; /* under lpars->lock */
-    bool listed;         /* in the table */
     struct lpar lpar;    /* as it was at its start */
     struct console *console;
     int wake; /* eventfd: look at the guest again */

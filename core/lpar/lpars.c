@@ -94,7 +94,6 @@ void lpars_unlist(struct guest *guest)
             break;
         }
     }
-    guest->listed = false;
     pthread_cond_broadcast(&lpars->changed);
     pthread_mutex_unlock(&lpars->lock);
 }
@@ -209,7 +208,6 @@ static struct guest *new_guest(struct lpars *lpars, const struct lpar *lpar)
     assert(guest);
     guest->lpars = lpars;
     guest->references = 1;
-    guest->listed = true;
     guest->lpar = *lpar;
     guest->console = console_new();
     guest->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
