@@ -226,30 +226,37 @@ static bool record_end(struct guest *guest, struct store *store, const char *why
                         operation) == VIOS_OK;
 }
 
-static void finish(struct guest *guest)
+/* What is left of it here. */
+static void clean_up(struct guest *guest)
 {
-    struct lpars *lpars = guest->lpars;
+    struct node *node = guest->lpars->node;
     struct operation operation;
-    pthread_mutex_lock(&guest->lock);
-    bool willing = guest->shut_down;
-    pthread_mutex_unlock(&guest->lock);
-    const char *why = willing ? "the guest shut down" : "QEMU ended unexpectedly";
-    note(guest, why);
-    guest_set_state(guest, "stopping", why);
     for (int i = 0; i < LAST_READS && console_descriptor(guest->console) >= 0; i++) {
         (void)console_receive(guest->console); /* its last words, until the connection ends */
     }
     console_end(guest->console);
-    operation_start(&operation, CALL_TIMEOUT_MS, lpars->cancel);
-    if (guest_exports_drop(lpars->node, guest->lpar.uuid, &operation) < 0) {
+    operation_start(&operation, CALL_TIMEOUT_MS, guest->lpars->cancel);
+    if (guest_exports_drop(node, guest->lpar.uuid, &operation) < 0) {
         log_warning("lpar", "guest %s: %s", guest->lpar.name, operation.error.message);
     }
-    if (run_folder_remove(lpars->node->run_dir, guest->lpar.uuid, &operation.error) < 0) {
+    if (run_folder_remove(node->run_dir, guest->lpar.uuid, &operation.error) < 0) {
         log_warning("lpar", "guest %s: %s", guest->lpar.name, operation.error.message);
     }
-    bool done = false;
+}
+
+static void finish(struct guest *guest)
+{
+    struct lpars *lpars = guest->lpars;
+    pthread_mutex_lock(&guest->lock);
+    bool willing = guest->shut_down, done = false;
+    pthread_mutex_unlock(&guest->lock);
+    const char *why = willing ? "the guest shut down" : "QEMU ended unexpectedly";
+    note(guest, why);
+    guest_set_state(guest, "stopping", why);
+    clean_up(guest);
     while (!done && !cancel_triggered(lpars->cancel)) {
         struct store *store = NULL;
+        struct operation operation;
         operation_start(&operation, CALL_TIMEOUT_MS, lpars->cancel);
         if (node_store(lpars->node, &store, &operation) == VIOS_OK) {
             done = record_end(guest, store, why, &operation);
