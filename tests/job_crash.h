@@ -78,7 +78,7 @@ static bool job_crash_at(const struct job_crash *crash, const char *where)
     int64_t incarnation = crash->incarnation ? crash->incarnation : 1;
     struct jobs *jobs = job_crash_start(crash, address, incarnation);
     operation_start(&operation, JOB_CRASH_PATIENCE_MS, NULL);
-    status = jobs_adopt(jobs, "n1", incarnation, &operation);
+    status = jobs_adopt(jobs, &operation);
     ok(status == VIOS_OK, "%s: adopt: %s", where, operation.error.message);
     status = job_wait(jobs, crash->id ? crash->id : "j-1", NULL, NULL, &result, &operation);
     ok(status == crash->status || crash->status == JOB_CRASH_ANY, "%s: ended with %s: %s", where,

@@ -350,7 +350,7 @@ static int activate_locked(struct daemon *daemon, struct operation *operation)
         status = start_parts(daemon, operation);
     }
     if (status == VIOS_OK) {
-        status = jobs_adopt(node->jobs, node->name, node->incarnation, operation);
+        status = jobs_adopt(node->jobs, operation);
     }
     if (status == VIOS_OK) {
         status = adoption_start(&daemon->adoption, node, &operation->error);

@@ -73,14 +73,11 @@ int jobs_start(struct jobs **jobs, const char *store_address, const char *node, 
 /* Of every connection of the jobs' from now on; before any job runs. */
 void jobs_set_guard(struct jobs *jobs, const struct store_guard *guard);
 
-/* Takes up this node's own unfinished jobs, of `incarnation` and of those before; or those of
- * another `node`'s incarnation when a fence for it is free (a survivor adopts), VIOS_E_LOCKED when
- * not. Called after start. */
-int jobs_adopt(struct jobs *jobs, const char *node, int64_t incarnation,
-               struct operation *operation);
+/* Takes up this node's own unfinished jobs, of this incarnation and of those before. */
+int jobs_adopt(struct jobs *jobs, struct operation *operation);
 
-/* Takes up the unfinished jobs of all incarnations of other nodes whose fence is free, but for
- * local ones. */
+/* Takes up the unfinished jobs of all incarnations of other nodes whose fence is free (a survivor
+ * adopts), but for local ones. */
 int jobs_adopt_fenced(struct jobs *jobs, struct operation *operation);
 
 /* Cancels the operations of running steps and waits for their threads; nothing is undone. The

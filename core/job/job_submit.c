@@ -257,115 +257,86 @@ static int free_fence(struct store *store, const char *key, struct store_compare
                                     "that incarnation is not fenced");
 }
 
-/* One of the listed jobs. An UNKNOWN or a CONFLICT is left to the next call of jobs_adopt(). */
-static int adopt_one(struct jobs *jobs, struct store *store, struct store_value *value,
-                     const char *node, int64_t incarnation, const struct store_compare *fence,
-                     struct operation *operation)
+/* Takes the job of `record`, with its fence if it is another node's, and runs it. A CONFLICT is
+ * left to the next call. Takes over the record. */
+static int take(struct jobs *jobs, struct store *store, struct job_record *record, int64_t revision,
+                const struct store_compare *fence, struct operation *operation)
 {
-    struct job_record record;
-    int64_t revision = value->revision;
-    if (job_record_decode(value, &record, &operation->error) != VIOS_OK) {
-        log_error("job", "%s: %s", value->key, operation->error.message);
-        return VIOS_OK;
-    }
-    bool own_node = strcmp(node, jobs->node) == 0;
-    bool own = own_node && record.incarnation == jobs->incarnation;
-    const struct job_kind *kind = jobs_find_kind(jobs, record.kind);
-    bool wanted = own_node ? record.incarnation <= incarnation
-                           : record.incarnation == incarnation && kind && !kind->is_local;
-    if (job_record_finished(&record) || strcmp(record.node, node) != 0 || !wanted) {
-        job_record_clear(&record);
-        return VIOS_OK;
-    }
-    int status = own ? VIOS_OK : take_over(jobs, store, &record, &revision, fence, operation);
+    bool own = strcmp(record->node, jobs->node) == 0 && record->incarnation == jobs->incarnation;
+    int status = own ? VIOS_OK : take_over(jobs, store, record, &revision, fence, operation);
     if (status != VIOS_OK) {
-        job_record_clear(&record);
+        job_record_clear(record);
         return status == VIOS_E_CONFLICT ? VIOS_OK : status;
     }
-    log_notice("job", "%s: taken up at step %zu", record.id, record.step);
-    return jobs_take_up(jobs, &record, revision, operation);
+    log_notice("job", "%s: taken up at step %zu", record->id, record->step);
+    return jobs_take_up(jobs, record, revision, operation);
 }
 
-static int adopt(struct jobs *jobs, struct store *store, const char *node, int64_t incarnation,
-                 struct operation *operation)
+/* A later incarnation on the same node knows that the earlier one is over. */
+static int adopt_own(struct jobs *jobs, struct store *store, struct job_record *record,
+                     int64_t revision, struct operation *operation)
+{
+    if (strcmp(record->node, jobs->node) != 0 || record->incarnation > jobs->incarnation) {
+        job_record_clear(record);
+        return VIOS_OK;
+    }
+    return take(jobs, store, record, revision, NULL, operation);
+}
+
+static int adopt_fenced(struct jobs *jobs, struct store *store, struct job_record *record,
+                        int64_t revision, struct operation *operation)
 {
     char key[FENCE_KEY_SIZE];
     struct store_compare fence;
+    const struct job_kind *kind = jobs_find_kind(jobs, record->kind);
+    int status = VIOS_E_LOCKED;
+    if (strcmp(record->node, jobs->node) != 0 && kind && !kind->is_local) {
+        fence_key(record->node, record->incarnation, key);
+        status = free_fence(store, key, &fence, operation);
+    }
+    if (status != VIOS_OK) {
+        job_record_clear(record);
+        return status == VIOS_E_LOCKED ? VIOS_OK : status; /* it lives */
+    }
+    return take(jobs, store, record, revision, &fence, operation);
+}
+
+/* `adopt`, which takes over the record, is called for each job that has not ended. */
+static int for_each_unfinished(struct jobs *jobs,
+                               int (*adopt)(struct jobs *, struct store *, struct job_record *,
+                                            int64_t revision, struct operation *),
+                               struct operation *operation)
+{
+    struct store *store;
     struct store_list list;
-    /* A later incarnation on the same node knows that the earlier one is over. */
-    bool own = strcmp(node, jobs->node) == 0 && incarnation <= jobs->incarnation;
-    fence_key(node, incarnation, key);
-    int status = own ? VIOS_OK : free_fence(store, key, &fence, operation);
+    int status = jobs_store_take(jobs, &store, operation);
     if (status != VIOS_OK) {
         return status;
     }
     status = store_list(store, "/job/", &list, NULL, operation);
     for (size_t i = 0; i < list.count && status == VIOS_OK; i++) {
-        status = adopt_one(jobs, store, &list.values[i], node, incarnation, own ? NULL : &fence,
-                           operation);
+        struct job_record record;
+        if (job_record_decode(&list.values[i], &record, &operation->error) != VIOS_OK) {
+            if (adopt == adopt_own) { /* once: a survivor looks often */
+                log_error("job", "%s: %s", list.values[i].key, operation->error.message);
+            }
+        } else if (job_record_finished(&record)) {
+            job_record_clear(&record);
+        } else {
+            status = adopt(jobs, store, &record, list.values[i].revision, operation);
+        }
     }
     store_list_clear(&list);
-    return status;
-}
-
-int jobs_adopt(struct jobs *jobs, const char *node, int64_t incarnation,
-               struct operation *operation)
-{
-    struct store *store;
-    int status = jobs_store_take(jobs, &store, operation);
-    if (status != VIOS_OK) {
-        return status;
-    }
-    status = adopt(jobs, store, node, incarnation, operation);
     jobs_store_give(jobs, store);
     return status;
 }
 
-/* The owner of the listed job, when it is another node and may be gone; false: nothing to do. */
-static bool find_owner(const struct jobs *jobs, const struct store_value *value,
-                       char node[NAME_MAX_LENGTH + 1], int64_t *incarnation)
+int jobs_adopt(struct jobs *jobs, struct operation *operation)
 {
-    struct job_record record;
-    if (job_record_decode(value, &record, NULL) != VIOS_OK) {
-        return false; /* jobs_adopt() of its node tells */
-    }
-    bool others = !job_record_finished(&record) && strcmp(record.node, jobs->node) != 0;
-    snprintf(node, NAME_MAX_LENGTH + 1, "%s", record.node);
-    *incarnation = record.incarnation;
-    job_record_clear(&record);
-    return others;
-}
-
-static int adopt_fenced(struct jobs *jobs, struct store *store, struct operation *operation)
-{
-    struct store_list list;
-    int status = store_list(store, "/job/", &list, NULL, operation);
-    for (size_t i = 0; i < list.count && status == VIOS_OK; i++) {
-        char node[NAME_MAX_LENGTH + 1], key[FENCE_KEY_SIZE];
-        struct store_compare fence;
-        int64_t incarnation;
-        if (!find_owner(jobs, &list.values[i], node, &incarnation)) {
-            continue;
-        }
-        fence_key(node, incarnation, key);
-        status = free_fence(store, key, &fence, operation);
-        if (status == VIOS_OK) {
-            status = adopt_one(jobs, store, &list.values[i], node, incarnation, &fence, operation);
-        } else if (status == VIOS_E_LOCKED) {
-            status = VIOS_OK; /* it lives */
-        }
-    }
-    store_list_clear(&list);
-    return status;
+    return for_each_unfinished(jobs, adopt_own, operation);
 }
 
 int jobs_adopt_fenced(struct jobs *jobs, struct operation *operation)
 {
-    struct store *store;
-    int status = jobs_store_take(jobs, &store, operation);
-    if (status == VIOS_OK) {
-        status = adopt_fenced(jobs, store, operation);
-        jobs_store_give(jobs, store);
-    }
-    return status;
+    return for_each_unfinished(jobs, adopt_fenced, operation);
 }

@@ -471,8 +471,8 @@ static void a_stop_leaves_the_job_to_the_next_daemon(void)
     ok(there("one"), "nothing was undone");
     jobs = start_on(address, "n1", 1);
     is_state(jobs, id, "running");
-    is_int(jobs_adopt(jobs, "n1", 1, &operation), VIOS_OK);
-    is_int(jobs_adopt(jobs, "n1", 1, &operation), VIOS_OK);
+    is_int(jobs_adopt(jobs, &operation), VIOS_OK);
+    is_int(jobs_adopt(jobs, &operation), VIOS_OK);
     sem_wait(&entered);
     is_int(job_cancel(jobs, id, &operation), VIOS_OK);
     is_int(wait_for(jobs, id, NULL), VIOS_E_CANCELLED);
@@ -489,36 +489,9 @@ static void put(const char *key, const char *json)
     store_close(store);
 }
 
-/* A survivor takes a job only from a free fence, and the old owner then does no more. */
+/* From a free fence only, and not what only its own node can do. The old owner then does no more.
+ */
 static void a_survivor_adopts_what_is_fenced(void)
-{
-    char id[JOB_ID_SIZE];
-    struct operation operation = patience();
-    struct jobs *old = start_on(fresh(), "n1", 1);
-    struct jobs *survivor = start_on(address, "n2", 5);
-    submit(old, &PAST, id);
-    sem_wait(&entered);
-    is_int(jobs_adopt(survivor, "n1", 1, &operation), VIOS_E_LOCKED);
-    put("/fence/n1/1", "{\"v\":1,\"state\":\"closing\"}");
-    is_int(jobs_adopt(survivor, "n1", 1, &operation), VIOS_E_LOCKED);
-    put("/fence/n1/1", "{\"v\":1,\"state\":\"free\"}");
-    is_int(jobs_adopt(survivor, "n1", 1, &operation), VIOS_OK);
-    sem_wait(&entered); /* the survivor runs the step again */
-    sem_post(&released);
-    sem_post(&released);
-    is_int(wait_for(survivor, id, NULL), VIOS_OK);
-    json_t *job = show(survivor, id);
-    is_text(json_string_value(json_object_get(job, "node")), "n2");
-    is_int(json_integer_value(json_object_get(job, "incarnation")), 5);
-    json_decref(job);
-    is_int(job_submit(old, &GOOD, "x", NULL, NULL, id, &operation), VIOS_E_STALE);
-    is_text(operation.error.message, "this node is fenced and may start no job");
-    jobs_stop(old);
-    jobs_stop(survivor);
-}
-
-/* It finds them by itself, and leaves what only their own node can do. */
-static void a_survivor_finds_what_is_fenced(void)
 {
     char id[JOB_ID_SIZE], local[JOB_ID_SIZE];
     struct operation operation = patience();
@@ -534,14 +507,20 @@ static void a_survivor_finds_what_is_fenced(void)
     ok(sem_trywait(&entered) != 0, "it takes what is not free");
     put("/fence/n1/1", "{\"v\":1,\"state\":\"free\"}");
     is_int(jobs_adopt_fenced(survivor, &operation), VIOS_OK);
-    sem_wait(&entered);
+    sem_wait(&entered); /* the survivor runs the step again */
     for (int i = 0; i < 3; i++) {
         sem_post(&released);
     }
     is_int(wait_for(survivor, id, NULL), VIOS_OK);
-    json_t *job = show(survivor, local);
+    json_t *job = show(survivor, id);
+    is_text(json_string_value(json_object_get(job, "node")), "n2");
+    is_int(json_integer_value(json_object_get(job, "incarnation")), 5);
+    json_decref(job);
+    job = show(survivor, local);
     is_text(json_string_value(json_object_get(job, "node")), "n1");
     json_decref(job);
+    is_int(job_submit(old, &GOOD, "x", NULL, NULL, id, &operation), VIOS_E_STALE);
+    is_text(operation.error.message, "this node is fenced and may start no job");
     jobs_stop(old);
     jobs_stop(survivor);
     while (sem_trywait(&released) == 0) {
@@ -557,7 +536,7 @@ static void a_later_incarnation_takes_up_its_own(void)
     sem_wait(&entered);
     jobs_stop(jobs);
     jobs = start_on(address, "n1", 2);
-    is_int(jobs_adopt(jobs, "n1", 2, &operation), VIOS_OK);
+    is_int(jobs_adopt(jobs, &operation), VIOS_OK);
     sem_wait(&entered);
     is_int(job_cancel(jobs, id, &operation), VIOS_OK);
     is_int(wait_for(jobs, id, NULL), VIOS_E_CANCELLED);
@@ -681,7 +660,7 @@ static void a_cancel_does_not_undo_an_adopted_commit(void)
     struct jobs *jobs = start_on(address, "n1", 1);
     is_int(job_cancel(jobs, "j-1", &operation), VIOS_OK);
     sem_post(&released);
-    is_int(jobs_adopt(jobs, "n1", 1, &operation), VIOS_OK);
+    is_int(jobs_adopt(jobs, &operation), VIOS_OK);
     is_int(wait_for(jobs, "j-1", NULL), VIOS_OK);
     ok(there("one"), "done");
     sem_wait(&entered);
@@ -744,7 +723,6 @@ int main(void)
     RUN(lists_jobs_in_order);
     RUN(a_stop_leaves_the_job_to_the_next_daemon);
     RUN(a_survivor_adopts_what_is_fenced);
-    RUN(a_survivor_finds_what_is_fenced);
     RUN(a_later_incarnation_takes_up_its_own);
     RUN(a_cancel_by_another_node_is_seen);
     RUN(waiting_ends_alone);
