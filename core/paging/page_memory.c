@@ -1,20 +1,17 @@
 /*
- * page_memory.c - grants and the exports that serve them, over the arena.
+ * page_memory.c - grants over the arena, and which export serves each.
  *
  * Three locks, taken in this order: `control` for the table of entries and grants, `lock` of one
- * region around each request on it, and the arena's own around its free list. A region has one
- * valid export at a time, `current`; each request compares, so that a connection which was
- * chosen under a lower generation or number is refused from its next request on. The memory is
- * plain memory: a request is done when submit returns, so there is nothing to drain.
+ * region around each request on it, and the arena's own around its free list.
  */
 #include "paging/page_memory.h"
 
 #include "base/parse.h"
 #include "paging/arena.h"
+#include "paging/page_export.h"
 #include "paging/page_name.h"
 
 #include <assert.h>
-#include <errno.h>
 #include <inttypes.h>
 #include <pthread.h>
 #include <stdio.h>
@@ -24,18 +21,6 @@
 _Static_assert(PAGE_MEMORY_ENTRIES == ARENA_ENTRIES, "one limit");
 _Static_assert(PAGE_MEMORY_REGION_MAX == ARENA_REGION_MAX, "one limit");
 _Static_assert(PAGE_MEMORY_ARENA_MAX == ARENA_SIZE_MAX, "one limit");
-
-struct page_export {
-    struct nbd_export export; /* first: the two are one pointer */
-    struct page_memory *memory;
-    size_t entry;
-    _Atomic uint64_t pages_in, pages_out, zero_pages, refused;
-};
-
-struct page_region { /* of one entry */
-    pthread_mutex_t lock;
-    struct page_export *current; /* NULL: the entry is free, or io ends */
-};
 
 struct page_memory {
     pthread_mutex_t control;
@@ -47,8 +32,6 @@ struct page_memory {
     struct page_memory_hooks hooks;
 };
 
-static const struct nbd_backend_operations page_operations;
-
 static int out_of_memory(struct vios_error *error)
 {
     return error_set(error, VIOS_E_NO_SPACE, "page memory", NULL, "out of memory");
@@ -56,62 +39,41 @@ static int out_of_memory(struct vios_error *error)
 
 /* --- exports --- */
 
-/* An export of the entry for this owner; NULL when memory is short. */
-static struct page_export *export_make(struct page_memory *memory, size_t number,
-                                       const struct arena_owner *owner)
+static struct nbd_export *export_make(struct page_memory *memory, size_t number,
+                                      const struct arena_owner *owner)
 {
-    struct page_export *page = calloc(1, sizeof *page);
-    const struct arena_entry *entry = arena_entry(memory->arena, number);
-    if (!page) {
-        return NULL;
-    }
-    struct nbd_export *export = &page->export;
-    page->memory = memory;
-    page->entry = number;
-    page_name_format(export->name, sizeof export->name, entry->lpar, entry->index, owner->number,
-                     owner->generation);
-    snprintf(export->lpar, sizeof export->lpar, "%s", entry->lpar);
-    snprintf(export->node, sizeof export->node, "%s", owner->node);
-    snprintf(export->description, sizeof export->description, "arena=%s entry=%" PRIu64,
-             arena_uuid(memory->arena), entry->serial);
-    export->size = entry->size_bytes;
-    export->multi_connection = true;
-    export->minimum_block = 1;
-    export->operations = &page_operations;
-    export->home = memory->workers[number % memory->worker_count];
-    export->backend = page;
-    export->state = EXPORT_OPEN;
-    return page;
+    return page_export_new(memory->arena, number, owner, &memory->regions[number],
+                           memory->workers[number % memory->worker_count]);
 }
 
-static void export_drop(struct page_memory *memory, struct page_export *page)
+static void export_drop(struct page_memory *memory, struct nbd_export *export)
 {
-    if (page) {
-        memory->hooks.drop(memory->hooks.context, &page->export);
+    if (export) {
+        memory->hooks.drop(memory->hooks.context, export);
     }
 }
 
 /* Makes it the valid one of its region. */
-static void export_publish(struct page_memory *memory, struct page_export *page)
+static void export_publish(struct page_memory *memory, size_t number, struct nbd_export *export)
 {
-    struct page_region *region = &memory->regions[page->entry];
+    struct page_region *region = &memory->regions[number];
     pthread_mutex_lock(&region->lock);
-    struct page_export *old = region->current;
-    region->current = page;
+    struct nbd_export *old = region->current;
+    region->current = export;
     pthread_mutex_unlock(&region->lock);
     export_drop(memory, old);
-    memory->hooks.add(memory->hooks.context, &page->export);
+    memory->hooks.add(memory->hooks.context, export);
 }
 
 static int owner_change(struct page_memory *memory, size_t number, const struct arena_owner *owner,
                         struct vios_error *error)
 {
-    struct page_export *page = export_make(memory, number, owner);
-    if (!page) {
+    struct nbd_export *export = export_make(memory, number, owner);
+    if (!export) {
         return out_of_memory(error);
     }
     arena_entry_set_owner(arena_entry(memory->arena, number), owner);
-    export_publish(memory, page);
+    export_publish(memory, number, export);
     return VIOS_OK;
 }
 
@@ -120,7 +82,7 @@ static void entry_revoke(struct page_memory *memory, size_t number)
     struct page_region *region = &memory->regions[number];
     memory->granted_bytes -= arena_entry(memory->arena, number)->size_bytes;
     pthread_mutex_lock(&region->lock);
-    struct page_export *old = region->current;
+    struct nbd_export *old = region->current;
     region->current = NULL;
     arena_entry_destroy(memory->arena, number);
     pthread_mutex_unlock(&region->lock);
@@ -279,13 +241,13 @@ static int grant_region(struct page_memory *memory, const struct grant *grant,
     assert(number < PAGE_MEMORY_ENTRIES);
     arena_entry_create(memory->arena, number, grant->lpar, region->index, region->size_bytes,
                        &owner);
-    struct page_export *page = export_make(memory, number, &owner);
-    if (!page) {
+    struct nbd_export *export = export_make(memory, number, &owner);
+    if (!export) {
         arena_entry_destroy(memory->arena, number);
         return out_of_memory(error);
     }
     memory->granted_bytes += region->size_bytes;
-    export_publish(memory, page);
+    export_publish(memory, number, export);
     return VIOS_OK;
 }
 
@@ -398,110 +360,6 @@ int page_memory_raise(struct page_memory *memory, const char *name, const char *
     return status;
 }
 
-/* --- requests, on the home worker with the region's lock --- */
-
-static int page_read(struct page_export *page, uint64_t number, size_t start, size_t size,
-                     uint8_t *data, uint64_t *holes, size_t bit)
-{
-    const uint8_t *memory = arena_page(page->memory->arena, page->entry, number);
-    if (!memory) {
-        holes[bit / 64] |= UINT64_C(1) << bit % 64;
-    } else if (data) { /* BLOCK_STATUS has none */
-        memcpy(data, memory + start, size);
-        page->pages_in++;
-    }
-    return 0;
-}
-
-static int page_write(struct page_export *page, uint64_t number, size_t start, size_t size,
-                      const uint8_t *data)
-{
-    struct arena *arena = page->memory->arena;
-    uint8_t *memory = arena_page(arena, page->entry, number);
-    bool zero = data ? page_is_zero(data, size) : true;
-    page->zero_pages += zero;
-    page->pages_out += !zero;
-    if (zero && size == PAGE_BYTES) {
-        arena_page_free(arena, page->entry, number);
-    } else if (memory && zero) {
-        memset(memory + start, 0, size);
-    } else if (memory) {
-        memcpy(memory + start, data, size);
-    } else if (!zero && !arena_page_fill(arena, page->entry, number, data, start, size)) {
-        return ENOSPC;
-    }
-    return 0;
-}
-
-static int page_run(struct page_export *page, struct nbd_request *request)
-{
-    uint64_t offset = request->offset, end = offset + request->length;
-    uint64_t first = offset / PAGE_BYTES;
-    uint8_t *data = request->data;
-    int error = 0;
-    while (offset < end && !error) {
-        uint64_t number = offset / PAGE_BYTES;
-        size_t start = offset % PAGE_BYTES;
-        size_t size = PAGE_BYTES - start < end - offset ? PAGE_BYTES - start : end - offset;
-        if (request->command == NBD_READ || request->command == NBD_BLOCK_STATUS) {
-            error = page_read(page, number, start, size, data, request->holes, number - first);
-        } else {
-            error = page_write(page, number, start, size, data);
-        }
-        offset += size;
-        data = data ? data + size : NULL;
-    }
-    return error;
-}
-
-static void page_submit(struct nbd_export *export, struct nbd_request *request)
-{
-    struct page_export *page = export->backend;
-    struct page_region *region = &page->memory->regions[page->entry];
-    int error = 0;
-    pthread_mutex_lock(&region->lock);
-    if (region->current != page) {
-        page->refused++;
-        error = ESHUTDOWN;
-    } else if (request->command == NBD_WRITE && !request->data) {
-        error = EINVAL;
-    } else if (request->command != NBD_FLUSH) {
-        bool there = arena_entry_assign(page->memory->arena, page->entry);
-        error = there ? page_run(page, request) : ENOMEM;
-    }
-    pthread_mutex_unlock(&region->lock);
-    nbd_request_done(request, error);
-}
-
-static void page_close(struct nbd_export *export, void (*closed)(struct nbd_export *))
-{
-    struct page_export *page = export->backend;
-    struct page_region *region = &page->memory->regions[page->entry];
-    pthread_mutex_lock(&region->lock);
-    if (region->current == page) {
-        region->current = NULL; /* io ends; the entry stays for the next one */
-    }
-    pthread_mutex_unlock(&region->lock);
-    if (closed) {
-        closed(export);
-    }
-    free(page);
-}
-
-static void page_statistics(struct nbd_export *export, void *json_object)
-{
-    struct page_export *page = export->backend;
-    json_t *object = json_object;
-    json_object_set_new(object, "kind", json_string("page"));
-    json_object_set_new(object, "pages_in", json_integer((json_int_t)page->pages_in));
-    json_object_set_new(object, "pages_out", json_integer((json_int_t)page->pages_out));
-    json_object_set_new(object, "zero_pages", json_integer((json_int_t)page->zero_pages));
-    json_object_set_new(object, "refused", json_integer((json_int_t)page->refused));
-}
-
-static const struct nbd_backend_operations page_operations = {
-    .submit = page_submit, .close = page_close, .statistics = page_statistics};
-
 /* --- the whole --- */
 
 /* What a predecessor had granted: served again, when all of it can be. */
@@ -520,7 +378,7 @@ static int page_memory_recover(struct page_memory *memory, struct vios_error *er
     }
     for (size_t i = 0; i < PAGE_MEMORY_ENTRIES; i++) {
         if (memory->regions[i].current) {
-            memory->hooks.add(memory->hooks.context, &memory->regions[i].current->export);
+            memory->hooks.add(memory->hooks.context, memory->regions[i].current);
         }
     }
     return VIOS_OK;
@@ -560,8 +418,11 @@ void page_memory_free(struct page_memory *memory)
         return;
     }
     for (size_t i = 0; i < PAGE_MEMORY_ENTRIES; i++) {
+        struct nbd_export *untold = memory->regions[i].current;
+        if (untold) {
+            untold->operations->close(untold, NULL);
+        }
         pthread_mutex_destroy(&memory->regions[i].lock);
-        free(memory->regions[i].current); /* that nobody was told of */
     }
     pthread_mutex_destroy(&memory->control);
     arena_free(memory->arena);
