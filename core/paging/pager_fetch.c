@@ -62,9 +62,7 @@ static void fetch_ask(struct pager_op *op, struct pager_node *node, uint64_t run
     op->asked = run;
     op->asked_slot = node->slot;
     op->holes = 0;
-    op->failed = 0;
-    op->step = fetch_checked;
-    op->pending = 1;
+    pager_op_begin(op, fetch_checked);
     pager_send(op, node, NBD_READ, op->first + first, count, op->data + (size_t)first * PAGE_BYTES);
     pager_op_release(op);
 }
@@ -146,7 +144,7 @@ static void repaired(struct pager_op *op)
 {
     for (unsigned slot = 0; slot < PAGER_REPLICAS_MAX; slot++) {
         bool failed = op->failed >> slot & 1;
-        for (unsigned i = 0; i < op->count; i++) {
+        for (unsigned i = 0; op->bad[slot] && i < op->count; i++) {
             if (op->bad[slot] >> i & 1) {
                 op->pager->repairs += !failed;
                 if (failed && op->part->nodes[slot].used) {
@@ -161,27 +159,18 @@ static void repaired(struct pager_op *op)
 /* All is good: what a replica had wrong is written to it before the pages are let go. */
 static void fetch_finish(struct pager_op *op)
 {
-    op->failed = 0;
-    op->step = repaired;
-    op->pending = 1;
-    bool any = false;
+    pager_op_begin(op, repaired);
     for (unsigned slot = 0; slot < PAGER_REPLICAS_MAX; slot++) {
         struct pager_node *node = &op->part->nodes[slot];
         op->bad[slot] &= op->good;
         for (unsigned i = 0; op->bad[slot] && i < op->count; i++) {
             if (op->bad[slot] >> i & 1) {
-                any = true;
                 pager_send(op, node, NBD_WRITE, op->first + i, 1,
                            op->data + (size_t)i * PAGE_BYTES);
             }
         }
     }
-    if (any) {
-        pager_op_release(op);
-    } else {
-        op->pending = 0;
-        op->fetched(op, 0);
-    }
+    pager_op_release(op);
 }
 
 void pager_fetch(struct pager_op *op, uint64_t need, void (*fetched)(struct pager_op *, int))

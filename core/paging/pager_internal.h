@@ -183,7 +183,10 @@ void pager_op_free(struct pager_op *op);
 void pager_op_run(struct pager_op *op);
 /* Waits until a replica comes, or the tick. */
 void pager_op_stall(struct pager_op *op, void (*resume)(struct pager_op *op));
-/* One of its sends was answered; after the last one `step` follows. */
+/* Before sends: `step` follows when the last of them was answered, and the caller has released the
+ * operation. */
+void pager_op_begin(struct pager_op *op, void (*step)(struct pager_op *op));
+/* One of its sends was answered, or there are no more to come. */
 void pager_op_release(struct pager_op *op);
 /* Frees its intents and locks, answers the guest, runs who waited. */
 void pager_op_end(struct pager_op *op);
@@ -191,7 +194,6 @@ void pager_lock_set(struct pager_op *op, bool set);
 /* Lets go of its pages before its end. */
 void pager_op_unlock(struct pager_op *op);
 void pager_queue_add(struct pager_queue *queue, struct pager_op *op);
-struct pager_op *pager_queue_take_all(struct pager_queue *queue);
 void pager_queue_remove(struct pager_queue *queue, struct pager_op *op);
 void pager_tick_soon(struct pager *pager);
 void pager_ticked(struct timer *timer);

@@ -54,11 +54,22 @@ void pager_queue_add(struct pager_queue *queue, struct pager_op *op)
     queue->end = &op->next;
 }
 
-struct pager_op *pager_queue_take_all(struct pager_queue *queue)
+static struct pager_op *queue_take_all(struct pager_queue *queue)
 {
     struct pager_op *all = queue->first;
     queue->first = NULL;
     return all;
+}
+
+/* Empties the queue and calls `run` for each, in order; some may come back to it. */
+static void queue_run(struct pager_queue *queue, void (*run)(struct pager_op *op))
+{
+    struct pager_op *op = queue_take_all(queue);
+    while (op) {
+        struct pager_op *next = op->next;
+        run(op);
+        op = next;
+    }
 }
 
 void pager_queue_remove(struct pager_queue *queue, struct pager_op *op)
@@ -145,12 +156,7 @@ static void waiting_scan(struct pager *pager)
     pager->scanning = true;
     do {
         pager->rescan = false;
-        struct pager_op *op = pager_queue_take_all(&pager->waiting);
-        while (op) {
-            struct pager_op *next = op->next;
-            pager_op_run(op);
-            op = next;
-        }
+        queue_run(&pager->waiting, pager_op_run);
     } while (pager->rescan && pager->waiting.first);
     pager->scanning = false;
 }
@@ -164,6 +170,13 @@ void pager_op_unlock(struct pager_op *op)
 }
 
 /* --- the life of an operation --- */
+
+void pager_op_begin(struct pager_op *op, void (*step)(struct pager_op *op))
+{
+    op->step = step;
+    op->failed = 0;
+    op->pending = 1; /* the caller's own */
+}
 
 void pager_op_release(struct pager_op *op)
 {
@@ -193,16 +206,6 @@ static void op_start(struct pager_op *op)
     }
 }
 
-static void no_intent_scan(struct pager *pager)
-{
-    struct pager_op *op = pager_queue_take_all(&pager->no_intent);
-    while (op) {
-        struct pager_op *next = op->next;
-        pager_write_begin(op);
-        op = next;
-    }
-}
-
 void pager_op_end(struct pager_op *op)
 {
     struct pager *pager = op->pager;
@@ -224,7 +227,7 @@ void pager_op_end(struct pager_op *op)
         pager_guest_piece_done(pager, guest, error);
     }
     if (pager->no_intent.first && pager->free_intent_count >= PAGER_RUN) {
-        no_intent_scan(pager);
+        queue_run(&pager->no_intent, pager_write_begin);
     }
     if (pager->waiting.first) {
         waiting_scan(pager);
@@ -233,26 +236,31 @@ void pager_op_end(struct pager_op *op)
 
 /* --- what waits --- */
 
+static void op_resume(struct pager_op *op)
+{
+    op->resume(op);
+}
+
+static void op_fail(struct pager_op *op)
+{
+    op->error = EIO;
+    pager_op_end(op);
+}
+
 void pager_resume(struct pager *pager)
 {
-    struct pager_op *op = pager_queue_take_all(&pager->stalled);
-    while (op) {
-        struct pager_op *next = op->next;
-        op->resume(op);
-        op = next;
-    }
+    queue_run(&pager->stalled, op_resume);
 }
 
 /* Guest operations that waited for a lock too long, behind one that is stalled. */
 static void waiting_expire(struct pager *pager, int64_t now_ms)
 {
-    struct pager_op *op = pager_queue_take_all(&pager->waiting);
+    struct pager_op *op = queue_take_all(&pager->waiting);
     while (op) {
         struct pager_op *next = op->next;
         if (pager->closing || (op->guest && op->deadline_ms <= now_ms)) {
-            op->error = EIO;
             op->count = 0; /* it holds no lock */
-            pager_op_end(op);
+            op_fail(op);
         } else {
             pager_queue_add(&pager->waiting, op);
         }
@@ -282,13 +290,7 @@ void pager_abandon(struct pager *pager)
 {
     assert(pager->closing);
     while (pager->stalled.first || pager->waiting.first || pager->no_intent.first) {
-        struct pager_op *op = pager_queue_take_all(&pager->no_intent);
-        while (op) {
-            struct pager_op *next = op->next;
-            op->error = EIO;
-            pager_op_end(op);
-            op = next;
-        }
+        queue_run(&pager->no_intent, op_fail);
         pager_resume(pager);
         waiting_expire(pager, INT64_MAX);
     }

@@ -68,9 +68,7 @@ void pager_push(struct pager_op *push, struct pager_node *node, uint64_t pages)
 {
     push->filled = node;
     push->good = pages;
-    push->failed = 0;
-    push->step = push_sent;
-    push->pending = 1; /* the caller's */
+    pager_op_begin(push, push_sent);
     push->next = node->pushes;
     node->pushes = push;
     if (node->ready) {

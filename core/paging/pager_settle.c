@@ -22,10 +22,9 @@ static void settle_sent(struct pager_op *op)
 static void settle_write(struct pager_op *op, uint64_t checksum)
 {
     op->checksums[0] = checksum;
-    op->targets = op->failed = 0;
+    op->targets = 0;
     memset(op->have, 0, sizeof op->have);
-    op->step = settle_sent;
-    op->pending = 1;
+    pager_op_begin(op, settle_sent);
     for (unsigned slot = 0; slot < PAGER_REPLICAS_MAX; slot++) {
         if (op->part->nodes[slot].ready) {
             op->targets |= 1u << slot;
@@ -79,9 +78,7 @@ void pager_settle_go(struct pager_op *op)
         if (node->ready && !op->tried[i]) {
             op->asked_slot = i;
             op->holes = 0;
-            op->failed = 0;
-            op->step = settle_read;
-            op->pending = 1;
+            pager_op_begin(op, settle_read);
             pager_send(op, node, NBD_READ, op->first, 1, op->data);
             pager_op_release(op);
             return;

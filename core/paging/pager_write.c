@@ -58,8 +58,7 @@ void pager_write_publish(struct pager_op *op)
         struct pager_node *node = &op->part->nodes[slot];
         pager_node_report(node);
         if (node->ready && node->dirty_count > 0) {
-            pager_tick_soon(
-                pager); /* it came while this was on its way: there is something to fill */
+            pager_tick_soon(pager); /* it came meanwhile: there is something to fill */
         }
     }
 }
@@ -156,10 +155,8 @@ static void write_send(struct pager_op *op)
 {
     memset(op->have, 0, sizeof op->have);
     op->targets = write_targets(op);
-    op->failed = 0;
     op->waited = false;
-    op->step = write_sent;
-    op->pending = 1;
+    pager_op_begin(op, write_sent);
     for (unsigned slot = 0; slot < PAGER_REPLICAS_MAX; slot++) {
         struct pager_node *node = &op->part->nodes[slot];
         if (op->targets >> slot & 1) {
