@@ -188,7 +188,7 @@ static int export_pager(struct paging_round *round, const struct paging_view *vi
                                     record->uuid, "backend", backend));
 }
 
-/* io's number of one region, and whether any of the record's numbers is behind or ahead. */
+/* What io says of one region; NULL: nothing. */
 static json_t *io_region(const json_t *export, size_t index)
 {
     size_t i;
@@ -349,47 +349,48 @@ static int replace_lost(struct paging_round *round, struct paging_view *view, co
 
 /* --- telling the others --- */
 
-/* /paging-run/NAME: what the other nodes show of a device hosted here; written on change. */
-static int publish(struct paging_round *round, const struct paging_view *view, const json_t *export)
+/* io's regions without the counts, for progress alone is no news; a new reference. */
+static json_t *regions_to_tell(const json_t *export)
 {
     static const char *const COUNTS[] = {"pages_filled", "pages_total", "pages_in", "pages_out"};
-    const char *lpar = view->record.lpar;
-    const char *state = json_string_value(json_object_get(export, "state"));
-    json_t *run = json_pack("{s:i, s:s, s:s, s:s, s:O}", "v", 1, "node", round->node->name,
-                            "device", view->record.job, "state", state ? state : "DOWN", "regions",
-                            json_object_get(export, "regions"));
+    json_t *regions = json_deep_copy(json_object_get(export, "regions"));
     size_t index, inner;
     json_t *region, *replica;
-    if (!run) {
-        return VIOS_OK;
-    }
-    json_t *copy = json_deep_copy(run);
-    json_array_foreach(json_object_get(copy, "regions"), index, region)
+    json_array_foreach(regions, index, region)
     {
         json_array_foreach(json_object_get(region, "replicas"), inner, replica)
         {
             for (size_t i = 0; i < sizeof COUNTS / sizeof COUNTS[0]; i++) {
-                json_object_del(replica, COUNTS[i]); /* progress alone is no news */
+                json_object_del(replica, COUNTS[i]);
             }
         }
     }
-    json_decref(run);
-    if (json_equal(copy, json_object_get(round->published, lpar))) {
-        json_decref(copy);
+    return regions;
+}
+
+/* /paging-run/NAME: what the other nodes show of a device hosted here; written on change. */
+static int publish(struct paging_round *round, const struct paging_view *view, const json_t *export)
+{
+    const char *lpar = view->record.lpar;
+    const char *state = json_string_value(json_object_get(export, "state"));
+    json_t *run = json_pack("{s:i, s:s, s:s, s:s, s:o}", "v", 1, "node", round->node->name,
+                            "device", view->record.job, "state", state ? state : "DOWN", "regions",
+                            regions_to_tell(export));
+    if (!run || json_equal(run, json_object_get(round->published, lpar))) {
+        json_decref(run);
         return VIOS_OK;
     }
-    char key[PAGING_KEY_SIZE + 8], record[PAGING_KEY_SIZE];
-    snprintf(key, sizeof key, "/paging-run/%s", lpar);
-    char *json = json_dumps(copy, JSON_COMPACT);
+    char key[PAGING_KEY_SIZE], record[PAGING_KEY_SIZE];
+    char *json = json_dumps(run, JSON_COMPACT);
     struct store_compare exists = {STORE_EXISTS, paging_record_key(lpar, record), 0};
-    struct store_change change = {key, json};
+    struct store_change change = {paging_run_key(lpar, key), json};
     int status = json ? store_commit(round->store, &exists, 1, &change, 1, NULL, round->operation)
                       : VIOS_E_SYSTEM;
     free(json);
     if (status == VIOS_OK) {
-        json_object_set(round->published, lpar, copy);
+        json_object_set(round->published, lpar, run);
     }
-    json_decref(copy);
+    json_decref(run);
     return status;
 }
 
@@ -424,7 +425,7 @@ static int export_anew(struct paging_round *round, const struct paging_view *vie
         return operation_fail(round->operation, VIOS_E_TIMEOUT, name, NULL,
                               "the guests are not taken up yet");
     }
-    if (!begins && guest->uses) {
+    if (!begins) {
         uses = guest->uses(round->node, view->record.lpar, round->operation);
     }
     return uses == 0  ? export_pager(round, view, name)

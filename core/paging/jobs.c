@@ -103,8 +103,7 @@ static int refuse_second(struct job *job, const char *lpar)
 {
     struct store_value value;
     char key[PAGING_KEY_SIZE];
-    snprintf(key, sizeof key, "/paging/%s", lpar);
-    int status = store_get(job->store, key, &value, &job->operation);
+    int status = store_get(job->store, paging_record_key(lpar, key), &value, &job->operation);
     if (status == VIOS_OK) {
         store_value_clear(&value);
         return has_device(job);
@@ -176,14 +175,14 @@ static int write_record(struct job *job)
 static int commit_removal(struct job *job, const struct paging_view *view,
                           const struct store_compare *also)
 {
-    char key[PAGING_KEY_SIZE], run_key[PAGING_KEY_SIZE + 8];
+    char key[PAGING_KEY_SIZE], run_key[PAGING_KEY_SIZE];
     struct store_compare compares[2] = {
         {STORE_REVISION_IS, paging_record_key(view->record.lpar, key), view->revision}};
     if (also) {
         compares[1] = *also;
     }
-    snprintf(run_key, sizeof run_key, "/paging-run/%s", view->record.lpar);
-    struct store_change changes[] = {{key, NULL}, {run_key, NULL}};
+    struct store_change changes[] = {{key, NULL},
+                                     {paging_run_key(view->record.lpar, run_key), NULL}};
     return store_commit(job->store, compares, also ? 2 : 1, changes, 2, NULL, &job->operation);
 }
 
@@ -204,26 +203,21 @@ static int remove_record(struct job *job)
     return status;
 }
 
-static int await_device(struct job *job, enum paging_await what, int64_t timeout_ms)
+static int await_ready(struct job *job)
 {
     struct operation operation;
     struct paging_view *view = malloc(sizeof *view);
     const char *lpar = data_text(job, "lpar");
-    operation_start(&operation, timeout_ms, job->operation.cancel);
+    operation_start(&operation, READY_TIMEOUT_MS, job->operation.cancel);
     int status = view ? paging_view_load(job->store, lpar, view, &operation)
                       : operation_fail(&operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
     if (status == VIOS_OK) {
         status = paging_reconcile_await(job->context, lpar, view->record.uuid, view->generation,
-                                        what, &operation);
+                                        PAGING_WHOLE, &operation);
     }
     job->operation.error = operation.error;
     free(view);
     return status;
-}
-
-static int await_ready(struct job *job)
-{
-    return await_device(job, PAGING_WHOLE, READY_TIMEOUT_MS);
 }
 
 static int attach(struct job *job)

@@ -54,11 +54,10 @@ static json_t *show_recorded(const struct paging_record *record)
 /* What the hosting node last published; a new reference, or NULL. */
 static json_t *published(struct store *store, const char *lpar, struct operation *operation)
 {
-    char key[PAGING_KEY_SIZE + 8];
+    char key[PAGING_KEY_SIZE];
     struct store_value value = {0};
     json_t *run = NULL;
-    snprintf(key, sizeof key, "/paging-run/%s", lpar);
-    if (store_get(store, key, &value, operation) == VIOS_OK) {
+    if (store_get(store, paging_run_key(lpar, key), &value, operation) == VIOS_OK) {
         run = json_loads(value.json, 0, NULL);
         store_value_clear(&value);
     }

@@ -15,6 +15,12 @@ char *paging_record_key(const char *lpar, char key[PAGING_KEY_SIZE])
     return key;
 }
 
+char *paging_run_key(const char *lpar, char key[PAGING_KEY_SIZE])
+{
+    snprintf(key, PAGING_KEY_SIZE, "/paging-run/%s", lpar);
+    return key;
+}
+
 const char *paging_policy_name(enum paging_policy policy)
 {
     return POLICIES[policy];

@@ -21,7 +21,7 @@
 #define PAGING_REGION_BYTES (UINT64_C(1) << 30) /* all but a device's last region */
 #define PAGING_DEVICE_BYTES_MAX (PAGING_REGIONS_MAX * PAGING_REGION_BYTES)
 #define PAGING_PATH_SIZE 1024
-#define PAGING_KEY_SIZE (sizeof "/paging/" + NAME_MAX_LENGTH)
+#define PAGING_KEY_SIZE (sizeof "/paging-run/" + NAME_MAX_LENGTH)
 
 enum paging_policy { PAGING_MIRROR, PAGING_SINGLE, PAGING_DISK };
 
@@ -49,6 +49,9 @@ struct paging_record {
 
 /* The key of an LPAR's record: "/paging/NAME". Returns `key`. */
 char *paging_record_key(const char *lpar, char key[PAGING_KEY_SIZE]);
+
+/* Of what the hosting node publishes for the others to show: "/paging-run/NAME". Returns `key`. */
+char *paging_run_key(const char *lpar, char key[PAGING_KEY_SIZE]);
 
 /* Takes a record only whole and consistent: regions without gaps that cover the size, distinct
  * replicas, as many as the policy says. VIOS_E_CORRUPT names the LPAR and what is wrong. */
