@@ -19,7 +19,8 @@ struct paging_round {
     size_t view_count;
     bool views_whole;   /* no record is missing in them for being unreadable */
     json_t *statistics; /* io's answer */
-    json_t *lost;       /* "uuid/region/node" -> since when (ms), kept between rounds */
+    json_t *lost;       /* "uuid/region/node" -> since when (ms), kept between rounds; also the name
+                         * of an export whose state is lost -> true: it was said */
     json_t *published;  /* "lpar" -> what /paging-run/ says, kept between rounds */
     struct operation *operation;
 };

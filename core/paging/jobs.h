@@ -7,7 +7,8 @@
 /* data: {"lpar", "size_bytes", "policy", "disk": text or null, "nodes": [names] or null} */
 extern const struct job_kind paging_create_job;
 
-/* data: {"lpar", "uuid", "generation"}: what it was when it was asked for */
+/* data: {"lpar", "uuid", "device", "generation"}: what it was when it was asked for; `device` is
+ * the job that had made it */
 extern const struct job_kind paging_remove_job;
 
 #endif

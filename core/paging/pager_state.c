@@ -72,18 +72,15 @@ static void state_fill(struct pager_state *state, const struct pager_configurati
     atomic_store(&header->magic, STATE_MAGIC);
 }
 
-static bool state_fits(struct pager_state *state, const struct layout *layout,
+static bool state_fits(const struct pager_state *state, const struct layout *layout,
                        const struct pager_configuration *configuration)
 {
     struct state_header header;
-    if (state->file.size_bytes != layout->total ||
-        pread(state->file.fd, &header, sizeof header, 0) != sizeof header ||
-        header.magic != STATE_MAGIC || header.size_bytes != configuration->size_bytes ||
-        header.region_count != configuration->region_count ||
-        strncmp(header.lpar, configuration->lpar, sizeof header.lpar) != 0) {
-        return false;
-    }
-    return true;
+    return state->file.size_bytes == layout->total &&
+           pread(state->file.fd, &header, sizeof header, 0) == sizeof header &&
+           header.magic == STATE_MAGIC && header.size_bytes == configuration->size_bytes &&
+           header.region_count == configuration->region_count &&
+           strncmp(header.lpar, configuration->lpar, sizeof header.lpar) == 0;
 }
 
 static bool regions_fit(const struct pager_state *state,

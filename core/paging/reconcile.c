@@ -36,7 +36,7 @@ struct watcher {
 
 struct paging {
     struct node *node;
-    const struct paging_guest_operations *guest;
+    const struct paging_guest_operations *_Atomic guest; /* set by lpar, when it starts */
     struct cancel *cancel;
     int poke; /* eventfd */
     pthread_t thread;

@@ -34,6 +34,7 @@ int paging_reconcile_await(struct node *node, const char *lpar, const char *uuid
 /* io's export object of the device as of the last round; a new reference, or NULL. */
 json_t *paging_reconcile_export(struct node *node, const char *uuid, int64_t generation);
 
+/* What lpar has set; NULL until then. */
 const struct paging_guest_operations *paging_guest(struct node *node);
 
 #endif
