@@ -291,8 +291,11 @@ int pager_node_disk(struct pager_node *node, const struct nbd_client_request *re
             request->command == NBD_READ
                 ? pread(node->disk_fd, request->data + done, request->length - done, at)
                 : pwrite(node->disk_fd, request->data + done, request->length - done, at);
-        if (step <= 0 && errno != EINTR) {
-            return step == 0 ? EIO : errno;
+        if (step == 0) {
+            return EIO; /* somebody made the file shorter */
+        }
+        if (step < 0 && errno != EINTR) {
+            return errno;
         }
         done += step > 0 ? (uint64_t)step : 0;
     }

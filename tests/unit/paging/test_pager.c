@@ -389,6 +389,8 @@ static void a_disk_may_take_the_place(void)
     close(fd);
     is_int(guest_io(NBD_READ, 3 * PAGE, PAGE, back), EIO);
     is_int(host_counter("checksum_errors"), 1);
+    is_int(truncate(path, 2 * PAGE), 0);
+    is_int(guest_io(NBD_READ, 5 * PAGE, PAGE, back), EIO);
     host_await("OK");
     teardown();
     disk = NULL;
