@@ -24,8 +24,8 @@ static int lend(struct control_message *answer, int fd)
 static int answer_with(struct control_message *answer, const char *what, json_t *description,
                        const char *next)
 {
-    answer->json = json_pack("{s:b, s:s, s:o, s:s*}", "ok", 1, "what", what, "description",
-                             description, "next", next);
+    answer->json =
+        json_pack("{s:s, s:o, s:s*}", "what", what, "description", description, "next", next);
     return VIOS_OK;
 }
 

@@ -21,7 +21,7 @@
 
 _Static_assert(HANDOVER_BATCH_MAX <= DESCRIPTORS_MAX, "a batch fits one line");
 
-/* The batch behind the name `after` ("": the first). Fills answer->json with {"ok","what",
+/* The batch behind the name `after` ("": the first). Fills answer->json with {"what",
  * "description","revision"}, "next" when there are more, and adds the descriptors, which are then
  * its own. With io's lock. */
 int handover_give(struct io *io, const char *what, const char *after,

@@ -2,7 +2,8 @@
  * requests.c - one row for each word of the control protocol.
  *
  * Each handler first unpacks its members strictly, so that an unknown one, a missing one or one of
- * the wrong type is refused before anything happens.
+ * the wrong type is refused before anything happens. A handler that has nothing to say but that it
+ * is done leaves the answer empty.
  */
 #include "io/requests.h"
 
@@ -49,9 +50,10 @@ static int descriptors(struct request *request, size_t wanted)
 
 static int answer(struct request *request, json_t *json)
 {
-    json_object_set_new(json, "ok", json_true());
     request->answer->json = json;
-    return VIOS_OK;
+    return json ? VIOS_OK
+                : error_set(&request->error, VIOS_E_NO_SPACE, NULL, NULL,
+                            "no memory for the answer");
 }
 
 /* --- asking --- */
@@ -71,10 +73,9 @@ static json_t *export_names(struct io *io)
 
 static int do_hello(struct request *request)
 {
-    const char *word;
     json_int_t level;
     struct io *io = request->io;
-    int status = unpack(request, "{s:s, s:I !}", "do", &word, "level", &level);
+    int status = unpack(request, "{s:I !}", "level", &level);
     if (status != VIOS_OK) {
         return status;
     }
@@ -95,8 +96,7 @@ static int do_hello(struct request *request)
 
 static int do_statistics(struct request *request)
 {
-    const char *word;
-    int status = unpack(request, "{s:s !}", "do", &word);
+    int status = unpack(request, "{!}");
     if (status != VIOS_OK) {
         return status;
     }
@@ -108,12 +108,8 @@ static int do_statistics(struct request *request)
 
 static int do_watch(struct request *request)
 {
-    const char *word;
-    int status = unpack(request, "{s:s !}", "do", &word);
-    if (status == VIOS_OK) {
-        request->after = AFTER_WATCH;
-        status = answer(request, json_object());
-    }
+    int status = unpack(request, "{!}");
+    request->after = AFTER_WATCH;
     return status;
 }
 
@@ -121,22 +117,20 @@ static int do_watch(struct request *request)
 
 static int do_serve(struct request *request)
 {
-    const char *word;
     json_int_t until_stop, until_kill;
-    int status = unpack(request, "{s:s, s:I, s:I !}", "do", &word, "until_stop", &until_stop,
-                        "until_kill", &until_kill);
+    int status =
+        unpack(request, "{s:I, s:I !}", "until_stop", &until_stop, "until_kill", &until_kill);
     if (status == VIOS_OK) {
         status = gate_serve(request->io->gate, until_stop, until_kill, &request->error);
     }
-    return status == VIOS_OK ? answer(request, json_object()) : status;
+    return status;
 }
 
 static int do_guest(struct request *request)
 {
-    const char *word, *lpar;
+    const char *lpar;
     int takeable;
-    int status =
-        unpack(request, "{s:s, s:s, s:b !}", "do", &word, "lpar", &lpar, "takeable", &takeable);
+    int status = unpack(request, "{s:s, s:b !}", "lpar", &lpar, "takeable", &takeable);
     if (status == VIOS_OK) {
         status = parse_uuid(lpar, &request->error);
     }
@@ -150,16 +144,15 @@ static int do_guest(struct request *request)
     if (status == VIOS_OK) {
         control_take_descriptor(request->message, 0);
     }
-    return status == VIOS_OK ? answer(request, json_object()) : status;
+    return status;
 }
 
 static int do_forget(struct request *request)
 {
-    const char *word, *lpar;
-    int status = unpack(request, "{s:s, s:s !}", "do", &word, "lpar", &lpar);
+    const char *lpar;
+    int status = unpack(request, "{s:s !}", "lpar", &lpar);
     if (status == VIOS_OK) {
         guests_remove(request->io->guests, lpar);
-        status = answer(request, json_object());
     }
     return status;
 }
@@ -168,9 +161,9 @@ static int do_forget(struct request *request)
 
 static int do_listen(struct request *request)
 {
-    const char *word, *path, *as;
+    const char *path, *as;
     char address[4200];
-    int status = unpack(request, "{s:s, s:s, s:s !}", "do", &word, "path", &path, "as", &as);
+    int status = unpack(request, "{s:s, s:s !}", "path", &path, "as", &as);
     if (status == VIOS_OK) {
         status = listeners_check_identity(as, &request->error);
     }
@@ -183,53 +176,50 @@ static int do_listen(struct request *request)
 
 static int do_unlisten(struct request *request)
 {
-    const char *word, *path;
-    int status = unpack(request, "{s:s, s:s !}", "do", &word, "path", &path);
+    const char *path;
+    int status = unpack(request, "{s:s !}", "path", &path);
     if (status == VIOS_OK) {
         status = listeners_remove(request->io->listeners, path, &request->error);
     }
-    return status == VIOS_OK ? answer(request, json_object()) : status;
+    return status;
 }
 
 /* --- peers --- */
 
 static int do_identity(struct request *request)
 {
-    const char *word;
     struct tls_identity identity;
-    int status =
-        unpack(request, "{s:s, s:s, s:s, s:s !}", "do", &word, "certificate", &identity.certificate,
-               "key", &identity.key, "authority", &identity.authority);
+    int status = unpack(request, "{s:s, s:s, s:s !}", "certificate", &identity.certificate, "key",
+                        &identity.key, "authority", &identity.authority);
     if (status == VIOS_OK) {
         status = tls_context_set(peers_tls(request->io->peers), &identity, &request->error);
     }
-    return status == VIOS_OK ? answer(request, json_object()) : status;
+    return status;
 }
 
 static int do_peers(struct request *request)
 {
-    const char *word;
     json_t *allowed;
-    int status = unpack(request, "{s:s, s:o !}", "do", &word, "allowed", &allowed);
+    int status = unpack(request, "{s:o !}", "allowed", &allowed);
     if (status == VIOS_OK) {
         status = peers_allow(request->io->peers, allowed, &request->error);
     }
     if (status == VIOS_OK) {
         nbd_server_recheck(request->io->server);
     }
-    return status == VIOS_OK ? answer(request, json_object()) : status;
+    return status;
 }
 
 /* --- exports --- */
 
 static int do_export(struct request *request)
 {
-    const char *word, *name, *lpar = "";
+    const char *name, *lpar = "";
     json_t *backend;
     int none = -1, *fd = &none;
     struct io *io = request->io;
-    int status = unpack(request, "{s:s, s:s, s?s, s:o !}", "do", &word, "name", &name, "lpar",
-                        &lpar, "backend", &backend);
+    int status =
+        unpack(request, "{s:s, s?s, s:o !}", "name", &name, "lpar", &lpar, "backend", &backend);
     if (status == VIOS_OK && request->message->fd_count > 0) {
         status = descriptors(request, 1);
         fd = &request->message->fds[0];
@@ -239,15 +229,15 @@ static int do_export(struct request *request)
         status = backend_export(io, name, lpar, backend, fd, &request->error);
         pthread_mutex_unlock(&io->lock);
     }
-    return status == VIOS_OK ? answer(request, json_object()) : status;
+    return status;
 }
 
 static int do_drop(struct request *request)
 {
-    const char *word, *name;
+    const char *name;
     struct io *io = request->io;
     struct operation operation;
-    int status = unpack(request, "{s:s, s:s !}", "do", &word, "name", &name);
+    int status = unpack(request, "{s:s !}", "name", &name);
     if (status != VIOS_OK) {
         return status;
     }
@@ -263,27 +253,34 @@ static int do_drop(struct request *request)
         status = exports_drop(io->exports, export, &operation);
         request->error = operation.error;
     }
-    return status == VIOS_OK ? answer(request, json_object()) : status;
+    return status;
+}
+
+/* The export that the request names, held. */
+static int get_export(struct request *request, struct nbd_export **export)
+{
+    const char *name;
+    int status = unpack(request, "{s:s !}", "name", &name);
+    if (status == VIOS_OK && !(*export = exports_get(request->io->exports, name))) {
+        status = error_set(&request->error, VIOS_E_NOT_FOUND, name, NULL, "no such export");
+    }
+    return status;
 }
 
 static int set_state(struct request *request, enum nbd_export_state state)
 {
-    const char *word, *name;
+    struct nbd_export *export;
     struct io *io = request->io;
     struct operation operation;
-    int status = unpack(request, "{s:s, s:s !}", "do", &word, "name", &name);
+    int status = get_export(request, &export);
     if (status != VIOS_OK) {
         return status;
-    }
-    struct nbd_export *export = exports_get(io->exports, name);
-    if (!export) {
-        return error_set(&request->error, VIOS_E_NOT_FOUND, name, NULL, "no such export");
     }
     operation_start(&operation, IO_DRAIN_MS, NULL);
     status = exports_set_state(io->exports, export, state, &operation);
     request->error = operation.error;
     exports_release(io->exports, export);
-    return status == VIOS_OK ? answer(request, json_object()) : status;
+    return status;
 }
 
 static int do_standby(struct request *request)
@@ -303,17 +300,13 @@ static int do_drain(struct request *request)
 
 static int do_resize(struct request *request)
 {
-    const char *word, *name;
+    struct nbd_export *export;
     uint64_t size_bytes = 0;
     struct io *io = request->io;
     struct operation operation;
-    int status = unpack(request, "{s:s, s:s !}", "do", &word, "name", &name);
+    int status = get_export(request, &export);
     if (status != VIOS_OK) {
         return status;
-    }
-    struct nbd_export *export = exports_get(io->exports, name);
-    if (!export) {
-        return error_set(&request->error, VIOS_E_NOT_FOUND, name, NULL, "no such export");
     }
     operation_start(&operation, IO_DRAIN_MS, NULL);
     status = exports_resize(io->exports, export, &size_bytes, &operation);
@@ -328,11 +321,11 @@ static int do_resize(struct request *request)
 
 static int do_claim(struct request *request)
 {
-    const char *word, *lpar, *node;
+    const char *lpar, *node;
     json_int_t generation;
     struct io *io = request->io;
-    int status = unpack(request, "{s:s, s:s, s:I, s:s !}", "do", &word, "lpar", &lpar, "generation",
-                        &generation, "node", &node);
+    int status = unpack(request, "{s:s, s:I, s:s !}", "lpar", &lpar, "generation", &generation,
+                        "node", &node);
     if (status == VIOS_OK) {
         status = parse_uuid(lpar, &request->error);
     }
@@ -353,7 +346,7 @@ static int do_claim(struct request *request)
         status = backend_claim(io, lpar, (uint64_t)generation, &request->error);
     }
     pthread_mutex_unlock(&io->lock);
-    return status == VIOS_OK ? answer(request, json_object()) : status;
+    return status;
 }
 
 static int read_grant_regions(struct request *request, const json_t *json,
@@ -386,14 +379,14 @@ static int read_grant_regions(struct request *request, const json_t *json,
 
 static int do_grant(struct request *request)
 {
-    const char *word, *lpar, *node;
+    const char *lpar, *node;
     json_int_t generation;
     json_t *json;
     struct page_memory_region *regions = NULL;
     size_t count = 0;
     struct io *io = request->io;
-    int status = unpack(request, "{s:s, s:s, s:s, s:I, s:o !}", "do", &word, "lpar", &lpar, "node",
-                        &node, "generation", &generation, "regions", &json);
+    int status = unpack(request, "{s:s, s:s, s:I, s:o !}", "lpar", &lpar, "node", &node,
+                        "generation", &generation, "regions", &json);
     if (status == VIOS_OK && generation < 0) {
         status = usage(request, "the generation is negative");
     }
@@ -409,32 +402,33 @@ static int do_grant(struct request *request)
         pthread_mutex_unlock(&io->lock);
     }
     free(regions);
-    return status == VIOS_OK ? answer(request, json_object()) : status;
+    return status;
 }
 
 static int do_revoke(struct request *request)
 {
-    const char *word, *lpar;
+    const char *lpar;
     struct io *io = request->io;
-    int status = unpack(request, "{s:s, s:s !}", "do", &word, "lpar", &lpar);
+    int status = unpack(request, "{s:s !}", "lpar", &lpar);
     if (status == VIOS_OK) {
         status = parse_uuid(lpar, &request->error);
     }
-    pthread_mutex_lock(&io->lock);
-    if (status == VIOS_OK && io->memory) {
-        page_memory_revoke(io->memory, lpar);
+    if (status == VIOS_OK) {
+        pthread_mutex_lock(&io->lock);
+        if (io->memory) {
+            page_memory_revoke(io->memory, lpar);
+        }
+        pthread_mutex_unlock(&io->lock);
     }
-    pthread_mutex_unlock(&io->lock);
-    return status == VIOS_OK ? answer(request, json_object()) : status;
+    return status;
 }
 
 static int do_regions(struct request *request)
 {
-    const char *word, *lpar;
+    const char *lpar;
     json_t *regions;
     struct io *io = request->io;
-    int status =
-        unpack(request, "{s:s, s:s, s:o !}", "do", &word, "lpar", &lpar, "regions", &regions);
+    int status = unpack(request, "{s:s, s:o !}", "lpar", &lpar, "regions", &regions);
     if (status == VIOS_OK) {
         status = parse_uuid(lpar, &request->error);
     }
@@ -443,45 +437,42 @@ static int do_regions(struct request *request)
         status = backend_set_regions(io, lpar, regions, &request->error);
         pthread_mutex_unlock(&io->lock);
     }
-    return status == VIOS_OK ? answer(request, json_object()) : status;
+    return status;
 }
 
 /* --- life --- */
 
 static int do_give(struct request *request)
 {
-    const char *word, *what, *after = "";
-    int status = unpack(request, "{s:s, s:s, s?s !}", "do", &word, "what", &what, "after", &after);
+    const char *what, *after = "";
+    int status = unpack(request, "{s:s, s?s !}", "what", &what, "after", &after);
     if (status == VIOS_OK) {
         pthread_mutex_lock(&request->io->lock);
         status = handover_give(request->io, what, after, request->answer, &request->error);
         pthread_mutex_unlock(&request->io->lock);
     }
-    return status;
+    return status == VIOS_OK ? answer(request, request->answer->json) : status;
 }
 
 static int do_take(struct request *request)
 {
-    const char *word, *what;
+    const char *what;
     json_t *description;
-    int status = unpack(request, "{s:s, s:s, s:o !}", "do", &word, "what", &what, "description",
-                        &description);
+    int status = unpack(request, "{s:s, s:o !}", "what", &what, "description", &description);
     if (status == VIOS_OK) {
         pthread_mutex_lock(&request->io->lock);
         status = handover_take(request->io, what, description, request->message, &request->error);
         pthread_mutex_unlock(&request->io->lock);
     }
-    return status == VIOS_OK ? answer(request, json_object()) : status;
+    return status;
 }
 
 static int do_stop(struct request *request)
 {
-    const char *word;
-    int status = unpack(request, "{s:s !}", "do", &word);
+    int status = unpack(request, "{!}");
     if (status == VIOS_OK) {
         io_drain(request->io);
         request->after = AFTER_STOP;
-        status = answer(request, json_object());
     }
     return status;
 }
@@ -508,7 +499,7 @@ static const struct {
 
 static int dispatch(struct request *request)
 {
-    const json_t *json = request->message->json;
+    json_t *json = request->message->json;
     const char *word = json_string_value(json_object_get(json, "do"));
     if (!json_is_object(json)) {
         return usage(request, "the line is no JSON object");
@@ -518,6 +509,7 @@ static int dispatch(struct request *request)
     }
     for (size_t i = 0; i < sizeof WORDS / sizeof WORDS[0]; i++) {
         if (strcmp(WORDS[i].word, word) == 0) {
+            json_object_del(json, "do"); /* what is left are the members that `unpack` knows */
             return WORDS[i].handle(request);
         }
     }
@@ -535,7 +527,10 @@ enum request_after request_run(struct io *io, struct control_message *message,
 {
     struct request request = {.io = io, .message = message, .answer = answer_message};
     int status = dispatch(&request);
-    if (status != VIOS_OK) {
+    if (status == VIOS_OK) {
+        answer_message->json = answer_message->json ? answer_message->json : json_object();
+        json_object_set_new(answer_message->json, "ok", json_true());
+    } else {
         if (request.error.code == VIOS_OK) {
             error_set(&request.error, status, NULL, NULL, "it failed");
         }

@@ -117,9 +117,9 @@ json_t *statistics_make(struct io *io)
                            "free_bytes", (json_int_t)io->page_memory_bytes, "locked", 0, "why",
                            "not needed yet", "entries");
     }
-    return json_pack("{s:b, s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "ok", 1, "pid", (int)getpid(),
-                     "gate", describe_gate(io), "page_memory", memory, "exports",
-                     describe_exports(io), "guests", guests_describe(io->guests), "peers",
-                     peers_describe(io->peers), "revisions", handover_revisions(io), "connections",
+    return json_pack("{s:i, s:o, s:o, s:o, s:o, s:o, s:o, s:i}", "pid", (int)getpid(), "gate",
+                     describe_gate(io), "page_memory", memory, "exports", describe_exports(io),
+                     "guests", guests_describe(io->guests), "peers", peers_describe(io->peers),
+                     "revisions", handover_revisions(io), "connections",
                      (int)nbd_server_connections(io->server));
 }

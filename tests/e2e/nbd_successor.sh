@@ -119,4 +119,16 @@ like "behind the last there is nothing" "$OUT" '"listeners":\[\]'
 unlike "and no more" "$OUT" '"next"'
 run "$CONTROL" "$RUN/io.sock" '{"do":"give","what":"everything"}'
 like "what is not handed over" "$OUT" 'write listeners, arena or pager|nothing of this name'
+
+# --- strictly ---
+run "$CONTROL" "$RUN/io.sock" '{"do":"statistics","what":1}'
+like "an unknown member is refused" "$OUT" '"usage".*what'
+run "$CONTROL" "$RUN/io.sock" '{"do":"drain"}'
+like "so is one that is missing" "$OUT" '"usage".*name'
+run "$CONTROL" "$RUN/io.sock" '{"do":"drain","name":7}'
+like "and one of another type" "$OUT" '"usage".*string'
+run "$CONTROL" "$RUN/io.sock" '{"do":"drain","name":"x"}'
+like "and an export that is not there" "$OUT" '"not_found".*no such export'
+run "$CONTROL" "$RUN/io.sock" '{"name":"x"}'
+like "and a request that says nothing" "$OUT" '"usage".*missing'
 finish
