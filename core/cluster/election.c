@@ -240,14 +240,7 @@ int64_t election_locked_until_ms(const struct agent *agent)
 /* The history of the record before, with this election behind it. */
 static json_t *history_with(const struct agent *agent, json_t *entry)
 {
-    const char *text = roster_primary_json(agent->roster);
-    json_t *before = text ? json_loads(text, 0, NULL) : NULL;
-    json_t *history = json_deep_copy(json_object_get(before, "history"));
-    json_decref(before);
-    if (!json_is_array(history)) {
-        json_decref(history);
-        history = json_array();
-    }
+    json_t *history = agent_show_history(agent);
     if (entry) {
         json_array_append_new(history, entry);
     }
@@ -296,11 +289,9 @@ static bool write_primary(struct agent *agent, char *text, int64_t revision,
 static void lock(struct agent *agent, int64_t now_ms)
 {
     const struct roster_primary *primary = roster_primary(agent->roster);
-    char *text = primary_text(agent, "locking", primary->epoch + 1);
-    if (write_primary(agent, text, primary->revision, CONTROL_LOCK, now_ms)) {
-        move(agent, ELECTION_LOCKING, "the requirements are met");
-    } else {
-        move(agent, ELECTION_LOCKING, "the requirements are met");
+    move(agent, ELECTION_LOCKING, "the requirements are met");
+    if (!write_primary(agent, primary_text(agent, "locking", primary->epoch + 1), primary->revision,
+                       CONTROL_LOCK, now_ms)) {
         look_again(agent, "it may not commit now", now_ms);
     }
 }
@@ -409,11 +400,10 @@ static bool is_fresh(const struct agent *agent)
 
 static void step_required(struct agent *agent, int64_t now_ms)
 {
-    const char *why = is_fresh(agent) ? why_required(agent, now_ms) : NULL;
     if (!is_fresh(agent)) {
         return;
     }
-    if (!why) {
+    if (!why_required(agent, now_ms)) {
         agent->fresh_after_ms = 0;
         move(agent, ELECTION_FOLLOWER, "there is a primary");
     } else if (control_idle(agent, now_ms) && !agent->foreign) {

@@ -46,9 +46,10 @@ json_t *agent_show_primary(const struct agent *agent, int64_t now_ms)
 json_t *agent_show_history(const struct agent *agent)
 {
     json_t *record = primary_record(agent);
-    json_t *history = json_deep_copy(json_object_get(record, "history"));
+    const json_t *kept = json_object_get(record, "history");
+    json_t *history = json_is_array(kept) ? json_deep_copy(kept) : json_array();
     json_decref(record);
-    return history ? history : json_array();
+    return history;
 }
 
 static json_t *requirements(const struct agent *agent, int64_t now_ms)
