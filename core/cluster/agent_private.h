@@ -200,8 +200,8 @@ bool requirement_met(const struct agent *agent, int64_t now_ms, char why[AGENT_R
 bool requirement_met_on_record(const struct agent *agent, int64_t now_ms,
                                char why[AGENT_REASON_SIZE]);
 
-/* fence.c */
-bool fence_step(struct agent *agent, int64_t now_ms);
+/* fence.c: at most one commit */
+void fence_step(struct agent *agent, int64_t now_ms);
 void fence_answered(struct agent *agent, const struct agent_answer *answer);
 
 /* partition.c */
@@ -209,6 +209,7 @@ void fence_answered(struct agent *agent, const struct agent_answer *answer);
  * anew only when one of them has changed, so that a renewal costs the same in a large cluster. */
 const struct own_side *partition_own_side(const struct agent *agent, int64_t now_ms);
 void partition_listed(struct agent *agent, int64_t now_ms);
+/* True: a decision was sent. */
 bool partition_step(struct agent *agent, int64_t now_ms);
 void partition_answered(struct agent *agent, const struct agent_answer *answer);
 

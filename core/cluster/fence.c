@@ -48,7 +48,7 @@ static char *fence_text(const struct agent *agent, const char *state, int64_t al
                                      (json_int_t)alive, "why", why));
 }
 
-static bool send_fence(struct agent *agent, uint16_t node, struct agent_request *request,
+static void send_fence(struct agent *agent, uint16_t node, struct agent_request *request,
                        char *text, int64_t now_ms)
 {
     const struct roster_member *member = roster_member(agent->roster, node);
@@ -58,12 +58,10 @@ static bool send_fence(struct agent *agent, uint16_t node, struct agent_request 
         .kind = STORE_REVISION_IS, .key = "/primary", .revision = agent->primary_revision};
     request->changes[request->change_count++] =
         (struct store_change){.key = agent->key, .json = text};
-    if (!agent_request(agent, request, CONTROL_FENCE, now_ms)) {
-        return false;
+    if (agent_request(agent, request, CONTROL_FENCE, now_ms)) {
+        agent->fencing = node;
+        promise_fence_sent(agent, node, member->incarnation);
     }
-    agent->fencing = node;
-    promise_fence_sent(agent, node, member->incarnation);
-    return true;
 }
 
 static void name_keys(struct agent *agent, uint16_t node)
@@ -74,7 +72,7 @@ static void name_keys(struct agent *agent, uint16_t node)
     snprintf(agent->compare_key, sizeof agent->compare_key, "/alive/%s", member->name);
 }
 
-static bool close_gate(struct agent *agent, uint16_t node, const char *why, int64_t now_ms)
+static void close_gate(struct agent *agent, uint16_t node, const char *why, int64_t now_ms)
 {
     const struct roster_member *member = roster_member(agent->roster, node);
     name_keys(agent, node);
@@ -87,11 +85,10 @@ static bool close_gate(struct agent *agent, uint16_t node, const char *why, int6
                       .revision = member->revision}},
         .compare_count = 2,
     };
-    return send_fence(agent, node, &request, fence_text(agent, "closing", member->revision, why),
-                      now_ms);
+    send_fence(agent, node, &request, fence_text(agent, "closing", member->revision, why), now_ms);
 }
 
-static bool open_to_others(struct agent *agent, uint16_t node, int64_t now_ms)
+static void open_to_others(struct agent *agent, uint16_t node, int64_t now_ms)
 {
     const struct roster_member *member = roster_member(agent->roster, node);
     name_keys(agent, node);
@@ -103,23 +100,24 @@ static bool open_to_others(struct agent *agent, uint16_t node, int64_t now_ms)
                       .revision = member->fence_revision}},
         .compare_count = 1,
     };
-    return send_fence(agent, node, &request,
-                      fence_text(agent, "free", member->fence_alive, "its time is over"), now_ms);
+    send_fence(agent, node, &request,
+               fence_text(agent, "free", member->fence_alive, "its time is over"), now_ms);
 }
 
-bool fence_step(struct agent *agent, int64_t now_ms)
+void fence_step(struct agent *agent, int64_t now_ms)
 {
     for (size_t i = 0; i < roster_count(agent->roster); i++) {
         uint16_t node = (uint16_t)i;
         const char *why = why_close(agent, node, now_ms);
         if (why) {
-            return close_gate(agent, node, why, now_ms);
+            close_gate(agent, node, why, now_ms);
+            return;
         }
         if (may_free(agent, node, now_ms)) {
-            return open_to_others(agent, node, now_ms);
+            open_to_others(agent, node, now_ms);
+            return;
         }
     }
-    return false;
 }
 
 void fence_answered(struct agent *agent, const struct agent_answer *answer)
