@@ -114,39 +114,23 @@ void promise_given(struct agent *agent, uint16_t from, const struct keepalive *m
 
 /* --- giving --- */
 
-/* NULL: it may be given. */
-static const char *refusal(struct agent *agent, uint16_t to, const struct keepalive *message,
-                           int64_t now_ms)
+static bool may_promise(struct agent *agent, uint16_t to, const struct keepalive *message,
+                        int64_t now_ms)
 {
     const struct roster_member *member = roster_member(agent->roster, to);
     const struct peer *peer = agent_peer(agent, to);
     int64_t incarnation = (int64_t)message->incarnation;
-    if (alive_store_ok(agent, now_ms)) {
-        return "the store is here";
-    }
-    if (member->incarnation != incarnation) {
-        return "it is another incarnation";
-    }
-    if (message->members != roster_members_hash(agent->roster)) {
-        return "it knows other members";
-    }
-    if (member->fence != FENCE_NONE) {
-        return "it is fenced";
-    }
-    if (peer->fence_sent != FENCE_NOT_SENT && peer->fence_incarnation == incarnation) {
-        return "it may be fenced";
-    }
-    return NULL;
+    bool may_be_fenced = member->fence != FENCE_NONE || (peer->fence_sent != FENCE_NOT_SENT &&
+                                                         peer->fence_incarnation == incarnation);
+    return !alive_store_ok(agent, now_ms) && member->incarnation == incarnation &&
+           message->members == roster_members_hash(agent->roster) && !may_be_fenced;
 }
 
 void promise_asked(struct agent *agent, uint16_t from, const struct keepalive *message,
                    int64_t now_ms)
 {
-    const char *why = refusal(agent, from, message, now_ms);
-    if (why) {
-        return;
-    }
-    if (!agent->promise_noted && !agent->outlet.promised(agent->outlet.context, true)) {
+    if (!may_promise(agent, from, message, now_ms) ||
+        (!agent->promise_noted && !agent->outlet.promised(agent->outlet.context, true))) {
         return;
     }
     if (now_ms >= agent->banned_until_ms) {
