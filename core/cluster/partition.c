@@ -154,22 +154,38 @@ static uint64_t live_signature(const struct agent *agent, int64_t live_ms)
     return hash;
 }
 
+/* SPLIT_NO_SIDE: it takes no part. */
+static size_t side_of(const struct partition *partition, uint16_t number)
+{
+    for (size_t i = 0; i < partition->count; i++) {
+        if (partition->numbers[i] == number) {
+            return partition->decision.side[i];
+        }
+    }
+    return SPLIT_NO_SIDE;
+}
+
+static bool wins(const struct partition *partition, uint16_t number)
+{
+    size_t side = side_of(partition, number);
+    return side != SPLIT_NO_SIDE && side == partition->decision.winner;
+}
+
 static void find_own_side(const struct agent *agent, int64_t live_ms, struct own_side *side)
 {
     struct partition *partition = partition_new(agent, live_ms);
-    size_t own = SPLIT_NO_SIDE;
-    *side = (struct own_side){.known = partition != NULL,
-                              .count = partition ? partition->count : 0,
-                              .rule = partition ? partition->decision.rule : SPLIT_NO_STORE};
-    for (size_t i = 0; partition && i < partition->count; i++) {
-        if (partition->numbers[i] == agent->own) {
-            own = partition->decision.side[i];
-        }
+    *side = (struct own_side){.rule = SPLIT_NO_STORE};
+    if (!partition) {
+        return;
     }
-    for (size_t i = 0; partition && i < partition->count; i++) {
+    size_t own = side_of(partition, agent->own);
+    for (size_t i = 0; i < partition->count; i++) {
         side->members += own != SPLIT_NO_SIDE && partition->decision.side[i] == own;
     }
-    side->wins = own != SPLIT_NO_SIDE && own == partition->decision.winner;
+    side->known = true;
+    side->count = partition->count;
+    side->rule = partition->decision.rule;
+    side->wins = wins(partition, agent->own);
     free(partition);
 }
 
@@ -288,22 +304,12 @@ static bool commit_split(struct agent *agent, const struct partition *partition,
     return agent_request(agent, &request, CONTROL_SPLIT, now_ms);
 }
 
-static bool wins(const struct agent *agent, const struct partition *partition)
-{
-    for (size_t i = 0; i < partition->count; i++) {
-        if (partition->numbers[i] == agent->own) {
-            return partition->decision.side[i] == partition->decision.winner;
-        }
-    }
-    return false;
-}
-
 /* The sides are the same for long enough, all of them live, and ours wins. */
 static bool is_ours_to_decide(const struct agent *agent, const struct partition *partition,
                               int64_t now_ms)
 {
     return agent->partition != 0 && now_ms - agent->partition_since_ms >= SPLIT_STABLE_MS &&
-           signature(agent, partition, now_ms) == agent->partition && wins(agent, partition) &&
+           signature(agent, partition, now_ms) == agent->partition && wins(partition, agent->own) &&
            all_live(agent, partition);
 }
 
