@@ -20,6 +20,7 @@
 
 #define KEY_SIZE 200
 #define WHY_SIZE 160
+#define GENERATION_MAX (INT64_MAX - 2) /* of a guest that is to have another one */
 
 enum state {
     COMMITTING, /* the commit that changes the owner or generation */
@@ -92,7 +93,6 @@ static bool learn(struct ownership *ownership, const struct store_value *value)
     int64_t incarnation = json_integer_value(json_object_get(owner, "incarnation"));
     bool owned = json_is_object(owner);
     if (!json_is_integer(generation) || json_integer_value(generation) < 0 ||
-        json_integer_value(generation) >= INT64_MAX - 1 ||
         (owned && (parse_name(node, "node", NULL) != VIOS_OK || incarnation < 1)) ||
         (!owned && owner && !json_is_null(owner))) {
         json_decref(record);
@@ -308,7 +308,7 @@ static int check_mine(const struct ownership *ownership, struct vios_error *erro
 static int check(struct ownership *ownership, const struct ownership_facts *facts,
                  struct vios_error *error)
 {
-    if (!learn(ownership, facts->lpar)) {
+    if (!learn(ownership, facts->lpar) || ownership->generation > GENERATION_MAX) {
         return refuse(ownership, VIOS_E_INVALID, "run vios db check", error,
                       "its record is damaged");
     }

@@ -107,6 +107,16 @@ static void a_start_is_refused_to_others(void)
     ok(!ownership, "something was made");
 }
 
+static void the_last_generation_is_reached_and_not_passed(void)
+{
+    is_int(begin(OWNERSHIP_START, (struct given){RECORD(9223372036854775805, "null")}), VIOS_OK);
+    is_int(ownership_committed(ownership, VIOS_OK, 11), OWNERSHIP_RUN);
+    is_int(ownership_generation(ownership), INT64_MAX - 1);
+    is_int(begin(OWNERSHIP_START, (struct given){RECORD(9223372036854775806, "null")}),
+           VIOS_E_INVALID);
+    is_text(error.message, "its record is damaged");
+}
+
 static void own_guests_of_before_are_started_again(void)
 {
     const char *mine = RECORD(4, MINE), *older = RECORD(4, "{\"node\":\"n1\",\"incarnation\":2}");
@@ -348,6 +358,7 @@ int main(void)
 {
     RUN(a_start_compares_record_and_own_fence);
     RUN(a_start_is_refused_to_others);
+    RUN(the_last_generation_is_reached_and_not_passed);
     RUN(own_guests_of_before_are_started_again);
     RUN(an_unknown_start_is_read_and_done_again);
     RUN(what_looks_done_after_a_conflict_alone_is_not_ours);
