@@ -1,10 +1,9 @@
 /*
  * ownership.c - see ownership.h.
  *
- * `record` and `revision` are /lpar/L as it is known. A commit is made from them, so that what is
- * committed again after an unknown outcome is the same: whichever lands first makes the others
- * conflict. When the record turns out to have been edited, with the owner and generation that were
- * known, the commit is made anew from it.
+ * A commit is made from /lpar/L as it is known, so that what is committed again after an unknown
+ * outcome is the same: whichever lands first makes the others conflict. When the record turns out
+ * to have been edited, with the owner and generation that were known, the commit is made anew.
  */
 #include "cluster/ownership.h"
 
@@ -56,6 +55,13 @@ static const struct state_row STATES[] = {
 static const char *const KIND_NAMES[] = {"start",   "takeover", "hibernate",
                                          "restore", "continue", "release"};
 
+/* What the record says: a commit compares its revision, and so all of it. */
+struct known {
+    char owner[NAME_MAX_LENGTH + 1]; /* "": nobody */
+    int64_t incarnation;             /* of the owner */
+    int64_t generation, revision;
+};
+
 struct ownership {
     enum ownership_kind kind;
     struct state_machine machine;
@@ -65,11 +71,8 @@ struct ownership {
     int64_t incarnation;
     char *wanted;   /* NULL: it stays */
     json_t *saved;  /* of a HIBERNATE */
-    json_t *record; /* as known */
-    int64_t revision;
-    int64_t generation;              /* as known */
-    char owner[NAME_MAX_LENGTH + 1]; /* as known; "": nobody */
-    int64_t owner_incarnation;
+    json_t *record; /* /lpar/L as it is known */
+    struct known known;
     int64_t hibernation_revision, fence_revision; /* compared; 0: not */
     bool unsure;                                  /* a commit of ours is out that may land */
     bool conflict;                                /* the reading follows a conflict */
@@ -100,24 +103,24 @@ static bool learn(struct ownership *ownership, const struct store_value *value)
     }
     json_decref(ownership->record);
     ownership->record = record;
-    ownership->revision = value->revision;
-    ownership->generation = json_integer_value(generation);
-    snprintf(ownership->owner, sizeof ownership->owner, "%s", node);
-    ownership->owner_incarnation = incarnation;
+    ownership->known = (struct known){.incarnation = incarnation,
+                                      .generation = json_integer_value(generation),
+                                      .revision = value->revision};
+    snprintf(ownership->known.owner, sizeof ownership->known.owner, "%s", node);
     return true;
 }
 
 static bool is_mine(const struct ownership *ownership)
 {
-    return strcmp(ownership->owner, ownership->node) == 0 &&
-           ownership->owner_incarnation == ownership->incarnation;
+    return strcmp(ownership->known.owner, ownership->node) == 0 &&
+           ownership->known.incarnation == ownership->incarnation;
 }
 
 /* This node's now, or of an incarnation of before, whose guests are dead. */
 static bool was_mine(const struct ownership *ownership)
 {
-    return strcmp(ownership->owner, ownership->node) == 0 &&
-           ownership->owner_incarnation <= ownership->incarnation;
+    return strcmp(ownership->known.owner, ownership->node) == 0 &&
+           ownership->known.incarnation <= ownership->incarnation;
 }
 
 static bool is_taken(const struct ownership *ownership)
@@ -135,7 +138,7 @@ static struct ownership_request *begin_request(struct ownership *ownership)
     free(ownership->hibernation_text);
     ownership->lpar_text = ownership->hibernation_text = NULL;
     request->compares[request->compare_count++] =
-        (struct store_compare){STORE_REVISION_IS, ownership->lpar_key, ownership->revision};
+        (struct store_compare){STORE_REVISION_IS, ownership->lpar_key, ownership->known.revision};
     request->compares[request->compare_count++] =
         (struct store_compare){STORE_ABSENT, ownership->fence_key, 0};
     return request;
@@ -169,14 +172,14 @@ static json_t *record_with_owner(const struct ownership *ownership, bool mine, i
 static void request_own(struct ownership *ownership)
 {
     struct ownership_request *request = begin_request(ownership);
-    json_t *record = record_with_owner(ownership, true, ownership->generation + 1);
+    json_t *record = record_with_owner(ownership, true, ownership->known.generation + 1);
     if (ownership->kind == OWNERSHIP_TAKEOVER) {
         request->compares[request->compare_count++] = (struct store_compare){
             STORE_REVISION_IS, ownership->owner_fence_key, ownership->fence_revision};
         json_object_set_new(record, "job", json_null());
         json_object_set_new(record, "taken",
-                            json_pack("{s:s, s:I}", "node", ownership->owner, "incarnation",
-                                      (json_int_t)ownership->owner_incarnation));
+                            json_pack("{s:s, s:I}", "node", ownership->known.owner, "incarnation",
+                                      (json_int_t)ownership->known.incarnation));
     }
     put_lpar(ownership, record);
     if (ownership->kind == OWNERSHIP_RESTORE) {
@@ -191,11 +194,12 @@ static void request_own(struct ownership *ownership)
 static void request_give_up(struct ownership *ownership)
 {
     struct ownership_request *request = begin_request(ownership);
-    put_lpar(ownership, record_with_owner(ownership, false, ownership->generation));
+    put_lpar(ownership, record_with_owner(ownership, false, ownership->known.generation));
     if (ownership->kind == OWNERSHIP_HIBERNATE) {
         json_t *saved = ownership->saved ? json_deep_copy(ownership->saved) : json_object();
         json_object_set_new(saved, "v", json_integer(1));
-        json_object_set_new(saved, "generation", json_integer((json_int_t)ownership->generation));
+        json_object_set_new(saved, "generation",
+                            json_integer((json_int_t)ownership->known.generation));
         ownership->hibernation_text = json_dumps(saved, JSON_COMPACT);
         json_decref(saved);
         assert(ownership->hibernation_text);
@@ -236,10 +240,10 @@ static int refuse(const struct ownership *ownership, int code, const char *hint,
 
 static int check_start(const struct ownership *ownership, struct vios_error *error)
 {
-    if (ownership->owner[0] && !was_mine(ownership)) {
+    if (ownership->known.owner[0] && !was_mine(ownership)) {
         return refuse(ownership, VIOS_E_CONFLICT,
                       "stop it there, or wait until that node is fenced", error,
-                      "it belongs to node %s", ownership->owner);
+                      "it belongs to node %s", ownership->known.owner);
     }
     if (is_taken(ownership)) {
         return refuse(ownership, VIOS_E_LOCKED, "the takeover goes on by itself", error,
@@ -254,7 +258,7 @@ static int check_takeover(struct ownership *ownership, const struct ownership_fa
     if (is_mine(ownership) && is_taken(ownership)) {
         return VIOS_OK; /* goes on */
     }
-    if (!ownership->owner[0] || is_mine(ownership)) {
+    if (!ownership->known.owner[0] || is_mine(ownership)) {
         return refuse(ownership, VIOS_E_CONFLICT, "start it", error, "it is nobody else's");
     }
     json_t *fence = facts->fence ? json_loads(facts->fence->json, 0, NULL) : NULL;
@@ -262,7 +266,7 @@ static int check_takeover(struct ownership *ownership, const struct ownership_fa
     json_decref(fence);
     if (!is_free) {
         return refuse(ownership, VIOS_E_LOCKED, "wait until its fence is free", error,
-                      "the time of node %s is not over", ownership->owner);
+                      "the time of node %s is not over", ownership->known.owner);
     }
     ownership->fence_revision = facts->fence->revision;
     return VIOS_OK;
@@ -271,9 +275,9 @@ static int check_takeover(struct ownership *ownership, const struct ownership_fa
 static int check_restore(struct ownership *ownership, const struct ownership_facts *facts,
                          struct vios_error *error)
 {
-    if (ownership->owner[0]) {
+    if (ownership->known.owner[0]) {
         return refuse(ownership, VIOS_E_CONFLICT, "stop it there first", error,
-                      "it belongs to node %s", ownership->owner);
+                      "it belongs to node %s", ownership->known.owner);
     }
     if (!facts->hibernation) {
         return refuse(ownership, VIOS_E_NOT_FOUND, "start it from its disks", error,
@@ -284,10 +288,10 @@ static int check_restore(struct ownership *ownership, const struct ownership_fac
     bool known = json_is_integer(generation);
     int64_t of = json_integer_value(generation);
     json_decref(saved);
-    if (!known || of != ownership->generation) {
+    if (!known || of != ownership->known.generation) {
         return refuse(ownership, VIOS_E_STALE, "start it from its disks", error,
                       "it was saved in generation %lld, and is in %lld now: that memory is too old",
-                      (long long)of, (long long)ownership->generation);
+                      (long long)of, (long long)ownership->known.generation);
     }
     ownership->hibernation_revision = facts->hibernation->revision;
     return VIOS_OK;
@@ -297,8 +301,8 @@ static int check_mine(const struct ownership *ownership, struct vios_error *erro
 {
     if (!is_mine(ownership)) {
         return refuse(ownership, VIOS_E_CONFLICT, "ask the node that it belongs to", error,
-                      "it belongs to %s%s", ownership->owner[0] ? "node " : "nobody",
-                      ownership->owner);
+                      "it belongs to %s%s", ownership->known.owner[0] ? "node " : "nobody",
+                      ownership->known.owner);
     }
     return is_taken(ownership) ? refuse(ownership, VIOS_E_LOCKED, "the takeover goes on by itself",
                                         error, "its takeover is not finished")
@@ -308,7 +312,7 @@ static int check_mine(const struct ownership *ownership, struct vios_error *erro
 static int check(struct ownership *ownership, const struct ownership_facts *facts,
                  struct vios_error *error)
 {
-    if (!learn(ownership, facts->lpar) || ownership->generation > GENERATION_MAX) {
+    if (!learn(ownership, facts->lpar) || ownership->known.generation > GENERATION_MAX) {
         return refuse(ownership, VIOS_E_INVALID, "run vios db check", error,
                       "its record is damaged");
     }
@@ -358,8 +362,8 @@ int ownership_begin(struct ownership **out, enum ownership_kind kind,
         ownership_free(ownership);
         return status;
     }
-    snprintf(ownership->owner_fence_key, KEY_SIZE, "/fence/%s/%lld", ownership->owner,
-             (long long)ownership->owner_incarnation);
+    snprintf(ownership->owner_fence_key, KEY_SIZE, "/fence/%s/%lld", ownership->known.owner,
+             (long long)ownership->known.incarnation);
     bool begun = kind == OWNERSHIP_TAKEOVER && is_mine(ownership);
     state_machine_start(&ownership->machine, ownership->machine_name, STATES,
                         sizeof STATES / sizeof STATES[0], begun ? FENCING : COMMITTING,
@@ -520,12 +524,6 @@ enum ownership_next ownership_committed(struct ownership *ownership, int status,
 
 /* --- what there is --- */
 
-/* The owner and generation that a commit of ours compared: it may be made from this record. */
-struct known {
-    char owner[NAME_MAX_LENGTH + 1];
-    int64_t incarnation, generation, revision;
-};
-
 static enum ownership_next again(struct ownership *ownership, bool edited, enum state state)
 {
     if (!edited && ownership->conflict) {
@@ -544,9 +542,9 @@ static bool has_landed(const struct ownership *ownership, const struct known *be
         return false;
     }
     if (ownership->kind == OWNERSHIP_RELEASE) {
-        return !ownership->owner[0] && ownership->generation == before->generation;
+        return !ownership->known.owner[0] && ownership->known.generation == before->generation;
     }
-    return is_mine(ownership) && ownership->generation == before->generation + 1;
+    return is_mine(ownership) && ownership->known.generation == before->generation + 1;
 }
 
 static enum ownership_next first_read(struct ownership *ownership, const struct known *before,
@@ -558,14 +556,14 @@ static enum ownership_next first_read(struct ownership *ownership, const struct 
                                                                    : RUNNING;
         return move(ownership, state, "it was done");
     }
-    if (ownership->kind == OWNERSHIP_HIBERNATE && !ownership->owner[0] &&
-        ownership->generation == before->generation) {
+    if (ownership->kind == OWNERSHIP_HIBERNATE && !ownership->known.owner[0] &&
+        ownership->known.generation == before->generation) {
         return move(ownership, ENDED, "it is hibernated");
     }
-    if (strcmp(ownership->owner, before->owner) == 0 &&
-        ownership->owner_incarnation == before->incarnation &&
-        ownership->generation == before->generation) {
-        return again(ownership, ownership->revision != before->revision,
+    if (strcmp(ownership->known.owner, before->owner) == 0 &&
+        ownership->known.incarnation == before->incarnation &&
+        ownership->known.generation == before->generation) {
+        return again(ownership, ownership->known.revision != before->revision,
                      resolving ? RESOLVING : COMMITTING);
     }
     return move(ownership, ENDED, "it is another's");
@@ -573,13 +571,13 @@ static enum ownership_next first_read(struct ownership *ownership, const struct 
 
 static enum ownership_next finishing_read(struct ownership *ownership, const struct known *before)
 {
-    if (!is_mine(ownership) || ownership->generation != before->generation) {
+    if (!is_mine(ownership) || ownership->known.generation != before->generation) {
         return move(ownership, ENDED, "it is another's");
     }
     if (!is_taken(ownership)) {
         return move(ownership, RUNNING, "it was done");
     }
-    if (ownership->revision == before->revision && !ownership->conflict) {
+    if (ownership->known.revision == before->revision && !ownership->conflict) {
         return move(ownership, FINISHING, "it has not landed");
     }
     return move(ownership, FENCING, "a record has changed");
@@ -588,11 +586,8 @@ static enum ownership_next finishing_read(struct ownership *ownership, const str
 enum ownership_next ownership_read(struct ownership *ownership, int status,
                                    const struct store_value *lpar)
 {
-    struct known before = {.incarnation = ownership->owner_incarnation,
-                           .generation = ownership->generation,
-                           .revision = ownership->revision};
+    const struct known before = ownership->known;
     assert(ownership_next(ownership) == OWNERSHIP_READ);
-    snprintf(before.owner, sizeof before.owner, "%s", ownership->owner);
     if (status == VIOS_E_NOT_FOUND) {
         return move(ownership, ENDED, "it was removed");
     }
@@ -621,7 +616,7 @@ static char *lu_with_file(const struct ownership *ownership, const struct store_
     json_t *record = json_loads(lu->json, 0, NULL);
     json_t *file = json_object_get(record, "file"), *dead = json_object_get(record, "dead");
     char *text = NULL;
-    ownership_disk_file(lu->key, ownership->generation, name);
+    ownership_disk_file(lu->key, ownership->known.generation, name);
     if (json_is_string(file) && (!dead || json_is_array(dead))) {
         if (!dead) {
             dead = json_array();
@@ -676,7 +671,7 @@ int ownership_disks_fenced(struct ownership *ownership, const struct store_value
 
 int64_t ownership_generation(const struct ownership *ownership)
 {
-    return ownership->generation;
+    return ownership->known.generation;
 }
 
 const char *ownership_why(const struct ownership *ownership)
