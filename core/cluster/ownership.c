@@ -5,11 +5,9 @@
  * outcome is the same: whichever lands first makes the others conflict. When the record turns out
  * to have been edited, with the owner and generation that were known, the commit is made anew.
  */
-#include "cluster/ownership.h"
+#include "cluster/ownership_private.h"
 
 #include "base/json.h"
-#include "base/parse.h"
-#include "base/state_machine.h"
 
 #include <assert.h>
 #include <stdarg.h>
@@ -17,8 +15,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define KEY_SIZE 200
-#define WHY_SIZE 160
 #define GENERATION_MAX (INT64_MAX - 2) /* of a guest that is to have another one */
 
 enum state {
@@ -55,35 +51,6 @@ static const struct state_row STATES[] = {
 static const char *const KIND_NAMES[] = {"start",   "takeover", "hibernate",
                                          "restore", "continue", "release"};
 
-/* What the record says: a commit compares its revision, and so all of it. */
-struct known {
-    char owner[NAME_MAX_LENGTH + 1]; /* "": nobody */
-    int64_t incarnation;             /* of the owner */
-    int64_t generation, revision;
-};
-
-struct ownership {
-    enum ownership_kind kind;
-    struct state_machine machine;
-    char machine_name[KEY_SIZE + 16];
-    char why[WHY_SIZE];
-    char node[NAME_MAX_LENGTH + 1];
-    int64_t incarnation;
-    char *wanted;   /* NULL: it stays */
-    json_t *saved;  /* of a HIBERNATE */
-    json_t *record; /* /lpar/L as it is known */
-    struct known known;
-    int64_t hibernation_revision, fence_revision; /* compared; 0: not */
-    bool unsure;                                  /* a commit of ours is out that may land */
-    bool conflict;                                /* the reading follows a conflict */
-
-    char lpar_key[KEY_SIZE], fence_key[KEY_SIZE], owner_fence_key[KEY_SIZE],
-        hibernation_key[KEY_SIZE];
-    struct ownership_request request;
-    char *lpar_text, *hibernation_text;
-    char *lu_keys[OWNERSHIP_DISKS_MAX], *lu_texts[OWNERSHIP_DISKS_MAX];
-};
-
 /* --- the records --- */
 
 /* Takes the record as what is known, if it is one. */
@@ -103,9 +70,9 @@ static bool learn(struct ownership *ownership, const struct store_value *value)
     }
     json_decref(ownership->record);
     ownership->record = record;
-    ownership->known = (struct known){.incarnation = incarnation,
-                                      .generation = json_integer_value(generation),
-                                      .revision = value->revision};
+    ownership->known = (struct ownership_known){.incarnation = incarnation,
+                                                .generation = json_integer_value(generation),
+                                                .revision = value->revision};
     snprintf(ownership->known.owner, sizeof ownership->known.owner, "%s", node);
     return true;
 }
@@ -128,93 +95,13 @@ static bool is_taken(const struct ownership *ownership)
     return json_object_get(ownership->record, "taken") != NULL;
 }
 
-/* --- the commits --- */
-
-static struct ownership_request *begin_request(struct ownership *ownership)
-{
-    struct ownership_request *request = &ownership->request;
-    memset(request, 0, sizeof *request);
-    free(ownership->lpar_text);
-    free(ownership->hibernation_text);
-    ownership->lpar_text = ownership->hibernation_text = NULL;
-    request->compares[request->compare_count++] =
-        (struct store_compare){STORE_REVISION_IS, ownership->lpar_key, ownership->known.revision};
-    request->compares[request->compare_count++] =
-        (struct store_compare){STORE_ABSENT, ownership->fence_key, 0};
-    return request;
-}
-
-static void put_lpar(struct ownership *ownership, json_t *record)
-{
-    struct ownership_request *request = &ownership->request;
-    ownership->lpar_text = json_dumps(record, JSON_COMPACT);
-    json_decref(record);
-    assert(ownership->lpar_text);
-    request->changes[request->change_count++] =
-        (struct store_change){ownership->lpar_key, ownership->lpar_text};
-}
-
-static json_t *record_with_owner(const struct ownership *ownership, bool mine, int64_t generation)
-{
-    json_t *record = json_deep_copy(ownership->record);
-    json_object_set_new(record, "owner",
-                        mine ? json_pack("{s:s, s:I}", "node", ownership->node, "incarnation",
-                                         (json_int_t)ownership->incarnation)
-                             : json_null());
-    json_object_set_new(record, "generation", json_integer((json_int_t)generation));
-    if (ownership->wanted && !(mine && ownership->kind == OWNERSHIP_HIBERNATE)) {
-        json_object_set_new(record, "wanted", json_string(ownership->wanted));
-    }
-    return record;
-}
-
-/* This node's, under the next generation. */
-static void request_own(struct ownership *ownership)
-{
-    struct ownership_request *request = begin_request(ownership);
-    json_t *record = record_with_owner(ownership, true, ownership->known.generation + 1);
-    if (ownership->kind == OWNERSHIP_TAKEOVER) {
-        request->compares[request->compare_count++] = (struct store_compare){
-            STORE_REVISION_IS, ownership->owner_fence_key, ownership->fence_revision};
-        json_object_set_new(record, "job", json_null());
-        json_object_set_new(record, "taken",
-                            json_pack("{s:s, s:I}", "node", ownership->known.owner, "incarnation",
-                                      (json_int_t)ownership->known.incarnation));
-    }
-    put_lpar(ownership, record);
-    if (ownership->kind == OWNERSHIP_RESTORE) {
-        request->compares[request->compare_count++] = (struct store_compare){
-            STORE_REVISION_IS, ownership->hibernation_key, ownership->hibernation_revision};
-        request->changes[request->change_count++] =
-            (struct store_change){ownership->hibernation_key, NULL};
-    }
-}
-
-/* Nobody's, under the same generation. */
-static void request_give_up(struct ownership *ownership)
-{
-    struct ownership_request *request = begin_request(ownership);
-    put_lpar(ownership, record_with_owner(ownership, false, ownership->known.generation));
-    if (ownership->kind == OWNERSHIP_HIBERNATE) {
-        json_t *saved = ownership->saved ? json_deep_copy(ownership->saved) : json_object();
-        json_object_set_new(saved, "v", json_integer(1));
-        json_object_set_new(saved, "generation",
-                            json_integer((json_int_t)ownership->known.generation));
-        ownership->hibernation_text = json_dumps(saved, JSON_COMPACT);
-        json_decref(saved);
-        assert(ownership->hibernation_text);
-        request->changes[request->change_count++] =
-            (struct store_change){ownership->hibernation_key, ownership->hibernation_text};
-    }
-}
-
 static void make_request(struct ownership *ownership)
 {
     bool gives_up = ownership->kind == OWNERSHIP_HIBERNATE || ownership->kind == OWNERSHIP_RELEASE;
     if (gives_up && ownership->machine.state == COMMITTING) {
-        request_give_up(ownership);
+        ownership_request_give_up(ownership);
     } else {
-        request_own(ownership);
+        ownership_request_own(ownership);
     }
 }
 
@@ -334,9 +221,9 @@ static int check(struct ownership *ownership, const struct ownership_facts *fact
 static void name_keys(struct ownership *ownership, const char *lpar_key)
 {
     const char *lpar = lpar_key + strlen("/lpar/");
-    snprintf(ownership->lpar_key, KEY_SIZE, "%s", lpar_key);
-    snprintf(ownership->hibernation_key, KEY_SIZE, "/hibernation/%s", lpar);
-    snprintf(ownership->fence_key, KEY_SIZE, "/fence/%s/%lld", ownership->node,
+    snprintf(ownership->lpar_key, OWNERSHIP_KEY_SIZE, "%s", lpar_key);
+    snprintf(ownership->hibernation_key, OWNERSHIP_KEY_SIZE, "/hibernation/%s", lpar);
+    snprintf(ownership->fence_key, OWNERSHIP_KEY_SIZE, "/fence/%s/%lld", ownership->node,
              (long long)ownership->incarnation);
     snprintf(ownership->machine_name, sizeof ownership->machine_name, "%s %s",
              KIND_NAMES[ownership->kind], lpar);
@@ -362,8 +249,8 @@ int ownership_begin(struct ownership **out, enum ownership_kind kind,
         ownership_free(ownership);
         return status;
     }
-    snprintf(ownership->owner_fence_key, KEY_SIZE, "/fence/%s/%lld", ownership->known.owner,
-             (long long)ownership->known.incarnation);
+    snprintf(ownership->owner_fence_key, OWNERSHIP_KEY_SIZE, "/fence/%s/%lld",
+             ownership->known.owner, (long long)ownership->known.incarnation);
     bool begun = kind == OWNERSHIP_TAKEOVER && is_mine(ownership);
     state_machine_start(&ownership->machine, ownership->machine_name, STATES,
                         sizeof STATES / sizeof STATES[0], begun ? FENCING : COMMITTING,
@@ -375,24 +262,13 @@ int ownership_begin(struct ownership **out, enum ownership_kind kind,
     return VIOS_OK;
 }
 
-static void free_disks(struct ownership *ownership)
-{
-    for (size_t i = 0; i < OWNERSHIP_DISKS_MAX; i++) {
-        free(ownership->lu_keys[i]);
-        free(ownership->lu_texts[i]);
-        ownership->lu_keys[i] = ownership->lu_texts[i] = NULL;
-    }
-}
-
 void ownership_free(struct ownership *ownership)
 {
     if (ownership) {
         json_decref(ownership->record);
         json_decref(ownership->saved);
         free(ownership->wanted);
-        free(ownership->lpar_text);
-        free(ownership->hibernation_text);
-        free_disks(ownership);
+        ownership_request_clear(ownership);
         free(ownership);
     }
 }
@@ -536,7 +412,7 @@ static enum ownership_next again(struct ownership *ownership, bool edited, enum 
 
 /* Only what was sent and is unsure can have. What looks the same after a conflict alone was done by
  * somebody before, and the guest may have run since. */
-static bool has_landed(const struct ownership *ownership, const struct known *before)
+static bool has_landed(const struct ownership *ownership, const struct ownership_known *before)
 {
     if (!ownership->unsure) {
         return false;
@@ -547,8 +423,8 @@ static bool has_landed(const struct ownership *ownership, const struct known *be
     return is_mine(ownership) && ownership->known.generation == before->generation + 1;
 }
 
-static enum ownership_next first_read(struct ownership *ownership, const struct known *before,
-                                      bool resolving)
+static enum ownership_next first_read(struct ownership *ownership,
+                                      const struct ownership_known *before, bool resolving)
 {
     if (has_landed(ownership, before)) {
         enum state state = ownership->kind == OWNERSHIP_RELEASE    ? ENDED
@@ -569,7 +445,8 @@ static enum ownership_next first_read(struct ownership *ownership, const struct 
     return move(ownership, ENDED, "it is another's");
 }
 
-static enum ownership_next finishing_read(struct ownership *ownership, const struct known *before)
+static enum ownership_next finishing_read(struct ownership *ownership,
+                                          const struct ownership_known *before)
 {
     if (!is_mine(ownership) || ownership->known.generation != before->generation) {
         return move(ownership, ENDED, "it is another's");
@@ -586,7 +463,7 @@ static enum ownership_next finishing_read(struct ownership *ownership, const str
 enum ownership_next ownership_read(struct ownership *ownership, int status,
                                    const struct store_value *lpar)
 {
-    const struct known before = ownership->known;
+    const struct ownership_known before = ownership->known;
     assert(ownership_next(ownership) == OWNERSHIP_READ);
     if (status == VIOS_E_NOT_FOUND) {
         return move(ownership, ENDED, "it was removed");
@@ -600,67 +477,11 @@ enum ownership_next ownership_read(struct ownership *ownership, int status,
     return first_read(ownership, &before, ownership->machine.state == RESOLVING_READING);
 }
 
-/* --- the disks of a takeover --- */
-
-char *ownership_disk_file(const char *key, int64_t generation, char name[OWNERSHIP_FILE_SIZE])
-{
-    assert(strncmp(key, "/lu/", strlen("/lu/")) == 0);
-    snprintf(name, OWNERSHIP_FILE_SIZE, "%.50s.%lld", key + strlen("/lu/"), (long long)generation);
-    return name;
-}
-
-/* The record with its new file, the old one among the dead. NULL: it is damaged. */
-static char *lu_with_file(const struct ownership *ownership, const struct store_value *lu)
-{
-    char name[OWNERSHIP_FILE_SIZE];
-    json_t *record = json_loads(lu->json, 0, NULL);
-    json_t *file = json_object_get(record, "file"), *dead = json_object_get(record, "dead");
-    char *text = NULL;
-    ownership_disk_file(lu->key, ownership->known.generation, name);
-    if (json_is_string(file) && (!dead || json_is_array(dead))) {
-        if (!dead) {
-            dead = json_array();
-            json_object_set_new(record, "dead", dead);
-        }
-        if (strcmp(json_string_value(file), name) != 0) {
-            json_array_append(dead, file);
-        }
-        json_object_set_new(record, "file", json_string(name));
-        text = json_dumps(record, JSON_COMPACT);
-    }
-    json_decref(record);
-    return text;
-}
-
-static int request_disks(struct ownership *ownership, const struct store_value *lus, size_t count,
-                         struct vios_error *error)
-{
-    struct ownership_request *request = begin_request(ownership);
-    for (size_t i = 0; i < count; i++) {
-        char *text = lu_with_file(ownership, &lus[i]);
-        if (!text) {
-            return error_set(error, VIOS_E_INVALID, lus[i].key, "run vios db check",
-                             "the record is damaged");
-        }
-        ownership->lu_keys[i] = strdup(lus[i].key);
-        ownership->lu_texts[i] = text;
-        request->compares[request->compare_count++] =
-            (struct store_compare){STORE_REVISION_IS, ownership->lu_keys[i], lus[i].revision};
-        request->changes[request->change_count++] =
-            (struct store_change){ownership->lu_keys[i], text};
-    }
-    json_t *record = json_deep_copy(ownership->record);
-    json_object_del(record, "taken");
-    put_lpar(ownership, record);
-    return VIOS_OK;
-}
-
 int ownership_disks_fenced(struct ownership *ownership, const struct store_value *lus, size_t count,
                            struct vios_error *error)
 {
     assert(ownership->machine.state == FENCING && count <= OWNERSHIP_DISKS_MAX);
-    free_disks(ownership);
-    int status = request_disks(ownership, lus, count, error);
+    int status = ownership_request_disks(ownership, lus, count, error);
     if (status == VIOS_OK) {
         move(ownership, FINISHING, count > 0 ? "its disks have new files" : "the grace is over");
     }
