@@ -15,7 +15,6 @@
 
 #define SPLIT_STABLE_MS 2000
 #define SPLIT_PAUSE_MS 30000
-#define SPLIT_ALLOWED_MS 10000 /* for the losers to save their guests; `split_time` of /cluster */
 #define HASH_BASIS UINT64_C(0xcbf29ce484222325) /* FNV-1a, by words */
 
 /* The facts are the members whose records changed lately, sorted by name; `numbers` are theirs in
@@ -251,16 +250,6 @@ static bool all_live(const struct agent *agent, const struct partition *partitio
     return true;
 }
 
-static int64_t allowed_ms(const struct agent *agent)
-{
-    const char *text = roster_cluster_json(agent->roster);
-    json_t *cluster = text ? json_loads(text, 0, NULL) : NULL;
-    const json_t *set = json_object_get(cluster, "split_time");
-    int64_t time_ms = json_is_integer(set) ? json_integer_value(set) : SPLIT_ALLOWED_MS;
-    json_decref(cluster);
-    return time_ms;
-}
-
 static char *split_text(const struct agent *agent, const struct partition *partition)
 {
     const struct split_decision *decision = &partition->decision;
@@ -277,11 +266,11 @@ static char *split_text(const struct agent *agent, const struct partition *parti
                                             (json_int_t)member->incarnation));
         }
     }
-    return agent_json_text(json_pack("{s:i, s:o, s:I, s:s, s:o, s:I, s:s, s:I}", "v", 1, "sides",
-                                     sides, "winner", (json_int_t)decision->winner, "rule",
-                                     split_rule_name(decision->rule), "losers", losers,
-                                     "allowed_ms", (json_int_t)allowed_ms(agent), "by", agent->name,
-                                     "epoch", (json_int_t)agent->epoch));
+    return agent_json_text(
+        json_pack("{s:i, s:o, s:I, s:s, s:o, s:I, s:s, s:I}", "v", 1, "sides", sides, "winner",
+                  (json_int_t)decision->winner, "rule", split_rule_name(decision->rule), "losers",
+                  losers, "allowed_ms", (json_int_t)roster_cluster(agent->roster)->split_time_ms,
+                  "by", agent->name, "epoch", (json_int_t)agent->epoch));
 }
 
 static bool commit_split(struct agent *agent, const struct partition *partition, int64_t now_ms)

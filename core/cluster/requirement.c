@@ -42,10 +42,7 @@ static void require_sub_cluster(const struct agent *agent, int64_t now_ms, struc
 
 static void require_level(const struct agent *agent, struct agent_fact *fact)
 {
-    const char *text = roster_cluster_json(agent->roster);
-    json_t *cluster = text ? json_loads(text, 0, NULL) : NULL;
-    int64_t level = json_integer_value(json_object_get(cluster, "level"));
-    json_decref(cluster);
+    int64_t level = roster_cluster(agent->roster)->level;
     fact->passes = agent->level >= level;
     snprintf(fact->name, sizeof fact->name, "level");
     snprintf(fact->value, sizeof fact->value, "%" PRId64, agent->level);

@@ -27,7 +27,7 @@ struct roster {
     size_t present_count;
     struct roster_primary primary;
     char *primary_json;
-    char *cluster_json;
+    struct roster_cluster cluster;
     struct roster_split split;
     uint64_t hash;
 };
@@ -81,7 +81,6 @@ void roster_free(struct roster *roster)
         free(roster->order);
         free(roster->present);
         free(roster->primary_json);
-        free(roster->cluster_json);
         free(roster);
     }
 }
@@ -375,10 +374,14 @@ static void read_splits(struct roster *roster, const struct store_list *list, in
 
 static void read_cluster(struct roster *roster, const struct store_list *list)
 {
-    free(roster->cluster_json);
-    roster->cluster_json = list->count > 0 && strcmp(list->values[0].key, "/cluster") == 0
-                               ? strdup(list->values[0].json)
-                               : NULL;
+    const struct store_value *value = list->count > 0 ? &list->values[0] : NULL;
+    bool there = value && strcmp(value->key, "/cluster") == 0;
+    json_t *record = there ? json_loads(value->json, 0, NULL) : NULL;
+    bool is_set = json_is_integer(json_object_get(record, "split_time"));
+    roster->cluster = (struct roster_cluster){
+        .level = json_get_integer(record, "level"),
+        .split_time_ms = is_set ? json_get_integer(record, "split_time") : ROSTER_SPLIT_TIME_MS};
+    json_decref(record);
 }
 
 /* FNV-1a over the names present, in order. */
@@ -493,9 +496,9 @@ bool roster_lost_split(const struct roster *roster, uint16_t number)
     return false;
 }
 
-const char *roster_cluster_json(const struct roster *roster)
+const struct roster_cluster *roster_cluster(const struct roster *roster)
 {
-    return roster->cluster_json;
+    return &roster->cluster;
 }
 
 uint64_t roster_members_hash(const struct roster *roster)

@@ -1,8 +1,8 @@
 /*
  * roster.h - what one node knows of the others from the VIOS DB: the records /node/N, /alive/N,
- * /fence/N/I, /primary and /split/K as they were listed last, and since when, by this node's own
- * clock, each /alive record has stood still (DESIGN "Fencing"). Nobody's clock is compared with
- * another's.
+ * /fence/N/I, /primary, /split/K and /cluster as they were listed last, and since when, by this
+ * node's own clock, each /alive record has stood still (DESIGN "Fencing"). Nobody's clock is
+ * compared with another's.
  *
  * A member keeps its number for as long as the roster lives, also when it is removed and comes
  * back, so that rows and messages may hold numbers. Pure: no I/O, no clock of its own.
@@ -21,7 +21,8 @@
 #define ROSTER_ROW_MAX 16    /* neighbours of a node, and so members that a row names */
 #define ROSTER_NOBODY 0xffff /* the number of no member */
 #define ROSTER_UNFIT_SIZE 160
-#define ROSTER_HISTORY_MAX 20 /* elections that /primary remembers */
+#define ROSTER_HISTORY_MAX 20      /* elections that /primary remembers */
+#define ROSTER_SPLIT_TIME_MS 10000 /* unless /cluster says otherwise */
 
 enum member_state { MEMBER_UP, MEMBER_SUSPECT, MEMBER_DOWN, MEMBER_DRAINED };
 /* "up", "suspect", "down", "drained". */
@@ -81,6 +82,11 @@ struct roster_split { /* /split/K with the highest K */
     } losers[ROSTER_MEMBERS_MAX];
 };
 
+struct roster_cluster {    /* /cluster */
+    int64_t level;         /* of software: a primary has it at least; 0: any will do */
+    int64_t split_time_ms; /* for the losers of a split to save their guests */
+};
+
 /* What one listing brought, in the order in which it must be read: a fence that is not there was
  * not there when /alive was read. */
 struct roster_listing {
@@ -127,8 +133,7 @@ const char *roster_primary_json(const struct roster *roster);
 const struct roster_split *roster_split(const struct roster *roster);
 /* The last split decision named this incarnation of the member a loser. */
 bool roster_lost_split(const struct roster *roster, uint16_t number);
-/* The text of /cluster; NULL when it was not there. */
-const char *roster_cluster_json(const struct roster *roster);
+const struct roster_cluster *roster_cluster(const struct roster *roster);
 
 /* The same for all who know the same members: a promise is good only between such. */
 uint64_t roster_members_hash(const struct roster *roster);
