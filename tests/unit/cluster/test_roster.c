@@ -24,24 +24,27 @@ static void end(void)
     roster_free(roster);
 }
 
+/* A listing of n2 alone, with its /alive. */
+static void list_n2(int64_t revision, int64_t incarnation, int64_t start, int64_t asked_ms,
+                    int64_t now_ms)
+{
+    put_node("n2");
+    put_alive("n2", revision, incarnation, start);
+    take(roster, asked_ms, now_ms);
+}
+
 static void ages_are_never_too_high(void)
 {
     begin();
     put_node("n1");
-    put_node("n2");
-    put_alive("n2", 10, 1, 5);
-    take(roster, 1000, 1400); /* seen at 1400 at the latest ... */
+    list_n2(10, 1, 5, 1000, 1400); /* seen at 1400 at the latest ... */
     is_int(age_of("n2"), 0);
     is_int(age_of("n1"), INT64_MAX);
     is_int(member("n2")->first_seen_ms, 1400);
-    put_node("n2");
-    put_alive("n2", 10, 1, 5);
-    take(roster, 2000, 2900); /* ... and there still at 2000 at the earliest */
+    list_n2(10, 1, 5, 2000, 2900); /* ... and there still at 2000 at the earliest */
     is_int(age_of("n2"), 600);
     is_int(roster_asked_ms(roster), 2000);
-    put_node("n2");
-    put_alive("n2", 11, 1, 5);
-    take(roster, 3000, 3100);
+    list_n2(11, 1, 5, 3000, 3100);
     is_int(age_of("n2"), 0);
     is_int(member("n2")->first_seen_ms, 3100);
     end();
@@ -50,19 +53,13 @@ static void ages_are_never_too_high(void)
 static void time_unseen_does_not_age(void)
 {
     begin();
-    put_node("n2");
-    put_alive("n2", 10, 1, 5);
-    take(roster, 1000, 1000);
+    list_n2(10, 1, 5, 1000, 1000);
     roster_unseen(roster, 8000);
-    put_node("n2");
-    put_alive("n2", 10, 1, 5);
-    take(roster, 11000, 11000);
+    list_n2(10, 1, 5, 11000, 11000);
     is_int(age_of("n2"), 2000);
     is_int(member("n2")->first_seen_ms, 9000); /* and so its fence is freed later, never sooner */
     roster_unseen(roster, 8000);
-    put_node("n2");
-    put_alive("n2", 11, 1, 5);
-    take(roster, 20000, 20100);
+    list_n2(11, 1, 5, 20000, 20100);
     is_int(member("n2")->first_seen_ms, 20100);
     end();
 }
@@ -92,16 +89,10 @@ static void change_is_seen_only_since_we_look(void)
 static void a_new_daemon_is_noticed(void)
 {
     begin();
-    put_node("n2");
-    put_alive("n2", 10, 1, 5);
-    take(roster, 1000, 1000);
-    put_node("n2");
-    put_alive("n2", 11, 1, 5);
-    take(roster, 2000, 2000);
+    list_n2(10, 1, 5, 1000, 1000);
+    list_n2(11, 1, 5, 2000, 2000);
     is_int(member("n2")->start_seen_ms, 1000);
-    put_node("n2");
-    put_alive("n2", 12, 1, 6);
-    take(roster, 3000, 3000);
+    list_n2(12, 1, 6, 3000, 3000);
     is_int(member("n2")->start_seen_ms, 3000);
     end();
 }
@@ -124,9 +115,7 @@ static void numbers_stay_when_names_come_and_go(void)
     is_int((long long)count, 2);
     is_text(roster_member(roster, present[0])->name, "n1");
     is_text(roster_member(roster, present[1])->name, "n5");
-    put_node("n2");
-    put_alive("n2", 20, 4, 4);
-    take(roster, 3000, 3000);
+    list_n2(20, 4, 4, 3000, 3000);
     is_int(roster_find(roster, "n2"), n2);
     ok(member("n2")->present && !member("n5")->present, "n2 is not there, or n5 is");
     is_int(member("n2")->incarnation, 4);
@@ -138,9 +127,7 @@ static void numbers_stay_when_names_come_and_go(void)
 static void a_record_that_goes_is_no_age(void)
 {
     begin();
-    put_node("n2");
-    put_alive("n2", 10, 1, 5);
-    take(roster, 1000, 1000);
+    list_n2(10, 1, 5, 1000, 1000);
     put_node("n2");
     take(roster, 2000, 2000);
     is_int(age_of("n2"), INT64_MAX);
@@ -398,9 +385,7 @@ static void the_split_with_the_highest_number_counts(void)
     is_int((long long)roster_split(roster)->loser_count, 2);
     ok(roster_lost_split(roster, roster_find(roster, "n2")), "n2 did not lose");
     ok(!roster_lost_split(roster, roster_find(roster, "n1")), "n1 lost as another incarnation");
-    put_node("n2");
-    put_alive("n2", 8, 8, 1);
-    take(roster, 2000, 2000); /* old ones may be removed; they are not undone by it */
+    list_n2(8, 8, 1, 2000, 2000); /* old ones may be removed; they are not undone by it */
     is_int(roster_split(roster)->number, 10);
     is_int(roster_split(roster)->first_seen_ms, 1100);
     ok(!roster_lost_split(roster, roster_find(roster, "n2")), "it lost, having begun anew");
