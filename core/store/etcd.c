@@ -24,7 +24,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define RANGE_PATH "/v3/kv/range"
 #define CREATE_HINT "make one: vios cluster create NAME"
 
 static void etcd_close(void *state)
@@ -40,14 +39,7 @@ static int etcd_get(void *state, const char *key, struct store_value *value,
     struct etcd_connection *connection = state;
     struct store_gather gather = {0};
     struct etcd_range range = {.space = connection->data_space, .key = key};
-    struct etcd_header header;
-    json_t *answer;
-    bool more = false;
-    int status = etcd_call(connection, RANGE_PATH, etcd_json_range(&range), &answer, &header, NULL,
-                           operation);
-    if (status == VIOS_OK) {
-        status = etcd_json_values(answer, connection->data_space, false, &gather, &more, operation);
-    }
+    int status = etcd_call_range(connection, &range, &gather, NULL, operation);
     if (status == VIOS_OK && gather.count == 0) {
         status = operation_fail(operation, VIOS_E_NOT_FOUND, key, NULL, "no such key in the store");
     } else if (status == VIOS_OK && (gather.count > 1 || strcmp(gather.values[0].key, key) != 0)) {
@@ -58,7 +50,6 @@ static int etcd_get(void *state, const char *key, struct store_value *value,
         *value = gather.values[0];
         gather.count = 0;
     }
-    json_decref(answer);
     store_gather_clear(&gather);
     return status;
 }
@@ -68,18 +59,9 @@ static int get_own(struct etcd_connection *connection, const char *name,
                    struct store_gather *gather, struct operation *operation)
 {
     char space[ETCD_SPACE_MAX];
-    struct etcd_header header;
     struct etcd_range range = {.space = space, .key = name};
-    json_t *answer;
-    bool more = false;
     snprintf(space, sizeof space, "%.128s/:", connection->address.prefix);
-    int status = etcd_call(connection, RANGE_PATH, etcd_json_range(&range), &answer, &header, NULL,
-                           operation);
-    if (status == VIOS_OK) {
-        status = etcd_json_values(answer, space, false, gather, &more, operation);
-    }
-    json_decref(answer);
-    return status;
+    return etcd_call_range(connection, &range, gather, NULL, operation);
 }
 
 /* A restore takes `:store` away first: who sees it there, and then no `:restoring`, opened it
@@ -118,9 +100,9 @@ static int make_store(struct etcd_connection *connection, struct operation *oper
 {
     json_t *answer;
     struct etcd_header header;
-    int status =
-        etcd_call(connection, "/v3/kv/txn", etcd_json_make(connection->store_key, ETCD_STORE_VALUE),
-                  &answer, &header, NULL, operation);
+    int status = etcd_call(connection, ETCD_TXN_PATH,
+                           etcd_json_make(connection->store_key, ETCD_STORE_VALUE), &answer,
+                           &header, NULL, operation);
     json_decref(answer); /* whoever made it */
     return status;
 }

@@ -52,8 +52,8 @@ static void remove_mark(struct etcd_connection *connection, const struct store_v
     json_t *answer;
     struct etcd_header header;
     if (snprintf(key, sizeof key, "%s%s", connection->mark_space, mark->key) < (int)sizeof key) {
-        etcd_call(connection, "/v3/kv/txn", etcd_json_remove(key, mark->revision), &answer, &header,
-                  NULL, operation);
+        etcd_call(connection, ETCD_TXN_PATH, etcd_json_remove(key, mark->revision), &answer,
+                  &header, NULL, operation);
         json_decref(answer);
     }
 }
@@ -70,19 +70,11 @@ static void remove_old_marks(struct etcd_connection *connection, int64_t revisio
                                .limit = MARKS_AT_ONCE,
                                .keys_only = true};
     struct store_gather gather = {0};
-    struct etcd_header header;
-    json_t *answer;
-    bool more;
-    int status = etcd_call(connection, "/v3/kv/range", etcd_json_range(&range), &answer, &header,
-                           NULL, operation);
-    if (status == VIOS_OK) {
-        status = etcd_json_values(answer, connection->mark_space, true, &gather, &more, operation);
-    }
+    int status = etcd_call_range(connection, &range, &gather, NULL, operation);
     for (size_t i = 0; i < gather.count && status == VIOS_OK; i++) {
         remove_mark(connection, &gather.values[i], operation);
         status = operation_check(operation);
     }
-    json_decref(answer);
     store_gather_clear(&gather);
 }
 

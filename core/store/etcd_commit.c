@@ -30,7 +30,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define TXN_PATH "/v3/kv/txn"
 #define OPERATION_BYTES 64 /* at most, of etcd's own beside keys and values */
 #define FIRST_MARK "0 new"
 #define ATTEMPTS_MAX 64 /* of one commit: something else must be wrong then */
@@ -73,8 +72,9 @@ static int find_mark(struct etcd_connection *connection, struct operation *opera
     json_t *answer;
     struct etcd_header header;
     bool made = false;
-    int status = etcd_call(connection, TXN_PATH, etcd_json_make(connection->mark_key, FIRST_MARK),
-                           &answer, &header, NULL, operation);
+    int status =
+        etcd_call(connection, ETCD_TXN_PATH, etcd_json_make(connection->mark_key, FIRST_MARK),
+                  &answer, &header, NULL, operation);
     if (status == VIOS_OK) {
         status = etcd_json_succeeded(answer, &made, &operation->error);
     }
@@ -85,16 +85,12 @@ static int find_mark(struct etcd_connection *connection, struct operation *opera
     }
     /* An earlier copy of this request has made it. */
     struct store_gather gather = {0};
-    struct etcd_range range = {.space = connection->mark_key, .key = "", .keys_only = true};
-    bool more = false;
-    status = etcd_call(connection, "/v3/kv/range", etcd_json_range(&range), &answer, &header, NULL,
-                       operation);
-    if (status == VIOS_OK) {
-        status = etcd_json_values(answer, connection->mark_space, true, &gather, &more, operation);
-    }
+    struct etcd_range range = {.space = connection->mark_space,
+                               .key = connection->mark_key + strlen(connection->mark_space),
+                               .keys_only = true};
+    status = etcd_call_range(connection, &range, &gather, NULL, operation);
     connection->mark_revision =
         status == VIOS_OK && gather.count == 1 ? gather.values[0].revision : 0;
-    json_decref(answer);
     store_gather_clear(&gather);
     return status;
 }
@@ -232,7 +228,7 @@ static int send_copy(struct commit *commit, struct operation *operation)
         return operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
     }
     enum etcd_outcome outcome =
-        etcd_attempt(connection, &commit->turn, TXN_PATH, body, &attempt, operation);
+        etcd_attempt(connection, &commit->turn, ETCD_TXN_PATH, body, &attempt, operation);
     int status = VIOS_OK;
     free(body);
     if (outcome == ETCD_REFUSED) {
@@ -312,7 +308,7 @@ void etcd_commit_end(struct etcd_connection *connection)
     }
     operation_start(&operation, ETCD_CLOSE_LIMIT_MS, NULL);
     etcd_turn_start(&turn);
-    etcd_attempt(connection, &turn, TXN_PATH, body, &attempt, &operation);
+    etcd_attempt(connection, &turn, ETCD_TXN_PATH, body, &attempt, &operation);
     json_decref(attempt.answer);
     free(body);
 }

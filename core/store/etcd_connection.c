@@ -409,3 +409,19 @@ int etcd_call(struct etcd_connection *connection, const char *path, char *body, 
     free(body);
     return status;
 }
+
+int etcd_call_range(struct etcd_connection *connection, const struct etcd_range *range,
+                    struct store_gather *gather, bool *more, struct operation *operation)
+{
+    struct etcd_header header;
+    json_t *answer;
+    bool unused = false;
+    int status = etcd_call(connection, ETCD_RANGE_PATH, etcd_json_range(range), &answer, &header,
+                           NULL, operation);
+    if (status == VIOS_OK) {
+        status = etcd_json_values(answer, range->space, range->keys_only, gather,
+                                  more ? more : &unused, operation);
+    }
+    json_decref(answer);
+    return status;
+}

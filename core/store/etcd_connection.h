@@ -14,6 +14,8 @@
 #include <stdatomic.h>
 
 #define ETCD_KEY_SIZE (ETCD_SPACE_MAX + 64)
+#define ETCD_RANGE_PATH "/v3/kv/range"
+#define ETCD_TXN_PATH "/v3/kv/txn"
 
 /* What this process knows of the etcd behind one address, shared by all its connections, and
  * kept until it ends. */
@@ -90,6 +92,11 @@ int etcd_turn_next(struct etcd_connection *connection, struct etcd_turn *turn,
 int etcd_call(struct etcd_connection *connection, const char *path, char *body, json_t **answer,
               struct etcd_header *header, struct etcd_refusal *refusal,
               struct operation *operation);
+
+/* One page of a range, whose keys must lie in its space: into `gather`, without the space. `*more`
+ * (may be NULL): there are keys behind them. */
+int etcd_call_range(struct etcd_connection *connection, const struct etcd_range *range,
+                    struct store_gather *gather, bool *more, struct operation *operation);
 
 /* The token for a stream: VIOS_OK with connection->token set if there is a user. */
 int etcd_authenticate(struct etcd_connection *connection, struct operation *operation);

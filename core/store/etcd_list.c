@@ -71,7 +71,7 @@ static int list_first(struct listing *listing, struct operation *operation)
         ranges[i].limit = ETCD_PAGE_KEYS / (unsigned)listing->count;
     }
     int status =
-        etcd_call(listing->connection, "/v3/kv/txn", etcd_json_ranges(ranges, listing->count),
+        etcd_call(listing->connection, ETCD_TXN_PATH, etcd_json_ranges(ranges, listing->count),
                   &answer, &header, NULL, operation);
     if (status == VIOS_OK) {
         status = etcd_json_ranges_answer(answer, listing->count, parts, &operation->error);
@@ -89,19 +89,14 @@ static int list_first(struct listing *listing, struct operation *operation)
 
 static int list_next(struct listing *listing, size_t index, struct operation *operation)
 {
-    const struct store_gather *gather = &listing->gathers[index];
+    struct store_gather *gather = &listing->gathers[index];
     struct etcd_range range = range_of(listing, index);
-    struct etcd_header header;
-    json_t *answer;
+    size_t before = gather->count;
     range.revision = listing->revision;
-    range.after = gather->values[gather->count - 1].key;
-    int status = etcd_call(listing->connection, "/v3/kv/range", etcd_json_range(&range), &answer,
-                           &header, NULL, operation);
-    if (status == VIOS_OK) {
-        status = take_page(listing, index, answer, operation);
-    }
-    json_decref(answer);
-    return status;
+    range.after = gather->values[before - 1].key;
+    int status =
+        etcd_call_range(listing->connection, &range, gather, &listing->more[index], operation);
+    return status == VIOS_OK ? check_page(listing, index, before, operation) : status;
 }
 
 static void listing_clear(struct listing *listing)

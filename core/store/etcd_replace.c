@@ -39,19 +39,11 @@ static int look(struct replacing *replacing, const char *key, int64_t *revision,
 {
     struct store_gather gather = {0};
     struct etcd_range range = {.space = replacing->space, .key = key};
-    struct etcd_header header;
-    json_t *answer;
-    bool more = false;
-    int status = etcd_call(replacing->connection, "/v3/kv/range", etcd_json_range(&range), &answer,
-                           &header, NULL, operation);
-    if (status == VIOS_OK) {
-        status = etcd_json_values(answer, replacing->space, false, &gather, &more, operation);
-    }
+    int status = etcd_call_range(replacing->connection, &range, &gather, NULL, operation);
     *revision = gather.count == 1 ? gather.values[0].revision : 0;
     if (ours) {
         *ours = gather.count == 1 && strcmp(gather.values[0].json, replacing->token) == 0;
     }
-    json_decref(answer);
     store_gather_clear(&gather);
     return status;
 }
@@ -115,8 +107,8 @@ static int commit(struct replacing *replacing, const struct etcd_txn *txn, bool 
 {
     json_t *answer;
     *succeeded = false;
-    int status = etcd_call(replacing->connection, "/v3/kv/txn", etcd_json_txn(txn), &answer, header,
-                           NULL, operation);
+    int status = etcd_call(replacing->connection, ETCD_TXN_PATH, etcd_json_txn(txn), &answer,
+                           header, NULL, operation);
     if (status == VIOS_OK) {
         status = etcd_json_succeeded(answer, succeeded, &operation->error);
     }

@@ -21,7 +21,6 @@
 #include <string.h>
 
 #define WATCH_PATH "/v3/watch"
-#define RANGE_PATH "/v3/kv/range"
 #define FIRST_REVISION 1 /* of an empty etcd; 0 would mean "from now on" */
 
 struct etcd_watch {
@@ -64,8 +63,8 @@ int etcd_watch_open(void *state, void **watch, const char *prefix, int64_t revis
     made->revision = revision;
     int status = etcd_connection_open(&made->connection, from->known->text, operation);
     if (status == VIOS_OK) {
-        status = etcd_call(made->connection, RANGE_PATH, probe_body(from), &answer, &header, NULL,
-                           operation);
+        status = etcd_call(made->connection, ETCD_RANGE_PATH, probe_body(from), &answer, &header,
+                           NULL, operation);
         json_decref(answer);
         made->newest = status == VIOS_OK ? header.revision : 0;
     }
@@ -223,7 +222,7 @@ static int probe(struct etcd_watch *watch, struct operation *operation)
     }
     etcd_turn_start(&turn);
     enum etcd_outcome outcome =
-        etcd_attempt(connection, &turn, RANGE_PATH, body, &attempt, operation);
+        etcd_attempt(connection, &turn, ETCD_RANGE_PATH, body, &attempt, operation);
     free(body);
     json_decref(attempt.answer);
     connection->endpoint = endpoint;
