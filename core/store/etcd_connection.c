@@ -92,7 +92,7 @@ void etcd_connection_close(struct etcd_connection *connection)
     if (connection) {
         etcd_http_close(connection->http);
         etcd_address_clear(&connection->address);
-        free(connection->token);
+        etcd_token_forget(connection);
         free(connection);
     }
 }
@@ -227,16 +227,17 @@ static int refused_for_good(const struct etcd_connection *connection,
     return VIOS_OK;
 }
 
-bool etcd_token_refused(struct etcd_connection *connection, const struct etcd_refusal *refusal)
+bool etcd_token_refused(const struct etcd_refusal *refusal)
 {
-    bool refused = connection->token && (refusal->grpc == ETCD_GRPC_UNAUTHENTICATED ||
-                                         strstr(refusal->message, "auth token") != NULL ||
-                                         strstr(refusal->message, "auth store is old") != NULL);
-    if (refused) {
-        free(connection->token);
-        connection->token = NULL;
-    }
-    return refused;
+    return refusal->grpc == ETCD_GRPC_UNAUTHENTICATED ||
+           strstr(refusal->message, "auth token") != NULL ||
+           strstr(refusal->message, "auth store is old") != NULL;
+}
+
+void etcd_token_forget(struct etcd_connection *connection)
+{
+    free(connection->token);
+    connection->token = NULL;
 }
 
 /* The answer, whatever it is, of an endpoint that has answered. */
@@ -263,7 +264,9 @@ static enum etcd_outcome take_reply(struct etcd_connection *connection, struct e
         return ETCD_UNUSABLE;
     }
     etcd_json_refusal(reply->body, reply->size, &attempt->refusal);
-    if (turn->tokens < ETCD_TOKENS_MAX && etcd_token_refused(connection, &attempt->refusal)) {
+    if (turn->tokens < ETCD_TOKENS_MAX && connection->token &&
+        etcd_token_refused(&attempt->refusal)) {
+        etcd_token_forget(connection);
         turn->renew = true;
         return ETCD_NOT_SENT;
     }

@@ -101,8 +101,10 @@ int etcd_call_range(struct etcd_connection *connection, const struct etcd_range 
 /* The token for a stream: VIOS_OK with connection->token set if there is a user. */
 int etcd_authenticate(struct etcd_connection *connection, struct operation *operation);
 
-/* Whether a refusal means that a new token may help; forgets the old one then. */
-bool etcd_token_refused(struct etcd_connection *connection, const struct etcd_refusal *refusal);
+/* Whether a refusal means that a new token may help. */
+bool etcd_token_refused(const struct etcd_refusal *refusal);
+/* The next attempt or stream asks for a new one. */
+void etcd_token_forget(struct etcd_connection *connection);
 
 /* Compares with what is known of this etcd: VIOS_E_CORRUPT for another one. */
 int etcd_check_cluster(struct etcd_connection *connection, const struct etcd_header *header,

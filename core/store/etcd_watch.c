@@ -96,11 +96,9 @@ static int take_refusal(struct etcd_watch *watch, const struct etcd_watch_messag
                         struct operation *operation)
 {
     struct etcd_connection *connection = watch->connection;
-    bool denied = message->refusal.grpc == ETCD_GRPC_DENIED ||
-                  message->refusal.grpc == ETCD_GRPC_UNAUTHENTICATED ||
-                  strstr(message->refusal.message, "permission denied") != NULL ||
-                  strstr(message->refusal.message, "auth token") != NULL ||
-                  strstr(message->refusal.message, "auth store is old") != NULL;
+    bool denied = etcd_token_refused(&message->refusal) ||
+                  message->refusal.grpc == ETCD_GRPC_DENIED ||
+                  strstr(message->refusal.message, "permission denied") != NULL;
     if (message->compact_revision > 0) {
         return gone(watch, "it was compacted", operation);
     }
@@ -112,8 +110,7 @@ static int take_refusal(struct etcd_watch *watch, const struct etcd_watch_messag
     }
     if (denied) { /* perhaps only because the token has expired */
         watch->denied = true;
-        free(connection->token);
-        connection->token = NULL;
+        etcd_token_forget(connection);
     }
     lose(watch, message->refusal.message[0] ? message->refusal.message : "the watch was ended");
     return VIOS_OK;
