@@ -32,6 +32,9 @@ struct store_backend {
 /* A store over `state`, which it takes over, also when there is no memory (NULL). */
 struct store *store_wrap(const struct store_backend *backend, void *state);
 
+/* VIOS_E_USAGE: the address of no store. */
+int store_refuse_address(const char *address, struct operation *operation);
+
 /* Values gathered one by one; grows as needed. Takes copies. VIOS_E_NO_SPACE without memory. */
 struct store_gather {
     struct store_value *values;

@@ -1,6 +1,7 @@
 /* replace.c - see replace.h: which back end an address means. */
 #include "store/replace.h"
 
+#include "store/backend.h"
 #include "store/etcd.h"
 #include "store/sqlite.h"
 
@@ -33,20 +34,13 @@ static const char *etcd_of(const char *address)
     return strncmp(address, "etcd:", 5) == 0 ? address + 5 : NULL;
 }
 
-static int no_address(const char *address, struct operation *operation)
-{
-    return operation_fail(operation, VIOS_E_USAGE, "store",
-                          "use sqlite:/path/to/file or etcd:http://HOST:PORT",
-                          "\"%.200s\" is not the address of a store", address);
-}
-
 int store_read(const char *address, const char *prefix, struct store_reading *reading,
                struct operation *operation)
 {
     memset(reading, 0, sizeof *reading);
     return path_of(address)   ? sqlite_store_read(path_of(address), prefix, reading, operation)
            : etcd_of(address) ? etcd_store_read(etcd_of(address), prefix, reading, operation)
-                              : no_address(address, operation);
+                              : store_refuse_address(address, operation);
 }
 
 void store_reading_clear(struct store_reading *reading)
@@ -75,7 +69,7 @@ int store_replace(const char *address, const struct store_list *list, int64_t re
     return path_of(address)
                ? sqlite_store_replace(path_of(address), list, revision, aside, operation)
            : etcd_of(address) ? etcd_store_replace(etcd_of(address), list, operation)
-                              : no_address(address, operation);
+                              : store_refuse_address(address, operation);
 }
 
 int store_retire(const char *address, char aside[PATH_MAX + 64], struct operation *operation)

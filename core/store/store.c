@@ -41,6 +41,13 @@ struct store *store_wrap(const struct store_backend *backend, void *state)
     return store;
 }
 
+int store_refuse_address(const char *address, struct operation *operation)
+{
+    return operation_fail(operation, VIOS_E_USAGE, "store",
+                          "use sqlite:/path/to/file or etcd:http://HOST:PORT",
+                          "\"%.200s\" is not the address of a store", address);
+}
+
 static int open_address(struct store **store, const char *address, bool create,
                         struct operation *operation)
 {
@@ -55,9 +62,7 @@ static int open_address(struct store **store, const char *address, bool create,
         return faulty_open(store, address + 7, create, operation);
     }
 #endif
-    return operation_fail(operation, VIOS_E_USAGE, "store",
-                          "use sqlite:/path/to/file or etcd:http://HOST:PORT",
-                          "\"%.200s\" is not the address of a store", address);
+    return store_refuse_address(address, operation);
 }
 
 int store_open(struct store **store, const char *address, bool create, struct operation *operation)
