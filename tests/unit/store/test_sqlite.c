@@ -49,6 +49,15 @@ static const char *file_named(const char *name)
     return file;
 }
 
+/* As somebody else who has the file. */
+static void execute(const char *file, const char *sql)
+{
+    sqlite3 *handle;
+    is_int(sqlite3_open(file, &handle), SQLITE_OK);
+    is_int(sqlite3_exec(handle, sql, NULL, NULL, NULL), SQLITE_OK);
+    sqlite3_close(handle);
+}
+
 static void an_address_must_be_known(void)
 {
     struct store *store;
@@ -153,19 +162,14 @@ static void a_truncated_or_lost_file_is_not_made_anew(void)
 
 static void another_database_is_refused(void)
 {
-    sqlite3 *handle;
     const char *file = file_named("foreign.db");
-    sqlite3_open(file, &handle);
-    sqlite3_exec(handle, "CREATE TABLE guests (name TEXT)", NULL, NULL, NULL);
-    sqlite3_close(handle);
+    execute(file, "CREATE TABLE guests (name TEXT)");
     is_corrupt(file);
     struct store *store;
     struct operation operation;
     file = file_named("newer.db");
     make_store(file);
-    sqlite3_open(file, &handle);
-    sqlite3_exec(handle, "PRAGMA user_version = 7", NULL, NULL, NULL);
-    sqlite3_close(handle);
+    execute(file, "PRAGMA user_version = 7");
     is_int(open_path(file, true, &store, &operation), VIOS_E_INVALID);
     is_text(operation.error.message, "the store has schema 7, this vios knows 1");
 }
@@ -274,12 +278,9 @@ static void a_backup_is_a_store(void)
 
 static void a_check_finds_bad_values(void)
 {
-    sqlite3 *handle;
     const char *file = file_named("values.db");
     make_store(file);
-    sqlite3_open(file, &handle);
-    sqlite3_exec(handle, "UPDATE kv SET json = '{' WHERE key = '/content/007'", NULL, NULL, NULL);
-    sqlite3_close(handle);
+    execute(file, "UPDATE kv SET json = '{' WHERE key = '/content/007'");
     struct store *store = open_or_exit(file);
     struct operation operation = suite_operation();
     is_int(store_check(store, &operation), VIOS_E_CORRUPT);
@@ -447,12 +448,9 @@ static void a_long_log_comes_in_batches(void)
 /* The history is bounded without anybody's help. */
 static void the_log_bounds_itself(void)
 {
-    sqlite3 *handle;
     const char *file = file_named("bound.db");
     make_store(file);
-    sqlite3_open(file, &handle);
-    sqlite3_exec(handle, "UPDATE meta SET value = 20479 WHERE name = 'revision'", NULL, NULL, NULL);
-    sqlite3_close(handle);
+    execute(file, "UPDATE meta SET value = 20479 WHERE name = 'revision'");
     struct store *store = open_or_exit(file);
     struct operation operation = suite_operation();
     is_int(suite_put(store, "/bound", "{\"v\":1}"), VIOS_OK);
