@@ -40,8 +40,7 @@ static int sqlite_get(void *state, const char *key, struct store_value *value,
         status = operation_fail(operation, VIOS_E_NOT_FOUND, key, NULL, "no such key in the store");
     }
     if (status == VIOS_OK) {
-        struct store_value row = sqlite_row(statement);
-        status = store_gather_add(&gather, &row, operation);
+        status = sqlite_gather_row(connection, statement, false, &gather);
     }
     if (status == VIOS_OK) {
         *value = gather.values[0];
@@ -66,11 +65,7 @@ int sqlite_list_prefix(struct sqlite_connection *connection, const char *prefix,
     sqlite3_bind_text(statement, 2, end, -1, SQLITE_TRANSIENT);
     int status = sqlite_step(connection, statement, &row, "listing");
     while (status == VIOS_OK && row) {
-        struct store_value value = sqlite_row(statement);
-        status = value.key && value.json
-                     ? store_gather_add(&gather, &value, connection->operation)
-                     : operation_fail(connection->operation, VIOS_E_CORRUPT, connection->path, NULL,
-                                      "the store is damaged: a row is empty");
+        status = sqlite_gather_row(connection, statement, false, &gather);
         if (status == VIOS_OK) {
             status = sqlite_step(connection, statement, &row, "listing");
         }

@@ -236,14 +236,20 @@ int sqlite_set_meta(struct sqlite_connection *connection, const char *name, int6
     return sqlite_step(connection, statement, &row, "writing the revision");
 }
 
-struct store_value sqlite_row(sqlite3_stmt *statement)
+int sqlite_gather_row(struct sqlite_connection *connection, sqlite3_stmt *statement,
+                      bool may_be_deleted, struct store_gather *gather)
 {
-    return (struct store_value){
+    const struct store_value value = {
         .key = (char *)sqlite3_column_text(statement, 0),
         .json = (char *)sqlite3_column_text(statement, 1),
         .revision = sqlite3_column_int64(statement, 2),
         .created = sqlite3_column_int64(statement, 3),
     };
+    if (!value.key || (!value.json && !may_be_deleted)) {
+        return operation_fail(connection->operation, VIOS_E_CORRUPT, connection->path, NULL,
+                              "the store is damaged: a row is empty");
+    }
+    return store_gather_add(gather, &value, connection->operation);
 }
 
 void sqlite_prefix_end(const char *prefix, char end[SQLITE_PREFIX_END_SIZE])

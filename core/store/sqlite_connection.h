@@ -81,9 +81,10 @@ int sqlite_set_meta(struct sqlite_connection *connection, const char *name, int6
 int sqlite_list_prefix(struct sqlite_connection *connection, const char *prefix,
                        struct store_list *list);
 
-/* The current row of SQL_GET, SQL_LIST, SQL_LOG_AFTER: key, json, revision, created. The texts
- * are sqlite's, valid until the next step. */
-struct store_value sqlite_row(sqlite3_stmt *statement);
+/* Adds the current row of SQL_GET, SQL_LIST or SQL_LOG_AFTER: key, json, revision, created. Only
+ * what `may_be_deleted` is without JSON; else, in a damaged file, that is VIOS_E_CORRUPT. */
+int sqlite_gather_row(struct sqlite_connection *connection, sqlite3_stmt *statement,
+                      bool may_be_deleted, struct store_gather *gather);
 
 /* The first text behind all keys with the prefix: keys have no byte above 0x7e. */
 #define SQLITE_PREFIX_END_SIZE (STORE_KEY_MAX + 2)

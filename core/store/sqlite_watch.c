@@ -69,20 +69,18 @@ static int gather_log(struct sqlite_watch *watch, struct store_gather *gather, b
     sqlite3_bind_int64(statement, 1, watch->revision);
     sqlite3_bind_text(statement, 2, watch->prefix, -1, SQLITE_STATIC);
     sqlite3_bind_text(statement, 3, watch->end, -1, SQLITE_STATIC);
-    int64_t last = 0;
     for (;;) {
         int status = sqlite_step(watch->connection, statement, &row, "reading the log");
         if (status != VIOS_OK || !row) {
             *all = true;
             return status;
         }
-        struct store_value value = sqlite_row(statement);
-        if (gather->count >= SQLITE_STORE_BATCH_MAX && value.revision != last) {
+        if (gather->count >= SQLITE_STORE_BATCH_MAX &&
+            sqlite3_column_int64(statement, 2) != gather->values[gather->count - 1].revision) {
             *all = false;
             return VIOS_OK;
         }
-        last = value.revision;
-        status = store_gather_add(gather, &value, watch->connection->operation);
+        status = sqlite_gather_row(watch->connection, statement, true, gather);
         if (status != VIOS_OK) {
             return status;
         }

@@ -276,6 +276,27 @@ static void a_backup_is_a_store(void)
     store_close(store);
 }
 
+/* One whose JSON is NULL; sqlite's own check does not mind once the table allows it. */
+static void an_empty_row_is_damage(void)
+{
+    struct operation operation = suite_operation();
+    struct store_value value;
+    struct store_list list;
+    const char *file = file_named("empty.db");
+    make_store(file);
+    execute(file, "PRAGMA writable_schema = ON;"
+                  "UPDATE sqlite_master SET sql = replace(sql, 'json TEXT NOT NULL', 'json TEXT')"
+                  " WHERE name = 'kv'");
+    execute(file, "UPDATE kv SET json = NULL WHERE key = '/content/007'");
+    struct store *store = open_or_exit(file);
+    is_int(store_get(store, "/content/007", &value, &operation), VIOS_E_CORRUPT);
+    is_text(operation.error.message, "the store is damaged: a row is empty");
+    is_int(store_list(store, "/content/", &list, NULL, &operation), VIOS_E_CORRUPT);
+    is_int(store_get(store, "/content/008", &value, &operation), VIOS_OK);
+    store_value_clear(&value);
+    store_close(store);
+}
+
 static void a_check_finds_bad_values(void)
 {
     const char *file = file_named("values.db");
@@ -501,6 +522,7 @@ int main(void)
     RUN(a_busy_store_ends_at_the_deadline);
     RUN(a_commit_that_fails_is_unknown);
     RUN(a_backup_is_a_store);
+    RUN(an_empty_row_is_damage);
     RUN(a_check_finds_bad_values);
     RUN(a_killed_writer_loses_nothing);
     RUN(sockets_of_dead_watches_go);
