@@ -11,6 +11,7 @@ local system <const> = vios.os
 
 local NODES <const> = 4
 local GUEST_MIB <const>, HOG_MIB <const>, HOG_PASSES <const> = 128, 256, 2
+local ACCIDENT_PASS <const> = 2 -- from here on the guest reads what it wrote
 local PAGING_SIZE <const>, PAGE_MEMORY <const> = "320M", "384M"
 local LIMIT_SECONDS <const> = 240    -- so that nothing hangs for ever; a minute is usual
 local LOOK_SECONDS <const> = 0.4     -- between two looks at the guest
@@ -117,57 +118,50 @@ local function kill(pid)
   end
 end
 
--- The two things that go wrong on purpose. Each: when (given what the hog said), to whom, and what
--- it leaves; `ended_ms` is set once the device is OK again.
+-- The two things that go wrong on purpose, one after the other. `node`: the one that it befell, as
+-- it was; `ended_ms` is set once the device is OK again.
 local accidents <const> = {
   {
     what = "io of %s",
     short = "io",
-    due = function(hog)
-      return hog.pass >= 2
-    end,
-    strike = function(name)
-      local pid <const> = node_processes(name).io_pid
-      kill(pid)
-      return pid
+    strike = function(node)
+      kill(node.io_pid)
     end,
     -- The daemon may have started another, which found all pages, between two looks.
-    is_felt = function(name, pid)
-      local now <const> = node_processes(name).io_pid
-      return now > 0 and now ~= pid
+    is_felt = function(node)
+      local now <const> = node_processes(node.name).io_pid
+      return now > 0 and now ~= node.io_pid
     end,
   },
   {
     what = "all of %s, daemon and io",
     short = "the whole node",
-    due = function(hog)
-      return hog.pass >= 2
-    end,
-    strike = function(name)
-      local node <const> = node_processes(name)
+    strike = function(node)
       kill(node.daemon_pid)
       kill(node.io_pid)
+    end,
+    is_felt = function()
+      return false -- the device shows it
     end,
   },
 }
 
--- Lets the next accident happen when its time has come and the device is whole.
+-- Lets the next accident happen when the guest reads its pages again and the device is whole.
 local function provoke(hog, shown)
   for i, accident in ipairs(accidents) do
     if not accident.started_ms then
       local replicas <const> = current_replicas(shown)
-      if shown.state == "OK" and accident.due(hog) and #replicas >= 2 then
-        accident.node = replicas[i]
-        accident.killed = accident.strike(accident.node)
+      if shown.state == "OK" and hog.pass >= ACCIDENT_PASS and #replicas >= 2 then
+        accident.node = node_processes(replicas[i])
+        accident.strike(accident.node)
         accident.started_ms = system.now_ms()
-        say("killed with -9: " .. accident.what, accident.node)
+        say("killed with -9: " .. accident.what, accident.node.name)
       end
       return
     end
     if not accident.ended_ms then
       if not accident.felt then -- the next look says whether all is well again
-        accident.felt = shown.state ~= "OK"
-          or (accident.is_felt and accident.is_felt(accident.node, accident.killed))
+        accident.felt = shown.state ~= "OK" or accident.is_felt(accident.node)
       elseif shown.state == "OK" then
         accident.ended_ms = system.now_ms()
         say("the paging device is OK again, on %s", table.concat(current_replicas(shown), " and "))
@@ -245,7 +239,7 @@ local function print_nodes(shown)
     local numbers <const> = traffic[name] or { out = 0, into = 0 }
     local said = { numbers.state and "replica, " .. numbers.state or "no replica" }
     for _, accident in ipairs(accidents) do
-      if accident.node == name then
+      if accident.node.name == name then
         said[#said + 1] = ("%s killed, OK again after %.1f s"):format(accident.short,
           (accident.ended_ms - accident.started_ms) / 1000)
       end
