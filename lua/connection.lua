@@ -62,13 +62,17 @@ function connection.targets(options)
   for name in on:gmatch("[^,]+") do
     nodes[#nodes + 1] = name
   end
+  if #nodes == 0 then
+    return nil, vios.error("usage", '"' .. on .. '" names no node',
+      { object = "--on", hint = "give names, as n1,n2, or @all" })
+  end
   return nodes
 end
 
 -- The node that a call over `client` is meant for, when that is another than the client's.
 function connection.other(client, options)
   local on = options.on or connection.defaults.on
-  return on and on ~= "" and on ~= client:hello().node and on or nil
+  return on and on ~= client:hello().node and on or nil
 end
 
 -- An open connection for these options; nil, err. Opening may take `open_ms` (5000).

@@ -103,6 +103,9 @@ like "says which" "$ERR" '^n2: '
 run_status "@all is the same" 3 env -u VIOS_SOCKET "$VIOS" on @all node list
 run_status "and with --json" 3 env -u VIOS_SOCKET "$VIOS" on @all node list --json
 is "has those that answered" "$(jq -r 'keys[] as $k | $k + " " + .[$k][1].name' <<<"$OUT")" "n1 n2"
+run_status "no node at all" 2 "$VIOS" --on "" node list
+like "is not this one" "$ERR" '^vios: --on: "" names no node: give names'
+run_status "nor in Lua" 1 "$VIOS" -e 'vios.node.list({ on = "" })'
 run_status "one that is none" 1 env -u VIOS_SOCKET "$VIOS" --on n7 node list
 like "says who is there" "$ERR" '"n1", "n2"'
 
