@@ -34,11 +34,9 @@ row("help", {
     local commands <const> = require("vios.commands")
     local noun, verb = parameters.noun, parameters.verb
     if noun and not commands.noun(noun) then
-      return usage('no command "' .. noun .. '"'
-        .. require("vios.nearest").hint(noun, commands.nouns()), 'see "help"')
-    end
-    if verb and not commands.row(noun, verb) then
-      return usage(noun .. ' has no verb "' .. verb .. '"', 'see "help ' .. noun .. '"')
+      return require("vios.meant").noun(noun, verb)
+    elseif verb and not commands.row(noun, verb) then
+      return require("vios.meant").verb(commands.noun(noun), verb)
     end
     io.write(require("vios.help").text(noun, verb))
     return 0

@@ -337,7 +337,7 @@ function cli.line(text, name, last)
   local chunk, message, more = compile(text, name)
   local word, behind = mistyped(text, chunk ~= nil)
   if word then
-    local _, err = require("vios.parser").unknown_noun(word, behind)
+    local _, err = require("vios.meant").noun(word, behind)
     return report(err)
   elseif chunk then
     return run_chunk(chunk)

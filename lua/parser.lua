@@ -120,7 +120,7 @@ local function unknown_option(word, row)
   local names = parser.option_names(row)
   local bare = "--" .. word:gsub("^%-+", "")
   return usage("unknown option " .. quote(word) .. nearest.hint(bare, names),
-    row and "use: " .. parser.form(row) or nil)
+    row and "use: " .. parser.form(row) or 'see "help"')
 end
 
 local function is_one_of(value, words)
@@ -194,38 +194,6 @@ function Parse:option(word)
   return self:store(option, text)
 end
 
--- What people used to other shells type.
-local SYNONYMS <const> = { exit = "quit", bye = "quit", logout = "quit", man = "help" }
-
-local VERB_SYNONYMS <const> = {
-  delete = "remove", destroy = "remove", rm = "remove", ls = "list", info = "show", get = "show",
-  add = "create", new = "create", boot = "start", run = "start", shutdown = "stop", kill = "stop",
-}
-
--- `behind`: the word behind it, if any.
-function parser.unknown_noun(word, behind)
-  local group = behind and commands.noun(behind)
-  local meant = SYNONYMS[word] or (group and group.by_verb[word] and behind .. " " .. word)
-  if meant then
-    return usage("no command " .. quote(word) .. ": did you mean " .. quote(meant) .. "?")
-  end
-  return usage("no command " .. quote(word) .. nearest.hint(word, commands.nouns()), 'see "help"')
-end
-
-local function unknown_verb(group, word)
-  local list = table.concat(group.verbs, ", ")
-  local meant = VERB_SYNONYMS[word]
-  if meant and group.by_verb[meant] then
-    return usage(group.noun .. " has no verb " .. quote(word) .. ": did you mean "
-      .. quote(meant) .. "?", "one of: " .. list)
-  end
-  if not word then
-    return usage(group.noun .. " needs a verb", "one of: " .. list)
-  end
-  return usage(group.noun .. " has no verb " .. quote(word) .. nearest.hint(word, group.verbs),
-    "one of: " .. list)
-end
-
 -- Takes the verb, also one typed as an option: `cluster -status`.
 function Parse:verb(group)
   if group.by_verb[""] then
@@ -249,7 +217,7 @@ function Parse:verb(group)
   if self.globals.help then
     return true
   end
-  return unknown_verb(group, word)
+  return require("vios.meant").verb(group, word, self.words[self.at + 1])
 end
 
 -- A global option before noun or verb.
@@ -342,11 +310,14 @@ function parser.parse(words)
     if parse.globals.help then
       return parse
     end
-    return usage("no command", 'see "help"')
+    return usage("no command", parse.globals.on and "use: on n1,n2 NOUN VERB ..." or 'see "help"')
   end
   local group = commands.noun(noun)
   if not group then
-    return parser.unknown_noun(noun, words[parse.at + 1])
+    if commands.noun(parse.globals.on or "") then -- on node list
+      return usage("on needs the names of nodes", "use: on n1,n2 NOUN VERB ...")
+    end
+    return require("vios.meant").noun(noun, words[parse.at + 1])
   end
   parse.group = group
   parse.at = parse.at + 1

@@ -51,6 +51,31 @@ run_status "the same in the shell" 2 "$VIOS" -c 'list node'
 like "is named" "$ERR" 'did you mean "node list"\?'
 run_status "a verb of another shell" 2 "$VIOS" lpar delete web1
 like "is named" "$ERR" 'did you mean "remove"\?'
+while read -r line; do
+    regex=${line#*=> }
+    run_status "no command: ${line%% =>*}" 2 "$VIOS" -c "${line%% =>*}"
+    like "says what may be meant" "$ERR" "^vios: $regex"
+done <<'TABLE'
+lpar launch web1 => lpar has no verb "launch": did you mean "start"\? one of: create, start, stop
+lpar status => lpar has no verb "status": did you mean "show"\?
+lpar help => lpar has no verb "help": did you mean "help lpar"\?
+lpar web1 start => lpar has no verb "web1": did you mean "lpar start web1"\?
+lab stop => lab has no verb "stop": did you mean "down"\?
+help lpar launch => lpar has no verb "launch": did you mean "start"\?
+help lparr => no command "lparr": did you mean "lpar"\?
+start web1 => no command "start": did you mean "lpar start"\?
+web1 start => no command "web1": did you mean "lpar start web1"\?
+boot web1 => no command "boot": did you mean "lpar start"\?
+list => no command "list": one of: cluster list, node list, paging list
+ls => no command "ls": one of: cluster list, node list
+lpar restart web1 => lpar has no verb "restart": did you mean "reset"\?
+on n1 => no command: use: on n1,n2 NOUN VERB
+on node list => on needs the names of nodes: use: on n1,n2 NOUN VERB
+TABLE
+run_status "Lua where a command is wanted" 2 "$VIOS" 'vios.node.list()'
+like "is named" "$ERR" "if it is Lua, use: vios -e 'vios.node.list\(\)'\$"
+run_status "an unknown option of the shell" 2 "$VIOS" -v
+like "says where to look" "$ERR" 'unknown option "-v": see "help"'
 run_status "-c of several words" 2 "$VIOS" -c node list
 like "shows its form" "$ERR" "use: vios -c 'LINE'"
 run_status "an unknown verb" 2 "$VIOS" node lst
