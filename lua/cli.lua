@@ -239,7 +239,8 @@ local function print_values(count, first, second)
     local ok, err = require("vios.printer").print(nil, first, cli.defaults)
     return ok and 0 or report(err)
   end
-  print(vios.term.escape(tostring(first)))
+  local behind <const> = type(first) == "function" and ": call it with () behind it" or ""
+  print(vios.term.escape(tostring(first)) .. behind)
   return 0
 end
 
@@ -294,11 +295,11 @@ for word in ([[and break do else elseif end false for function goto if in local 
 end
 
 -- A line that is neither a command nor Lua, but looks like a command that was mistyped: its first
--- word, and the one behind it. `lone`: it compiles, as a variable that nobody set would.
-local function mistyped(text, lone)
+-- word, and the one behind it. `compiles`: as `web` and `ls -l` do, with variables that nobody set.
+local function mistyped(text, compiles)
   local word, behind
-  if lone then
-    word = text:match("^%s*(%a[%w-]*)%s*$")
+  if compiles then
+    word = text:match("^%s*(%a[%w-]*)%s*$") or text:match("^%s*(%a[%w-]*)%s+[-/.~]")
   else
     word, behind = text:match("^%s*(%a[%w-]*)%s+(%-*%w+)")
   end
@@ -309,8 +310,8 @@ end
 
 -- What is typed at the operating system's prompt or in other shells means the same here.
 local function usual(text)
-  if text:match("^%s*%?%s*$") then
-    return "help"
+  if text:match("^%s*%?%s*$") or text:match("^%s*%-%-?h[elp]*%s*$") then
+    return "help" -- and not a comment of Lua
   end
   local rest = text:match("^%s*vios%s+(%a.*)$")
   return rest and cli.is_command(rest) and rest or text
@@ -344,12 +345,17 @@ function cli.line(text, name, last)
   elseif more and not last then
     return "more"
   end
-  return report(message)
+  local what <const> = message:match("^vios:1: (.*)$") -- typed, in one line
+  return report(what and what .. ': no command begins like this, so it was read as Lua: see "help"'
+    or message)
 end
 
 -- -e CODE
 function cli.expression(code)
   local chunk, message = compile(code, "=-e")
+  if not chunk and cli.is_command(code) then
+    message = vios.error("usage", "this is a command, and not Lua", { hint = "use: vios " .. code })
+  end
   return chunk and run_chunk(chunk) or report(message)
 end
 

@@ -71,9 +71,18 @@ ls => no command "ls": one of: cluster list, node list
 lpar restart web1 => lpar has no verb "restart": did you mean "reset"\?
 on n1 => no command: use: on n1,n2 NOUN VERB
 on node list => on needs the names of nodes: use: on n1,n2 NOUN VERB
+ls -l => no command "ls"
 TABLE
+run_status "a command where Lua is wanted" 2 "$VIOS" -e 'lpar show web1'
+like "is named" "$ERR" 'a command, and not Lua: use: vios lpar show web1$'
 run_status "Lua where a command is wanted" 2 "$VIOS" 'vios.node.list()'
 like "is named" "$ERR" "if it is Lua, use: vios -e 'vios.node.list\(\)'\$"
+run_status "what is neither" 1 "$VIOS" -c 'print node list'
+like "has been read as Lua" "$ERR" "^vios: syntax error near 'node': no command .*see \"help\"\$"
+run_status "a function that is not called" 0 "$VIOS" -c 'node.list'
+like "is one, and says how" "$OUT" '^function: .*: call it with \(\) behind it$'
+run_status "an option for help in the shell" 0 "$VIOS" -c '--help'
+like "is help, and no comment of Lua" "$OUT" '^Commands:'
 run_status "an unknown option of the shell" 2 "$VIOS" -v
 like "says where to look" "$ERR" 'unknown option "-v": see "help"'
 run_status "-c of several words" 2 "$VIOS" -c node list
