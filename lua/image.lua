@@ -37,10 +37,16 @@ local function import(parameters, context)
       return nil, err
     end
     parameters.source = sent.source
-  elseif not source:match("^https?://") and source:match("/") then
-    parameters.source = vios.os.real_path(source) or source
+  elseif not source:match("^%a+://") and source:match("/") then
+    local whole <const> = source:match("^/") and source or vios.os.real_path(".") .. "/" .. source
+    parameters.source = vios.os.real_path(whole) or whole
   end
-  return context.call("image.import", parameters)
+  local image, err = context.call("image.import", parameters)
+  local is_name <const> = parameters.source == source
+  if err and err.code == "not_found" and is_name and vios.os.kind("./" .. source) == "file" then
+    err.hint = "a name is one in the repository; for the file that is here, give ./" .. source
+  end
+  return image, err
 end
 
 return {

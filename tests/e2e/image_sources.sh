@@ -141,6 +141,8 @@ refused "an empty file" "$SOURCES/empty.raw" 'file "empty.raw": it is empty'
 refused "a URL that is not there" "$URL/nosuch.raw" 'url ".*": the server answers 404' 1
 refused "another protocol" "ftp://127.0.0.1/disk.raw" 'neither an absolute path nor a name' 1
 refused "a path that is not there" "$SOURCES/nosuch.raw" 'No such file' 1
+refused "one that begins here" ./nosuch.raw 'No such file' 1
+refused "a file without its folder" disk.raw 'No such file.*, give \./disk\.raw$' 1
 
 # --- names that are taken, and things that are not there ---
 
