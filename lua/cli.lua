@@ -359,12 +359,25 @@ function cli.expression(code)
   return chunk and run_chunk(chunk) or report(message)
 end
 
+-- Whether that line of the file is a command.
+local function is_command_in(path, number)
+  for text in io.lines(path) do
+    number = number - 1
+    if number == 0 then
+      return cli.is_command(text)
+    end
+  end
+  return false
+end
+
 -- FILE.lua with the words behind it in `arg`
 function cli.script(path, arguments)
   rawset(_G, "arg", arguments)
   local chunk, message = loadfile(path, "t")
   if not chunk then
-    return report(message)
+    local number <const> = math.tointeger(message:match(":(%d+): syntax error near"))
+    local is_command <const> = number and is_command_in(path, number)
+    return report(message .. (is_command and ": for commands, use: vios source " .. path or ""))
   end
   local results = table.pack(pcall(chunk, table.unpack(arguments)))
   if not results[1] then

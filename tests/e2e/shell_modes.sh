@@ -39,6 +39,9 @@ like "says where" "$ERR" 'bad\.lua:3: broken$'
 printf 'local x = = 1\n' >"$DIR/syntax.lua"
 run_status "a script that is no Lua" 1 "$VIOS" "$DIR/syntax.lua"
 like "says where" "$ERR" 'syntax\.lua:1: unexpected symbol'
+printf '#!/usr/bin/env vios\n-- lines\nnode list\n' >"$DIR/commands.lua"
+run_status "a script of commands" 1 "$VIOS" "$DIR/commands.lua"
+like "says how these are run" "$ERR" "commands\.lua:3: .*: for commands, use: vios source $DIR/"
 run_status "a script that is not there" 1 "$VIOS" "$DIR/none.lua"
 like "says so" "$ERR" 'none\.lua.*No such file'
 printf 'return vios.node.show("n9")\n' >"$DIR/value.lua"
