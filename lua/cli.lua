@@ -66,7 +66,7 @@ end
 
 -- Asks before something is destroyed: true, or nil, err.
 local function confirm(row, parameters, globals)
-  if not row.confirm or globals.yes then
+  if not row.confirm or globals.yes or globals.dry_run then
     return true
   end
   local what = row.confirm:gsub("{([%w_]+)}", function(name)
@@ -184,10 +184,7 @@ local function run_parsed(parse, globals)
     print(as_lua(row, parse.parameters))
     return 0
   end
-  local ok, err = true, nil
-  if not globals.dry_run then
-    ok, err = confirm(row, parse.parameters, globals)
-  end
+  local ok, err = confirm(row, parse.parameters, globals)
   if not ok then
     return report(err, globals)
   end

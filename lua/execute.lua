@@ -101,6 +101,44 @@ function execute.parameters(row, parameters)
   return sent
 end
 
+-- What a row's `run` is given, see commands.lua.
+local function context_of(options, callbacks)
+  return {
+    options = options,
+    call = function(method, its) return execute.call(method, its, options, callbacks) end,
+    send = function(method, its)
+      return execute.call(method, its, options,
+        setmetatable({ input = true }, { __index = callbacks }))
+    end,
+    progress = function(done, total, unit)
+      if callbacks.progress then
+        callbacks.progress({ done = done, total = total, unit = unit })
+      end
+    end,
+    note = callbacks.note or function() end,
+  }
+end
+
+local function console(row, parameters, options)
+  local client, err = connection.get(options)
+  if not client then
+    return nil, err
+  end
+  return client:console(addressed(client, row.method, parameters, options))
+end
+
+-- The items of a stream as a list.
+local function collect(row, parameters, options, callbacks)
+  local items = vios.json.array({})
+  local with = setmetatable({ item = function(value) items[#items + 1] = value end },
+    { __index = callbacks })
+  local result, err = execute.call(row.method, parameters, options, with)
+  if result and #items == 0 and vios.json.is_array(result) then
+    return result -- all at once
+  end
+  return result and items, err
+end
+
 -- Runs a row; `callbacks` as for call(), and note(text). The result, or nil, err. A stream without
 -- an item callback gives the list of its items.
 function execute.run(row, parameters, options, callbacks)
@@ -108,39 +146,12 @@ function execute.run(row, parameters, options, callbacks)
   local sent, err = execute.parameters(row, parameters)
   if not sent then
     return nil, err
-  end
-  if row.run then
-    return row.run(sent, {
-      options = options,
-      call = function(method, its) return execute.call(method, its, options, callbacks) end,
-      send = function(method, its) -- with standard input behind it
-        return execute.call(method, its, options,
-          setmetatable({ input = true }, { __index = callbacks }))
-      end,
-      progress = function(done, total, unit)
-        if callbacks.progress then
-          callbacks.progress({ done = done, total = total, unit = unit })
-        end
-      end,
-      note = callbacks.note or function() end,
-    })
-  end
-  if row.console then
-    local client, failure = connection.get(options)
-    if not client then
-      return nil, failure
-    end
-    return client:console(addressed(client, row.method, sent, options))
-  end
-  if row.stream and not callbacks.item then
-    local items = vios.json.array({})
-    local with = setmetatable({ item = function(value) items[#items + 1] = value end },
-      { __index = callbacks })
-    local result, failure = execute.call(row.method, sent, options, with)
-    if result and #items == 0 and vios.json.is_array(result) then
-      return result -- all at once
-    end
-    return result and items, failure
+  elseif row.run then
+    return row.run(sent, context_of(options, callbacks))
+  elseif row.console then
+    return console(row, sent, options)
+  elseif row.stream and not callbacks.item then
+    return collect(row, sent, options, callbacks)
   end
   return execute.call(row.method, sent, options, callbacks)
 end

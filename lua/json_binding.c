@@ -1,5 +1,5 @@
 /*
- * json_binding.c - JSON values to and from Lua: vios.json.encode, decode, array, null.
+ * json_binding.c - JSON values to and from Lua: vios.json.encode, decode, array, is_array, null.
  *
  * Objects are written with their keys sorted, after those of `order`, so that output is the
  * same byte for byte each time. Arrays carry a metatable, so that an empty one stays one.
