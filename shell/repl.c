@@ -156,13 +156,17 @@ static size_t common_size(lua_State *L, int list)
     return size;
 }
 
+/* The names of files may have control characters, which are not for the terminal. */
 static void show_candidates(lua_State *L, int list)
 {
+    int status;
     printf("\r\n");
     for (lua_Integer i = 1; i <= (lua_Integer)lua_rawlen(L, list); i++) {
         lua_rawgeti(L, list, i);
-        printf("%s%s", i > 1 ? "  " : "", lua_tostring(L, -1));
-        lua_pop(L, 1);
+        if (cli_call(L, "vios.term", "escape", 1, 1, &status)) {
+            printf("%s%s", i > 1 ? "  " : "", lua_tostring(L, -1));
+            lua_pop(L, 1);
+        }
     }
     printf("\r\n");
     fflush(stdout);
