@@ -7,6 +7,8 @@ local words <const> = require("vios.words")
 
 local cli = {}
 
+local TYPED <const> = "=vios" -- the name of a line that no file has
+
 -- Options given before everything, as `vios --json --on n2`: they hold for each command.
 cli.defaults = {}
 
@@ -270,7 +272,7 @@ function cli.is_complete(text)
     local _, info = words.split(text)
     return not (info and info.open)
   end
-  local chunk, _, more = compile(text, "=vios")
+  local chunk, _, more = compile(text, TYPED)
   return chunk ~= nil or not more
 end
 
@@ -314,6 +316,14 @@ local function usual(text)
   return rest and cli.is_command(rest) and rest or text
 end
 
+-- An error for an option in front of a command: to Lua it is a comment, and nothing would be said.
+local function misplaced_option(text)
+  local name <const> = text:match("^%s*%-%-(%a[%w-]*)")
+  local _, known = require("vios.parser").options()
+  return name and known[name:gsub("-", "_")] and vios.error("usage",
+    '"--' .. name .. '" begins no line', { hint = "options stand behind the command" })
+end
+
 -- One line (or several, of one chunk): a status, or "more" when it is not complete yet; then
 -- `last` says that no more will come.
 function cli.line(text, name, last)
@@ -332,11 +342,14 @@ function cli.line(text, name, last)
     local ok, status = pcall(cli.command, list)
     return ok and status or report(status)
   end
+  local err = name == TYPED and misplaced_option(text)
+  if err then
+    return report(err)
+  end
   local chunk, message, more = compile(text, name)
   local word, behind = mistyped(text, chunk ~= nil)
   if word then
-    local _, err = require("vios.meant").noun(word, behind)
-    return report(err)
+    return report(select(2, require("vios.meant").noun(word, behind)))
   elseif chunk then
     return run_chunk(chunk)
   elseif more and not last then

@@ -83,6 +83,8 @@ run_status "a function that is not called" 0 "$VIOS" -c 'node.list'
 like "is one, and says how" "$OUT" '^function: .*: call it with \(\) behind it$'
 run_status "an option for help in the shell" 0 "$VIOS" -c '--help'
 like "is help, and no comment of Lua" "$OUT" '^Commands:'
+run_status "an option in front of a command" 2 "$VIOS" -c '--json node list'
+like "is none either" "$ERR" '"--json" begins no line: options stand behind the command$'
 run_status "an unknown option of the shell" 2 "$VIOS" -v
 like "says where to look" "$ERR" 'unknown option "-v": see "help"'
 run_status "-c of several words" 2 "$VIOS" -c node list
