@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #define READ_SIZE (64 * 1024)
-#define CLIENT_NAME_MAX 128
 #define ACTOR_NODE "node:"
 #define ACTOR_NAME_MAX 90
 
@@ -29,14 +28,12 @@ struct connection {
     struct outlet *outlet;
     struct running *calls;
     size_t call_count;
-    enum role role;
-    bool allowed; /* the role is worth something */
+    struct connection_peer peer;
+    bool allowed; /* to call anything at all */
     bool said_hello;
     bool reading;
     bool finishing; /* no new calls; close when all is sent */
     bool closing;
-    bool speaks_for_others;
-    char actor[CONNECTION_ACTOR_SIZE];
     char read_buffer[READ_SIZE];
 };
 
@@ -199,13 +196,12 @@ static int read_caller(const struct connection *connection, const json_t *messag
     const json_t *actor = json_object_get(message, "actor");
     const char *name = json_string_value(json_object_get(actor, "name"));
     const char *role = json_string_value(json_object_get(actor, "role"));
-    *caller = (struct connection_peer){.role = connection->role};
+    *caller = connection->peer;
     if (!actor) {
-        snprintf(caller->actor, sizeof caller->actor, "%s", connection->actor);
         return VIOS_OK;
     }
-    if (!connection->speaks_for_others) {
-        return error_set(error, VIOS_E_DENIED, connection->actor, NULL,
+    if (!connection->peer.speaks_for_others) {
+        return error_set(error, VIOS_E_DENIED, connection->peer.actor, NULL,
                          "only the daemon of a member may call for others");
     }
     if (!name || !role || strlen(name) > ACTOR_NAME_MAX) {
@@ -215,7 +211,7 @@ static int read_caller(const struct connection *connection, const json_t *messag
     enum role theirs = role_parse(role);
     caller->role = theirs < caller->role ? theirs : caller->role;
     snprintf(caller->actor, sizeof caller->actor, "%s@%.63s", name,
-             connection->actor + strlen(ACTOR_NODE));
+             connection->peer.actor + strlen(ACTOR_NODE));
     return VIOS_OK;
 }
 
@@ -244,7 +240,7 @@ static int take_call(struct connection *connection, const char *method, const js
                                 json_object_get(message, "params"), &row, &parameters, error);
     }
     if (status == VIOS_E_DENIED) {
-        log_warning("rpc", "%s is denied to %s", method, connection->actor);
+        log_warning("rpc", "%s is denied to %s", method, connection->peer.actor);
     }
     return status == VIOS_OK
                ? start_call(connection, row, parameters, json_integer_value(id), &caller, error)
@@ -280,7 +276,7 @@ static int take_hello(struct connection *connection, const json_t *message,
         return level;
     }
     if (!connection->allowed) {
-        return error_set(error, VIOS_E_DENIED, connection->actor,
+        return error_set(error, VIOS_E_DENIED, connection->peer.actor,
                          "ask for \"allow_viewers = yes\" in its configuration, or use sudo",
                          "this daemon serves root and its own user only");
     }
@@ -288,7 +284,7 @@ static int take_hello(struct connection *connection, const json_t *message,
     uv_timer_stop(&connection->hello_timer);
     json_t *result = json_pack("{s:i, s:s, s:s, s:s}", "level", level, "node", node->name,
                                "cluster", atomic_load(&node->active) ? node->cluster : "", "role",
-                               role_name(connection->role));
+                               role_name(connection->peer.role));
     outlet_put(connection->outlet, rpc_answer(json_object_get(message, "id"), result), NULL, 0);
     return VIOS_OK;
 }
@@ -472,9 +468,9 @@ static void identify(struct connection *connection, bool allow_viewers)
         return;
     }
     bool own = peer.uid == 0 || peer.uid == geteuid();
-    connection->role = own ? ROLE_ADMIN : ROLE_VIEWER;
+    connection->peer.role = own ? ROLE_ADMIN : ROLE_VIEWER;
     connection->allowed = own || allow_viewers;
-    snprintf(connection->actor, sizeof connection->actor, "uid:%u", (unsigned)peer.uid);
+    snprintf(connection->peer.actor, sizeof connection->peer.actor, "uid:%u", (unsigned)peer.uid);
 }
 
 static struct connection *connection_new(const struct connection_settings *settings,
@@ -539,10 +535,8 @@ struct connection *connection_adopt(const struct connection_settings *settings, 
         connection_close(connection);
         return connection;
     }
-    connection->role = peer->role;
+    connection->peer = *peer;
     connection->allowed = true;
-    connection->speaks_for_others = peer->speaks_for_others;
-    snprintf(connection->actor, sizeof connection->actor, "%s", peer->actor);
     begin(connection, refused);
     return connection;
 }

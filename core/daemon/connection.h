@@ -9,7 +9,6 @@
 #ifndef DAEMON_CONNECTION_H
 #define DAEMON_CONNECTION_H
 
-#include "daemon/lanes.h"
 #include "node/method.h"
 
 #include <sys/types.h>
@@ -19,20 +18,19 @@
 #define CONNECTION_HELLO_MS 10000
 #define CONNECTION_LINGER_MS 5000 /* to take what it is told before it is closed */
 
-#define CONNECTION_ACTOR_SIZE 160
-
 struct connection;
+struct lane;
 
-/* Who is at the other end of a connection that the gateway let in. */
+/* Who is at the other end of a connection, or on whose behalf one of its calls is made. */
 struct connection_peer {
     enum role role;
     bool speaks_for_others; /* a member's daemon: its calls may name an actor and a role */
-    char actor[CONNECTION_ACTOR_SIZE];
+    char actor[CALL_ACTOR_SIZE];
 };
 
 struct connection_settings {
     struct node *node;
-    struct lane *lane;           /* where methods run */
+    struct lane *lane;           /* where methods run, see lanes.h */
     void (*wake)(void *context); /* from any thread: look at the outlets */
     void (*closed)(void *context, struct connection *connection);
     void *context;

@@ -16,7 +16,6 @@
 #include <unistd.h>
 
 #define CREDIT_MAX (1024 * 1024)
-#define ACTOR_SIZE 160
 
 struct input_chunk {
     struct input_chunk *next;
@@ -29,7 +28,7 @@ struct running_state {
     unsigned references;
     bool ended;
     struct outlet *outlet;
-    char actor[ACTOR_SIZE];
+    char actor[CALL_ACTOR_SIZE];
     int64_t credit; /* items and bytes we may send */
     int64_t sequence;
     int room;

@@ -6,6 +6,7 @@
 
 #include "base/log.h"
 #include "daemon/connection.h"
+#include "daemon/lanes.h"
 #include "daemon/notify.h"
 #include "net/transport.h"
 #include "node/node.h"

@@ -26,6 +26,8 @@
 struct node;
 struct call;
 
+#define CALL_ACTOR_SIZE 160 /* of the name of who calls, with its NUL */
+
 /* Nobody is who comes without a certificate, to join. */
 enum role { ROLE_NOBODY = -1, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
 
