@@ -13,22 +13,6 @@
 
 #define METHODS_MAX 256
 
-const char *role_name(enum role role)
-{
-    static const char *const names[] = {"nobody", "viewer", "operator", "admin"};
-    assert(role >= ROLE_NOBODY && role <= ROLE_ADMIN);
-    return names[role - ROLE_NOBODY];
-}
-
-enum role role_parse(const char *name)
-{
-    enum role role = ROLE_ADMIN;
-    while (role > ROLE_NOBODY && strcmp(role_name(role), name) != 0) {
-        role--;
-    }
-    return role;
-}
-
 static const struct method *find_method(const struct node *node, const char *name)
 {
     for (size_t g = 0; node->method_groups[g]; g++) {

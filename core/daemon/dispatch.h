@@ -18,9 +18,4 @@ int dispatch_check(struct node *node, enum role role, const char *name, const js
 /* Runs the call on this thread, audits it, and answers it. */
 void dispatch_run(struct running *running);
 
-/* A caller's name for its role: "nobody", "viewer", "operator", "admin". */
-const char *role_name(enum role role);
-/* The inverse; a name that is none is nobody's. */
-enum role role_parse(const char *name);
-
 #endif

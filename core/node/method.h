@@ -31,6 +31,11 @@ struct call;
 /* Nobody is who comes without a certificate, to join. */
 enum role { ROLE_NOBODY = -1, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
 
+/* "nobody", "viewer", "operator", "admin". */
+const char *role_name(enum role role);
+/* The inverse; a name that is none is nobody's. */
+enum role role_parse(const char *name);
+
 enum method_flags {
     METHOD_CHANGES = 1,      /* audited */
     METHOD_JOB = 2,          /* submits a job and waits for it, unless "wait" is false; takes

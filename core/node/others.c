@@ -129,14 +129,13 @@ static int call_passing(struct call *call, const char *name, const char *method,
                         const struct rpc_handlers *handlers, json_t **result,
                         struct operation *operation)
 {
-    static const char *const roles[] = {"viewer", "operator", "admin"};
     struct rpc_client *client;
     int status = connect_to(call->node, name, &client, operation);
     if (status != VIOS_OK) {
         json_decref(parameters);
         return status;
     }
-    rpc_client_speak_for(client, call->actor, call->role >= 0 ? roles[call->role] : "nobody");
+    rpc_client_speak_for(client, call->actor, role_name(call->role));
     status = rpc_client_call(client, method, parameters, handlers, result, operation);
     if (status == VIOS_E_UNREACHABLE && !rpc_client_alive(client)) {
         snprintf(operation->error.object, sizeof operation->error.object, "node \"%.63s\"", name);

@@ -1,8 +1,26 @@
-/* call.c - the calls whose work is a job (method.h). */
+/* method.c - see method.h: the names of roles, and the calls whose work is a job. */
 #include "node/method.h"
 
-#include "job/job.h"
 #include "node/node.h"
+
+#include <assert.h>
+#include <string.h>
+
+const char *role_name(enum role role)
+{
+    static const char *const names[] = {"nobody", "viewer", "operator", "admin"};
+    assert(role >= ROLE_NOBODY && role <= ROLE_ADMIN);
+    return names[role - ROLE_NOBODY];
+}
+
+enum role role_parse(const char *name)
+{
+    enum role role = ROLE_ADMIN;
+    while (role > ROLE_NOBODY && strcmp(role_name(role), name) != 0) {
+        role--;
+    }
+    return role;
+}
 
 static void show_progress(void *context, const json_t *progress)
 {
