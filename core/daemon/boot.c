@@ -133,18 +133,8 @@ static int is_fenced(struct store *store, const struct node *node, int64_t incar
                      bool *fenced, struct operation *operation)
 {
     char key[STORE_KEY_MAX];
-    struct store_value value;
     snprintf(key, sizeof key, "/fence/%s/%lld", node->name, (long long)incarnation);
-    int status = store_get(store, key, &value, operation);
-    *fenced = status == VIOS_OK;
-    if (status == VIOS_E_NOT_FOUND) {
-        memset(&operation->error, 0, sizeof operation->error);
-        return VIOS_OK;
-    }
-    if (status == VIOS_OK) {
-        store_value_clear(&value);
-    }
-    return status;
+    return node_has_record(store, key, fenced, operation);
 }
 
 /* No daemon wrote the record: it is of an incarnation that nobody was (restore/plan.h). */

@@ -200,22 +200,15 @@ static int check_name(struct store *store, const struct applicant *applicant,
                       struct operation *operation)
 {
     char key[STORE_KEY_MAX], object[96], hint[160];
-    struct store_value value;
+    bool taken;
     snprintf(key, sizeof key, "/node/%s", applicant->node);
     snprintf(object, sizeof object, "node \"%.63s\"", applicant->node);
     snprintf(hint, sizeof hint, "take another name, or run \"vios node remove %.63s\" first",
              applicant->node);
-    int status = store_get(store, key, &value, operation);
-    if (status == VIOS_E_NOT_FOUND) {
-        memset(&operation->error, 0, sizeof operation->error);
-        return VIOS_OK;
-    }
-    if (status == VIOS_OK) {
-        store_value_clear(&value);
-        status = operation_fail(operation, VIOS_E_EXISTS, object, hint,
-                                "the cluster has a node of this name");
-    }
-    return status;
+    int status = node_has_record(store, key, &taken, operation);
+    return status == VIOS_OK && taken ? operation_fail(operation, VIOS_E_EXISTS, object, hint,
+                                                       "the cluster has a node of this name")
+                                      : status;
 }
 
 static int check_level(const json_t *cluster, const struct applicant *applicant,

@@ -145,3 +145,17 @@ int node_record(struct store *store, const char *key, json_t **record, int64_t *
     }
     return VIOS_OK;
 }
+
+int node_has_record(struct store *store, const char *key, bool *has, struct operation *operation)
+{
+    struct store_value value;
+    int status = store_get(store, key, &value, operation);
+    *has = status == VIOS_OK;
+    if (*has) {
+        store_value_clear(&value);
+    } else if (status == VIOS_E_NOT_FOUND) {
+        memset(&operation->error, 0, sizeof operation->error);
+        status = VIOS_OK;
+    }
+    return status;
+}

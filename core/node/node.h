@@ -98,6 +98,9 @@ void store_pool_guard(struct store_pool *pool, const struct store_guard *guard);
 int node_record(struct store *store, const char *key, json_t **record, int64_t *revision,
                 struct operation *operation);
 
+/* Whether there is a record of this key. */
+int node_has_record(struct store *store, const char *key, bool *has, struct operation *operation);
+
 extern const struct method_group node_methods;
 
 #endif

@@ -137,7 +137,7 @@ static int choose_fence(struct job *job, const char *alive_key, char *key, size_
                         struct operation *operation)
 {
     json_t *alive;
-    struct store_value value;
+    bool fenced;
     key[0] = '\0';
     int status = node_record(job->store, alive_key, &alive, NULL, operation);
     if (status != VIOS_OK) {
@@ -146,24 +146,22 @@ static int choose_fence(struct job *job, const char *alive_key, char *key, size_
     snprintf(key, size, "/fence/%s/%lld", data_text(job, "node"),
              (long long)json_integer_value(json_object_get(alive, "incarnation")));
     json_decref(alive);
-    status = store_get(job->store, key, &value, operation);
-    if (status == VIOS_OK) {
-        store_value_clear(&value);
+    status = node_has_record(job->store, key, &fenced, operation);
+    if (fenced) {
         key[0] = '\0';
     }
-    return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+    return status;
 }
 
 static int after_conflict(struct job *job, const char *node_key)
 {
-    struct store_value value;
-    int status = store_get(job->store, node_key, &value, &job->operation);
-    if (status == VIOS_OK) {
-        store_value_clear(&value);
-        return operation_fail(&job->operation, VIOS_E_CONFLICT, job->object, "try again",
-                              "its record changed meanwhile");
+    bool there;
+    if (node_has_record(job->store, node_key, &there, &job->operation) != VIOS_OK) {
+        return VIOS_E_UNKNOWN;
     }
-    return status == VIOS_E_NOT_FOUND ? VIOS_OK : VIOS_E_UNKNOWN; /* an earlier run did it */
+    return there ? operation_fail(&job->operation, VIOS_E_CONFLICT, job->object, "try again",
+                                  "its record changed meanwhile")
+                 : VIOS_OK; /* an earlier run did it */
 }
 
 /* One commit ends the membership; the node's next renewal finds no /node and serves no more. */
