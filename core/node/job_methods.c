@@ -24,22 +24,13 @@ static int show_job(struct call *call, const json_t *parameters, json_t **result
     return job_show(call->node->jobs, job_of(parameters), result, operation);
 }
 
-static void forward_progress(void *context, const json_t *progress)
-{
-    struct call *call = context;
-    const char *unit = json_string_value(json_object_get(progress, "unit"));
-    call->operations->progress(
-        call, call->job, json_integer_value(json_object_get(progress, "done")),
-        json_integer_value(json_object_get(progress, "total")), unit ? unit : "");
-}
-
 /* Gives the job as `job show` does, with its result; a failed job is an error. */
 static int wait_job(struct call *call, const json_t *parameters, json_t **result,
                     struct operation *operation)
 {
     json_t *outcome = NULL;
     snprintf(call->job, sizeof call->job, "%s", job_of(parameters));
-    int status = job_wait(call->node->jobs, call->job, forward_progress, call, &outcome, operation);
+    int status = call_wait(call, &outcome, operation);
     json_decref(outcome);
     return status == VIOS_OK ? job_show(call->node->jobs, call->job, result, operation) : status;
 }

@@ -31,6 +31,11 @@ static void show_progress(void *context, const json_t *progress)
         json_integer_value(json_object_get(progress, "total")), unit ? unit : "");
 }
 
+int call_wait(struct call *call, json_t **result, struct operation *operation)
+{
+    return job_wait(call->node->jobs, call->job, show_progress, call, result, operation);
+}
+
 int call_job(struct call *call, const struct job_kind *kind, const char *object, json_t *data,
              const json_t *parameters, json_t **result, struct operation *operation)
 {
@@ -44,5 +49,5 @@ int call_job(struct call *call, const struct job_kind *kind, const char *object,
         *result = json_pack("{s:s}", "job", call->job);
         return VIOS_OK;
     }
-    return job_wait(call->node->jobs, call->job, show_progress, call, result, operation);
+    return call_wait(call, result, operation);
 }

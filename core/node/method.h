@@ -88,4 +88,7 @@ struct call_operations {
 int call_job(struct call *call, const struct job_kind *kind, const char *object, json_t *data,
              const json_t *parameters, json_t **result, struct operation *operation);
 
+/* Waits for the job `call->job`, showing its progress, and returns its result. */
+int call_wait(struct call *call, json_t **result, struct operation *operation);
+
 #endif
