@@ -278,13 +278,11 @@ static void tell_failing(struct store_lane *lane, const struct vios_error *error
 }
 
 /* Whoever waits for the start learns of the first success, or of why it does not come. */
-static void note_first(struct driver *driver, const struct store_lane *lane,
-                       const struct vios_error *error, int status)
+static void note_first(struct driver *driver, bool listed, int status,
+                       const struct vios_error *error)
 {
-    bool is_list = lane->request.kind == AGENT_LIST;
-    if (status == VIOS_OK && lane->lane == AGENT_CONTROL) {
-        driver->listed = driver->listed || is_list;
-    } else if (status != VIOS_OK && driver->first_status == VIOS_OK) {
+    driver->listed = driver->listed || listed;
+    if (status != VIOS_OK && driver->first_status == VIOS_OK) {
         driver->first_status = status;
         driver->first_error = *error;
     }
@@ -298,7 +296,6 @@ static void give_answer(struct store_lane *lane, struct agent_answer *answer,
     int64_t now_ms = clock_now_ms();
     bool listed = lane->request.kind == AGENT_LIST && answer->status == VIOS_OK;
     lane->busy = false; /* the agent may ask again at once */
-    struct store_lane asked = {.lane = lane->lane, .request = lane->request};
     agent_answered(driver->agent, answer, now_ms);
     if (listed) {
         update_members(driver, answer->listing);
@@ -306,7 +303,7 @@ static void give_answer(struct store_lane *lane, struct agent_answer *answer,
             datagrams_set_ring(driver->datagrams, &lane->ring);
         }
     }
-    note_first(driver, &asked, error, answer->status);
+    note_first(driver, listed, answer->status, error);
     note_change(driver);
     wake_agent(driver);
 }
@@ -562,7 +559,6 @@ void driver_stop(struct driver *driver)
     for (size_t i = 0; i < AGENT_LANES; i++) {
         pthread_cond_broadcast(&driver->lanes[i].wanted);
     }
-    pthread_cond_broadcast(&driver->changed);
     pthread_mutex_unlock(&driver->lock);
     cancel_trigger(driver->cancel);
     wake_agent(driver);
@@ -610,7 +606,7 @@ int driver_await_change(struct driver *driver, uint64_t *seen, struct operation 
 {
     int status = VIOS_OK;
     pthread_mutex_lock(&driver->lock);
-    while (status == VIOS_OK && driver->changes == *seen && !driver->stopping) {
+    while (status == VIOS_OK && driver->changes == *seen) {
         /* A cancel has no condition of its own: it is looked at now and then. */
         struct timespec until;
         clock_gettime(CLOCK_MONOTONIC, &until);
@@ -647,7 +643,7 @@ int driver_guard(void *context, struct operation *operation)
     struct driver *driver = context;
     const struct agent *agent = driver_lock(driver, &now_ms);
     bool may = agent_may_commit(agent, now_ms);
-    pthread_mutex_unlock(&driver->lock);
+    driver_unlock(driver);
     return may ? VIOS_OK
                : operation_fail(operation, VIOS_E_UNREACHABLE, "VIOS DB", "try again in a moment",
                                 "it was away, and this node promised to commit nothing yet");

@@ -31,7 +31,8 @@ struct driver_settings {
 int driver_start(struct driver **driver, struct node *node, const struct driver_settings *settings,
                  struct operation *operation);
 
-/* The gate runs out by itself after this. NULL does nothing. */
+/* Nobody waits, or has it locked, any more. The gate runs out by itself after this. NULL does
+ * nothing. */
 void driver_stop(struct driver *driver);
 
 /* The agent and the time, until driver_unlock(). */
