@@ -10,7 +10,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "net/crypto.h"
-#include "net/token.h"
 #include "node/credentials.h"
 #include "node/members.h"
 #include "node/membership.h"
@@ -138,14 +137,6 @@ int node_token(struct call *call, const json_t *parameters, json_t **result,
 
 /* --- node.admit --- */
 
-struct applicant {
-    const char *node, *request, *address, *run_dir, *role;
-    int64_t level;
-    struct token token;
-    char key[STORE_KEY_MAX]; /* of the token's record, with its revision */
-    int64_t revision;
-};
-
 static int refuse_token(struct operation *operation)
 {
     return operation_fail(operation, VIOS_E_DENIED, "token",
@@ -153,9 +144,8 @@ static int refuse_token(struct operation *operation)
                           "it was used already, or it has expired, or it never was");
 }
 
-/* Everything that is taken from outside, before any of it is used. */
-static int read_applicant(const json_t *parameters, struct applicant *applicant,
-                          struct operation *operation)
+int membership_read_applicant(const json_t *parameters, struct applicant *applicant,
+                              struct operation *operation)
 {
     struct sockaddr_storage unused;
     socklen_t size;
@@ -278,7 +268,7 @@ int node_admit(struct call *call, const json_t *parameters, json_t **result,
     struct applicant applicant;
     struct store *store = NULL;
     json_t *cluster = NULL;
-    int status = read_applicant(parameters, &applicant, operation);
+    int status = membership_read_applicant(parameters, &applicant, operation);
     if (status == VIOS_OK) {
         status = node_store(call->node, &store, operation);
     }

@@ -9,6 +9,7 @@
 #ifndef NODE_MEMBERSHIP_H
 #define NODE_MEMBERSHIP_H
 
+#include "net/token.h"
 #include "node/method.h"
 #include "node/node.h"
 
@@ -35,6 +36,21 @@ void membership_run_dir(const struct node *node, char *text, size_t size);
 /* The record of a member. `role` is "member" or "witness". free() it; NULL: no memory. */
 char *membership_record(const char *name, const char *address, const char *run_dir,
                         const char *role, int64_t level, const char *serial);
+
+/* Who asks to be a member; the texts are of the parameters. */
+struct applicant {
+    const char *node, *request, *address, *run_dir, *role;
+    int64_t level; /* of its software */
+    struct token token;
+    char key[STORE_KEY_MAX]; /* of the token's record, with its revision */
+    int64_t revision;
+};
+
+/* The parameters of node.admit, checked by its row: all that is taken from outside is validated,
+ * before any of it is used. Knows nothing of the cluster; token_forget() the token in any case.
+ * VIOS_E_DENIED: no token can be such. VIOS_E_INVALID, VIOS_E_USAGE: a folder or an address. */
+int membership_read_applicant(const json_t *parameters, struct applicant *applicant,
+                              struct operation *operation);
 
 /* VIOS_E_LOCKED while this node founds or joins a cluster already; else membership_end() follows.
  */
