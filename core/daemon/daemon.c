@@ -6,10 +6,9 @@
 #include "base/log.h"
 #include "daemon/adoption.h"
 #include "daemon/boot.h"
-#include "daemon/gateway.h"
+#include "daemon/entrance.h"
 #include "daemon/notify.h"
 #include "daemon/parts.h"
-#include "daemon/refusals.h"
 #include "daemon/server.h"
 #include "node/credentials.h"
 #include "node/driver.h"
@@ -44,15 +43,13 @@ struct daemon {
     char store_address[DAEMON_STORE_ADDRESS_SIZE];
     struct server *server;
 
-    pthread_mutex_t let_in; /* of the next two */
-    struct gateway *gateway;
-    struct refusals *refusals;
-    struct adoption *adoption;
+    struct entrance entrance;
 
     pthread_mutex_t restoring; /* held while the parts talk to a new io, and while they end */
 
     pthread_mutex_t activation; /* of all below */
     char cluster[NAME_MAX_LENGTH + 1];
+    struct adoption *adoption;
     size_t parts_started;
 };
 
@@ -190,43 +187,6 @@ static int start_parts(struct daemon *daemon, struct operation *operation)
     return VIOS_OK;
 }
 
-static void close_gateway(struct daemon *daemon)
-{
-    pthread_mutex_lock(&daemon->let_in);
-    struct gateway *gateway = daemon->gateway;
-    daemon->gateway = NULL;
-    pthread_mutex_unlock(&daemon->let_in);
-    gateway_stop(gateway); /* it may tell a refusal before it ends */
-}
-
-static void close_refusals(struct daemon *daemon)
-{
-    pthread_mutex_lock(&daemon->let_in);
-    struct refusals *refusals = daemon->refusals;
-    daemon->refusals = NULL;
-    pthread_mutex_unlock(&daemon->let_in);
-    refusals_free(refusals);
-}
-
-static int open_gateway(struct daemon *daemon, int listener, struct operation *operation)
-{
-    struct gateway *gateway = NULL;
-    struct refusals *refusals = NULL;
-    int status = refusals_new(&refusals, &daemon->node, &operation->error);
-    if (status != VIOS_OK) {
-        close(listener);
-        return status;
-    }
-    pthread_mutex_lock(&daemon->let_in);
-    daemon->refusals = refusals;
-    pthread_mutex_unlock(&daemon->let_in);
-    status = gateway_start(&gateway, &daemon->node, daemon->server, listener, &operation->error);
-    pthread_mutex_lock(&daemon->let_in);
-    daemon->gateway = gateway;
-    pthread_mutex_unlock(&daemon->let_in);
-    return status;
-}
-
 static void deactivate(struct daemon *daemon)
 {
     struct node *node = &daemon->node;
@@ -236,7 +196,7 @@ static void deactivate(struct daemon *daemon)
     pthread_mutex_lock(&daemon->restoring);
     atomic_store(&node->active, false);
     pthread_mutex_unlock(&daemon->restoring);
-    close_gateway(daemon);
+    entrance_shut(&daemon->entrance);
     adoption_stop(daemon->adoption);
     daemon->adoption = NULL;
     jobs_stop(node->jobs);
@@ -244,7 +204,7 @@ static void deactivate(struct daemon *daemon)
     while (daemon->parts_started > 0) {
         parts[--daemon->parts_started]->stop(node, stop_guests);
     }
-    close_refusals(daemon);
+    entrance_close(&daemon->entrance);
     store_pool_guard(node->stores, NULL);
     driver_stop(node->driver);
     node->driver = NULL;
@@ -326,7 +286,7 @@ static int start_network(struct daemon *daemon, struct operation *operation)
         close(ports.tcp);
         return status;
     }
-    return open_gateway(daemon, ports.tcp, operation);
+    return entrance_open(&daemon->entrance, node, daemon->server, ports.tcp, &operation->error);
 }
 
 /* io first: the agent moves its gate from the first renewal on. */
@@ -404,22 +364,12 @@ static int hook_use_store(struct node *node, const char *address, struct operati
 
 static void hook_refused(struct node *node, const char *port, const char *who, const char *why)
 {
-    struct daemon *daemon = daemon_of(node);
-    pthread_mutex_lock(&daemon->let_in);
-    if (daemon->refusals) {
-        refusals_note(daemon->refusals, port, who, why);
-    }
-    pthread_mutex_unlock(&daemon->let_in);
+    entrance_refused(&daemon_of(node)->entrance, port, who, why);
 }
 
 static void hook_peers_changed(struct node *node)
 {
-    struct daemon *daemon = daemon_of(node);
-    pthread_mutex_lock(&daemon->let_in);
-    if (daemon->gateway) {
-        gateway_recheck(daemon->gateway);
-    }
-    pthread_mutex_unlock(&daemon->let_in);
+    entrance_recheck(&daemon_of(node)->entrance);
 }
 
 static const struct node_hooks hooks = {.activate = hook_activate,
@@ -541,7 +491,7 @@ static struct daemon *daemon_new(const struct daemon_settings *settings)
     if (daemon) {
         pthread_mutex_init(&daemon->activation, NULL);
         pthread_mutex_init(&daemon->restoring, NULL);
-        pthread_mutex_init(&daemon->let_in, NULL);
+        entrance_init(&daemon->entrance);
         daemon->config = settings->config;
         daemon->program_dir = settings->program_dir;
         atomic_init(&daemon->stop_guests, settings->stop_guests);
@@ -609,8 +559,8 @@ void daemon_free(struct daemon *daemon)
         return;
     }
     struct node *node = &daemon->node;
-    close_gateway(daemon);       /* it gives connections to the server */
-    server_free(daemon->server); /* waits for the methods that still run */
+    entrance_shut(&daemon->entrance); /* it gives connections to the server */
+    server_free(daemon->server);      /* waits for the methods that still run */
     deactivate(daemon);
     store_pool_free(node->stores);
     recorder_close(node->recorder);
@@ -619,6 +569,6 @@ void daemon_free(struct daemon *daemon)
     close_fd(node->state_dir_fd);
     pthread_mutex_destroy(&daemon->activation);
     pthread_mutex_destroy(&daemon->restoring);
-    pthread_mutex_destroy(&daemon->let_in);
+    entrance_destroy(&daemon->entrance);
     free(daemon);
 }
