@@ -18,7 +18,7 @@
 #include "storage/copy_told.h"
 #include "storage/lu_file.h"
 #include "storage/lu_make.h"
-#include "storage/pool.h"
+#include "storage/lu_store.h"
 #include "storage/sparse_copy.h"
 
 #include <errno.h>
@@ -377,33 +377,6 @@ static int deploy_copy_undo(struct job *job)
 
 /* --- attach --- */
 
-static int attach_once(struct job *job, const char *udid, bool cloned)
-{
-    struct lu lu;
-    struct store_value value = {0};
-    int status = lu_load(job->store, udid, &lu, &value, &job->operation);
-    if (status == VIOS_OK && lu.state == LU_MAKING) {
-        lu.state = LU_READY;
-        lu.job[0] = 0;
-        if (!cloned) {
-            lu.origin[0] = 0;
-        }
-        status = lu_save(job->store, &lu, &value, &job->operation);
-    }
-    store_value_clear(&value);
-    return status;
-}
-
-static int attach_one(struct job *job, const char *udid, bool cloned)
-{
-    struct store_tries tries = {0};
-    int status;
-    do {
-        status = attach_once(job, udid, cloned);
-    } while (store_try_again(&tries, &status));
-    return status;
-}
-
 static int deploy_attach(struct job *job)
 {
     struct lpar lpar;
@@ -411,7 +384,8 @@ static int deploy_attach(struct job *job)
     const json_t *cloned = json_object_get(job->data, "cloned");
     int status = wanted_lpar(job, &lpar);
     for (size_t i = 0; status == VIOS_OK && i < lpar.disk_count; i++) {
-        status = attach_one(job, lpar.disks[i].lu, json_is_true(json_array_get(cloned, i)));
+        status = (json_is_true(json_array_get(cloned, i)) ? lu_publish : lu_publish_alone)(
+            job->store, lpar.disks[i].lu, job->id, &job->operation);
     }
     uuid_make(operation);
     json_object_set_new(job->data, "start_operation", json_string(operation));

@@ -6,7 +6,7 @@
  * (the records say that they stand alone; the commit point).
  */
 #include "image/jobs.h"
-#include "storage/pool.h"
+#include "storage/lu_store.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,56 +23,7 @@ static json_t *job_lus(const struct job *job)
     return json_object_get(job->data, "lus");
 }
 
-static int change_once(struct job *job, const char *udid,
-                       int (*change)(struct job *job, struct lu *lu))
-{
-    struct lu lu;
-    struct store_value value = {0};
-    int status = lu_load(job->store, udid, &lu, &value, &job->operation);
-    if (status == VIOS_E_NOT_FOUND) {
-        return VIOS_OK;
-    }
-    if (status == VIOS_OK) {
-        status = change(job, &lu);
-    }
-    if (status == VIOS_OK) {
-        status = lu_save(job->store, &lu, &value, &job->operation);
-    }
-    store_value_clear(&value);
-    return status;
-}
-
-/* Calls `change` on the record of each LU of the job that is there, until it is written; 1 from it:
- * it stays. */
-static int change_each(struct job *job, int (*change)(struct job *job, struct lu *lu))
-{
-    size_t i;
-    json_t *udid;
-    json_array_foreach(job_lus(job), i, udid)
-    {
-        struct store_tries tries = {0};
-        int status;
-        do {
-            status = change_once(job, json_string_value(udid), change);
-        } while (store_try_again(&tries, &status));
-        if (status < 0) {
-            return status;
-        }
-    }
-    return VIOS_OK;
-}
-
 /* --- hold --- */
-
-static int take(struct job *job, struct lu *lu)
-{
-    int status = lu_check_lock(lu, job->id, &job->operation.error);
-    if (status == VIOS_OK && strcmp(lu->job, job->id) == 0) {
-        return 1;
-    }
-    snprintf(lu->job, sizeof lu->job, "%s", job->id);
-    return status;
-}
 
 static int choose(struct job *job)
 {
@@ -95,24 +46,49 @@ static int choose(struct job *job)
     return status;
 }
 
+/* Those that are removed meanwhile are let go: nothing of them is left to flatten. */
 static int flatten_hold(struct job *job)
 {
+    json_t *held = json_array(), *udid;
+    size_t i;
     int status = job_lus(job) ? VIOS_OK : choose(job);
-    return status < 0 ? status : change_each(job, take);
+    json_array_foreach(job_lus(job), i, udid)
+    {
+        struct lu lu;
+        if (status == VIOS_OK) {
+            status = lu_hold(job->store, json_string_value(udid), job->id, 0, &lu, &job->operation);
+        }
+        if (status == VIOS_OK) {
+            json_array_append(held, udid);
+        }
+        status = status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+    }
+    if (status == VIOS_OK) {
+        json_object_set(job->data, "lus", held);
+    }
+    json_decref(held);
+    return status;
 }
 
-static int let_go(struct job *job, struct lu *lu)
+/* Calls `let_go` for each LU of the job. */
+static int let_go_each(struct job *job, int (*let_go)(struct store *store, const char *udid,
+                                                      const char *job, struct operation *operation))
 {
-    if (strcmp(lu->job, job->id) != 0) {
-        return 1;
+    size_t i;
+    json_t *udid;
+    int status = VIOS_OK;
+    json_array_foreach(job_lus(job), i, udid)
+    {
+        if (status == VIOS_OK) {
+            status = let_go(job->store, json_string_value(udid), job->id, &job->operation);
+        }
     }
-    lu->job[0] = 0;
-    return VIOS_OK;
+    return status;
 }
 
 static int flatten_hold_undo(struct job *job)
 {
-    return change_each(job, let_go);
+    return let_go_each(job, lu_release);
 }
 
 /* --- unshare --- */
@@ -222,18 +198,9 @@ static int flatten_unshare(struct job *job)
 
 /* --- release --- */
 
-static int cut(struct job *job, struct lu *lu)
-{
-    if (strcmp(lu->job, job->id) != 0) {
-        return 1;
-    }
-    lu->job[0] = lu->origin[0] = 0;
-    return VIOS_OK;
-}
-
 static int flatten_release(struct job *job)
 {
-    int status = change_each(job, cut);
+    int status = let_go_each(job, lu_release_alone);
     if (status == VIOS_OK) {
         job->result = json_pack("{s:O, s:I}", "name", json_object_get(job->data, "name"),
                                 "flattened", (json_int_t)json_array_size(job_lus(job)));

@@ -15,6 +15,7 @@ struct change {
     const char *udid, *job;
     /* The record as it is now; `lu` NULL: it is gone. */
     int (*edit)(struct change *change, struct lu *lu, struct operation *operation);
+    bool alone;            /* its origin is forgotten */
     int64_t lpar_revision; /* of the LPAR's record, which must not change meanwhile; 0: none */
     struct lu lu;          /* as it was written or found; no udid: it is gone */
     bool found;            /* the edit found what it wanted, for lu_abandon */
@@ -169,6 +170,15 @@ static int make_change(struct change *change, struct operation *operation)
     return status;
 }
 
+static int let_go(const struct change *change, struct lu *lu)
+{
+    lu->job[0] = 0;
+    if (change->alone) {
+        lu->origin[0] = 0;
+    }
+    return EDIT_WRITE;
+}
+
 static int publish(struct change *change, struct lu *lu, struct operation *operation)
 {
     (void)operation;
@@ -176,13 +186,20 @@ static int publish(struct change *change, struct lu *lu, struct operation *opera
         return EDIT_DONE;
     }
     lu->state = LU_READY;
-    lu->job[0] = 0;
-    return EDIT_WRITE;
+    return let_go(change, lu);
 }
 
 int lu_publish(struct store *store, const char *udid, const char *job, struct operation *operation)
 {
     struct change change = {.store = store, .udid = udid, .job = job, .edit = publish};
+    return make_change(&change, operation);
+}
+
+int lu_publish_alone(struct store *store, const char *udid, const char *job,
+                     struct operation *operation)
+{
+    struct change change = {
+        .store = store, .udid = udid, .job = job, .edit = publish, .alone = true};
     return make_change(&change, operation);
 }
 
@@ -222,16 +239,21 @@ int lu_hold(struct store *store, const char *udid, const char *job, int64_t lpar
 static int release(struct change *change, struct lu *lu, struct operation *operation)
 {
     (void)operation;
-    if (!lu || lu->state != LU_READY || !is_held_by(lu, change->job)) {
-        return EDIT_DONE;
-    }
-    lu->job[0] = 0;
-    return EDIT_WRITE;
+    return lu && lu->state == LU_READY && is_held_by(lu, change->job) ? let_go(change, lu)
+                                                                      : EDIT_DONE;
 }
 
 int lu_release(struct store *store, const char *udid, const char *job, struct operation *operation)
 {
     struct change change = {.store = store, .udid = udid, .job = job, .edit = release};
+    return make_change(&change, operation);
+}
+
+int lu_release_alone(struct store *store, const char *udid, const char *job,
+                     struct operation *operation)
+{
+    struct change change = {
+        .store = store, .udid = udid, .job = job, .edit = release, .alone = true};
     return make_change(&change, operation);
 }
 
@@ -276,8 +298,7 @@ static int unmark(struct change *change, struct lu *lu, struct operation *operat
         return EDIT_DONE;
     }
     lu->state = LU_READY;
-    lu->job[0] = 0;
-    return EDIT_WRITE;
+    return let_go(change, lu);
 }
 
 int lu_unmark(struct store *store, const char *udid, const char *job, struct operation *operation)

@@ -28,6 +28,10 @@ int lu_reserve(struct store *store, struct lu *lu, struct operation *operation);
 /* It is there for all: LU_READY and free. Done already, also when it was removed since: fine. */
 int lu_publish(struct store *store, const char *udid, const char *job, struct operation *operation);
 
+/* The same for one that turned out to be no linked clone: it stands alone, without an origin. */
+int lu_publish_alone(struct store *store, const char *udid, const char *job,
+                     struct operation *operation);
+
 /*
  * Takes a ready LU for `job`, so that nobody maps, changes or removes it meanwhile; `lu` is how it
  * is then. With `lpar_revision` (not 0) the record of the LPAR it belongs to must be of that
@@ -38,6 +42,10 @@ int lu_hold(struct store *store, const char *udid, const char *job, int64_t lpar
 
 /* Lets go of what `job` held. Not held by it, or gone: fine. */
 int lu_release(struct store *store, const char *udid, const char *job, struct operation *operation);
+
+/* The same for a linked clone that shares nothing any more: it stands alone, without an origin. */
+int lu_release_alone(struct store *store, const char *udid, const char *job,
+                     struct operation *operation);
 
 /*
  * Marks a ready LU for its end: from then on its files may be unlinked, and nobody finds it any

@@ -191,6 +191,31 @@ static void a_flattening_survives_every_crash(void)
     job_crash_everywhere(&crash, false);
 }
 
+static void a_clone_that_is_removed_is_left_alone(void)
+{
+    struct operation operation;
+    struct image image;
+    struct lu lu = {.udid = LU_UUID,
+                    .name = "g-disk0",
+                    .pool = "p1",
+                    .file = LU_UUID ".0",
+                    .state = LU_DELETING,
+                    .job = "j-9"};
+    json_t *result = NULL;
+    fresh_with_image();
+    world_image("i", &image);
+    snprintf(lu.origin, sizeof lu.origin, "%s", image.files[0].udid);
+    char *record = lu_format(&lu, NULL);
+    put("/lu/" LU_UUID, record);
+    free(record);
+    ok(run_job(&image_flatten_job, handle_data(), &result, &operation) == VIOS_OK, "%s",
+       operation.error.message);
+    is_int(json_integer_value(json_object_get(result, "flattened")), 0);
+    json_decref(result);
+    load_lu(&lu);
+    is_text(lu.job, "j-9");
+}
+
 /* --- capture --- */
 
 static json_t *capture_data(void)
@@ -235,6 +260,7 @@ int main(void)
     RUN(a_damaged_image_is_not_deployed);
     RUN(an_image_with_clones_stays);
     RUN(a_flattening_survives_every_crash);
+    RUN(a_clone_that_is_removed_is_left_alone);
     RUN(a_capture_survives_every_crash);
     image_world_end();
     return tap_done();

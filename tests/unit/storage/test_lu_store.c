@@ -339,9 +339,37 @@ static void all_its_files_go(void)
     is_int(look(folder, other.file).st_nlink, 1);
 }
 
+static void its_origin_is_forgotten(void)
+{
+    struct operation operation;
+    struct store *store = open_world("", &operation);
+    for (int late = 0; late < 2; late++) {
+        struct lu lu = begin(late ? "late" : "early");
+        snprintf(lu.origin, sizeof lu.origin, "%s", lu.udid);
+        is_int(lu_reserve(store, &lu, &operation), VIOS_OK);
+        if (late) {
+            is_int(lu_publish(store, lu.udid, "j-1", &operation), VIOS_OK);
+            is_int(lu_hold(store, lu.udid, "j-2", 0, &lu, &operation), VIOS_OK);
+            is_text(lu.origin, lu.udid);
+            is_int(lu_release_alone(store, lu.udid, "j-1", &operation), VIOS_OK); /* not its */
+            is_int(lu_load(store, lu.udid, &lu, NULL, &operation), VIOS_OK);
+            is_text(lu.origin, lu.udid);
+            is_int(lu_release_alone(store, lu.udid, "j-2", &operation), VIOS_OK);
+        } else {
+            is_int(lu_publish_alone(store, lu.udid, "j-1", &operation), VIOS_OK);
+        }
+        is_int(lu_load(store, lu.udid, &lu, NULL, &operation), VIOS_OK);
+        is_text(lu.origin, "");
+        is_text(lu.job, "");
+        is_int(lu.state, LU_READY);
+    }
+    store_close(store);
+}
+
 int main(void)
 {
     RUN(it_lives_and_ends);
+    RUN(its_origin_is_forgotten);
     RUN(a_name_is_unique_in_its_pool);
     RUN(a_pool_that_ends_takes_none);
     RUN(a_commit_in_doubt_is_looked_at);
