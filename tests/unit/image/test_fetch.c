@@ -6,14 +6,12 @@
 #include "image/fetch.h"
 
 #include "base/file.h"
-#include "tests/tap.h"
+#include "tests/file_limit.h"
 
 #include <arpa/inet.h>
 #include <assert.h>
 #include <fcntl.h>
 #include <pthread.h>
-#include <signal.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -377,16 +375,6 @@ static void a_cancel_is_heard(void)
     serve.cancel = NULL;
     operation_start(&operation, 1, NULL);
     is_int(fetch_url(url, folder, "disk", ROOM, NULL, &operation), VIOS_E_TIMEOUT);
-}
-
-/* Files may not become larger than `bytes`; RLIM_INFINITY: again as before. */
-static void limit_files(rlim_t bytes)
-{
-    struct rlimit limit;
-    (void)signal(SIGXFSZ, SIG_IGN);
-    ok(getrlimit(RLIMIT_FSIZE, &limit) == 0, "getrlimit");
-    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
-    ok(setrlimit(RLIMIT_FSIZE, &limit) == 0, "setrlimit");
 }
 
 static void what_cannot_be_written(void)

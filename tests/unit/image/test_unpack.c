@@ -2,12 +2,11 @@
  * test_unpack.c - archives are listed and unpacked as they are; those that are broken, grow or
  * change are refused.
  */
+#include "tests/file_limit.h"
 #include "tests/unit/image/unpacking.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <spawn.h>
-#include <sys/resource.h>
 #include <sys/wait.h>
 
 static void is_file(int folder_fd, const char *name, const char *text)
@@ -372,16 +371,6 @@ static void archives_that_change_are_refused(void)
 }
 
 /* --- writing fails --- */
-
-/* Files may not become larger than `bytes`; RLIM_INFINITY: again as before. */
-static void limit_files(rlim_t bytes)
-{
-    struct rlimit limit;
-    (void)signal(SIGXFSZ, SIG_IGN);
-    ok(getrlimit(RLIMIT_FSIZE, &limit) == 0, "getrlimit");
-    limit.rlim_cur = bytes < limit.rlim_max ? bytes : limit.rlim_max;
-    ok(setrlimit(RLIMIT_FSIZE, &limit) == 0, "setrlimit");
-}
 
 static void what_cannot_be_written(void)
 {
