@@ -206,7 +206,7 @@ static int check_member(struct pass *pass, struct archive_entry *entry, char nam
     return status;
 }
 
-/* --- listing --- */
+/* --- reading --- */
 
 static int check_room(struct pass *pass, uint64_t end)
 {
@@ -237,8 +237,55 @@ static uint64_t said_size(const struct pass *pass, struct archive_entry *entry)
     return pass->list->kind == UNPACK_TAR ? (uint64_t)archive_entry_size(entry) : 0;
 }
 
-/* Reads a member to its end; `fd` -1: only that. `*size` is what it has, with a hole at its end. */
-static int read_member(struct pass *pass, struct archive_entry *entry, int fd, uint64_t *size);
+static bool is_zero(const char *data, size_t size)
+{
+    return data[0] == 0 && memcmp(data, data + 1, size - 1) == 0;
+}
+
+static int write_block(struct pass *pass, int fd, const char *data, size_t size, uint64_t offset)
+{
+    while (size > 0) {
+        size_t length = size < BLOCK_SIZE ? size : BLOCK_SIZE;
+        if (!is_zero(data, length)) {
+            ssize_t done = pwrite(fd, data, length, (off_t)offset);
+            if (done < 0) {
+                return copy_error(fd, "cannot write it", size, &pass->operation->error);
+            }
+            length = (size_t)done;
+        }
+        data += length;
+        offset += length;
+        size -= length;
+    }
+    return VIOS_OK;
+}
+
+/* Reads a member to its end, into `fd` unless that is -1. `*size` is what it has, with a hole at
+ * its end. */
+static int read_member(struct pass *pass, struct archive_entry *entry, int fd, uint64_t *size)
+{
+    const void *data;
+    size_t length;
+    la_int64_t offset;
+    uint64_t said = said_size(pass, entry);
+    int result, status = check_room(pass, said);
+    *size = 0;
+    while (status == VIOS_OK && (result = archive_read_data_block(pass->archive, &data, &length,
+                                                                  &offset)) != ARCHIVE_EOF) {
+        if (result != ARCHIVE_OK || offset < 0) {
+            return broken(pass);
+        }
+        *size = (uint64_t)offset + length;
+        status = count_bytes(pass, *size);
+        if (status == VIOS_OK && fd >= 0 && length > 0) {
+            status = write_block(pass, fd, data, length, (uint64_t)offset);
+        }
+    }
+    *size = *size < said ? said : *size;
+    return status;
+}
+
+/* --- listing --- */
 
 static int list_member(struct pass *pass, struct archive_entry *entry)
 {
@@ -302,53 +349,7 @@ int unpack_list(int fd, uint64_t limit_bytes, struct unpack_list *list,
     return status;
 }
 
-/* --- reading and writing --- */
-
-static bool is_zero(const char *data, size_t size)
-{
-    return data[0] == 0 && memcmp(data, data + 1, size - 1) == 0;
-}
-
-static int write_block(struct pass *pass, int fd, const char *data, size_t size, uint64_t offset)
-{
-    while (size > 0) {
-        size_t length = size < BLOCK_SIZE ? size : BLOCK_SIZE;
-        if (!is_zero(data, length)) {
-            ssize_t done = pwrite(fd, data, length, (off_t)offset);
-            if (done < 0) {
-                return copy_error(fd, "cannot write it", size, &pass->operation->error);
-            }
-            length = (size_t)done;
-        }
-        data += length;
-        offset += length;
-        size -= length;
-    }
-    return VIOS_OK;
-}
-
-static int read_member(struct pass *pass, struct archive_entry *entry, int fd, uint64_t *size)
-{
-    const void *data;
-    size_t length;
-    la_int64_t offset;
-    uint64_t said = said_size(pass, entry);
-    int result, status = check_room(pass, said);
-    *size = 0;
-    while (status == VIOS_OK && (result = archive_read_data_block(pass->archive, &data, &length,
-                                                                  &offset)) != ARCHIVE_EOF) {
-        if (result != ARCHIVE_OK || offset < 0) {
-            return broken(pass);
-        }
-        *size = (uint64_t)offset + length;
-        status = count_bytes(pass, *size);
-        if (status == VIOS_OK && fd >= 0 && length > 0) {
-            status = write_block(pass, fd, data, length, (uint64_t)offset);
-        }
-    }
-    *size = *size < said ? said : *size;
-    return status;
-}
+/* --- writing --- */
 
 /* Into the open file, as it was listed. */
 static int write_file(struct pass *pass, struct archive_entry *entry, int fd)
