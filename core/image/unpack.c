@@ -1,6 +1,7 @@
 /* unpack.c - see unpack.h. */
 #include "image/unpack.h"
 
+#include "storage/chunks.h"
 #include "storage/copy_error.h"
 
 #include <archive.h>
@@ -237,16 +238,11 @@ static uint64_t said_size(const struct pass *pass, struct archive_entry *entry)
     return pass->list->kind == UNPACK_TAR ? (uint64_t)archive_entry_size(entry) : 0;
 }
 
-static bool is_zero(const char *data, size_t size)
-{
-    return data[0] == 0 && memcmp(data, data + 1, size - 1) == 0;
-}
-
 static int write_block(struct pass *pass, int fd, const char *data, size_t size, uint64_t offset)
 {
     while (size > 0) {
         size_t length = size < BLOCK_SIZE ? size : BLOCK_SIZE;
-        if (!is_zero(data, length)) {
+        if (!chunk_is_zero(data, length)) {
             ssize_t done = pwrite(fd, data, length, (off_t)offset);
             if (done < 0) {
                 return copy_error(fd, "cannot write it", size, &pass->operation->error);

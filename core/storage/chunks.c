@@ -7,7 +7,6 @@
 
 #include <assert.h>
 #include <endian.h>
-#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -46,15 +45,16 @@ void chunks_clear(struct chunks *chunks)
     *chunks = (struct chunks){0};
 }
 
-static bool all_zero(const uint8_t *data, size_t size)
+bool chunk_is_zero(const void *data, size_t size)
 {
-    return size == 0 || (data[0] == 0 && memcmp(data, data + 1, size - 1) == 0);
+    const uint8_t *bytes = data;
+    return size == 0 || (bytes[0] == 0 && memcmp(bytes, bytes + 1, size - 1) == 0);
 }
 
 int chunk_digest(const void *data, size_t size, uint8_t digest[CHUNK_DIGEST_SIZE],
                  struct vios_error *error)
 {
-    if (all_zero(data, size)) {
+    if (chunk_is_zero(data, size)) {
         memset(digest, 0, CHUNK_DIGEST_SIZE);
         return VIOS_OK;
     }
@@ -213,7 +213,7 @@ static int compare_holes(const struct verify *verify, struct vios_error *error)
 {
     for (size_t i = 0; i < verify->chunks->count; i++) {
         if (!verify->seen[i] &&
-            !all_zero(verify->chunks->digests + i * CHUNK_DIGEST_SIZE, CHUNK_DIGEST_SIZE)) {
+            !chunk_is_zero(verify->chunks->digests + i * CHUNK_DIGEST_SIZE, CHUNK_DIGEST_SIZE)) {
             return wrong_chunk(verify, i, error);
         }
     }

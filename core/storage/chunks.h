@@ -17,6 +17,7 @@
 
 #include "base/operation.h"
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -42,6 +43,9 @@ int chunks_make(struct chunks *chunks, uint64_t size_bytes, struct vios_error *e
 
 /* Frees the digests; a zeroed struct is fine. */
 void chunks_clear(struct chunks *chunks);
+
+/* Whether all of it is zero; of nothing, all is. */
+bool chunk_is_zero(const void *data, size_t size);
 
 /* The digest of one chunk. */
 int chunk_digest(const void *data, size_t size, uint8_t digest[CHUNK_DIGEST_SIZE],

@@ -39,11 +39,6 @@ struct copy {
     int64_t synced_ms;
 };
 
-static bool is_zero(const uint8_t *block, size_t size)
-{
-    return block[0] == 0 && memcmp(block, block + 1, size - 1) == 0;
-}
-
 /* --- when there is no space --- */
 
 /* How much data the source has, as far as its file system knows. */
@@ -96,7 +91,7 @@ static size_t run_end(const uint8_t *data, size_t size, size_t at, bool zero)
 {
     while (at < size) {
         size_t block = size - at < SPARSE_BLOCK_SIZE ? size - at : SPARSE_BLOCK_SIZE;
-        if (is_zero(data + at, block) != zero) {
+        if (chunk_is_zero(data + at, block) != zero) {
             break;
         }
         at += block;
