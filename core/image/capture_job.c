@@ -13,7 +13,6 @@
 #include "storage/pool.h"
 #include "storage/sparse_copy.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>

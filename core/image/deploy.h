@@ -7,8 +7,6 @@
 #ifndef IMAGE_DEPLOY_H
 #define IMAGE_DEPLOY_H
 
-#include "image/image.h"
-#include "lpar/record.h"
 #include "node/method.h"
 
 /* The method. It answers when the guest runs; when only the start fails, the LPAR is there,

@@ -9,7 +9,6 @@
  * The job's data: "handle" of the image, "record" of the new LPAR, "stopped". The LUs are those of
  * the record's disks, in the order of the image's files.
  */
-#include "image/deploy.h"
 #include "image/fileset.h"
 #include "image/jobs.h"
 #include "image/verify.h"
@@ -21,12 +20,10 @@
 #include "storage/lu_store.h"
 #include "storage/sparse_copy.h"
 
-#include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 static struct node *job_node(const struct job *job)

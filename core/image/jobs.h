@@ -13,7 +13,9 @@ extern const struct job_kind image_import_job;
 /* making_data() and "lpar". */
 extern const struct job_kind image_capture_job;
 
-/* {"handle", "name", "lpar": the spec's parameters, "lus", "start"}: see deploy_job.c. */
+/* {"handle", "name", "pool": of the LUs, "record": of the new LPAR, with an LU's UDID for each
+ * disk, "stopped"}. Result: what lpar.show says, with "start", the job that starts it, and
+ * "start_error": each is "" when there is none. */
 extern const struct job_kind image_deploy_job;
 
 /* {"handle", "name"}. */
