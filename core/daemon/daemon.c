@@ -538,10 +538,10 @@ bool daemon_run(struct daemon *daemon)
     notify_send("READY=1");
     recorder_note(daemon->node.recorder, "daemon", "serves, process %ld", (long)getpid());
     server_run(daemon->server);
-    if (!atomic_load(&daemon->restart)) {
+    bool anew = atomic_load(&daemon->restart);
+    if (!anew) {
         notify_send("STOPPING=1");
     }
-    bool anew = atomic_load(&daemon->restart);
     recorder_note(daemon->node.recorder, "daemon", anew ? "begins anew" : "ends");
     return anew;
 }

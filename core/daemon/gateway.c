@@ -162,10 +162,10 @@ static void pump(struct link *link)
             return;
         }
     }
-    /* What TLS has inside, epoll does not tell: there is none left unless the rounds are over. */
-    if (moved && link->transport->operations->pending(link->transport)) {
-        worker_arm(link->gateway->worker, &link->limit,
-                   link->member ? clock_now_ms() : link->limit.due_ms);
+    /* What TLS has inside, epoll does not tell: there is none left unless the rounds are over. Who
+     * joins never has so much to say. */
+    if (moved && link->member && link->transport->operations->pending(link->transport)) {
+        worker_arm(link->gateway->worker, &link->limit, clock_now_ms());
     }
     rewatch(link);
 }

@@ -150,7 +150,7 @@ static size_t parse_specification(const char *specification, unsigned flags,
     return count;
 }
 
-/* "lpar (a name), size (bytes, ...)": what may be given, for the hint. */
+/* "give lpar, size (optional)": what may be given, for the hint. */
 static void describe_forms(const struct parameter *parameters, size_t count, char *text,
                            size_t size)
 {
