@@ -16,22 +16,15 @@
 #include "base/thread.h"
 #include "net/transport.h"
 #include "node/io_kept.h"
+#include "node/io_process.h"
 
 #include <assert.h>
-#include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
-#include <spawn.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/syscall.h>
-#include <sys/wait.h>
 #include <unistd.h>
 
 #define IDLE_MAX 8
@@ -78,14 +71,6 @@ static int connect_io(struct io_client *client, struct operation *operation)
     return transport_connect(address, operation);
 }
 
-/* The process that listens there: with SO_PEERCRED that is who called listen. */
-static pid_t listener_of(int fd)
-{
-    struct ucred peer = {0};
-    socklen_t size = sizeof peer;
-    return getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 ? peer.pid : 0;
-}
-
 /*
  * An idle connection of the present io, or a new one; only the keeper may want one that is not
  * ready. A successor that has not taken over yet must hear nothing from anybody else: it would
@@ -104,7 +89,7 @@ static int borrow(struct io_client *client, bool setting_up, uint64_t *life,
     pthread_mutex_unlock(&client->lock);
     if (fd < 0 && (setting_up || pid > 0)) {
         fd = connect_io(client, operation);
-        if (fd < 0 || setting_up || listener_of(fd) == pid) {
+        if (fd < 0 || setting_up || io_process_listening(fd) == pid) {
             return fd;
         }
         close(fd);
@@ -172,53 +157,6 @@ static int exchange_setting_up(void *context, const json_t *request,
 
 /* --- the keeper --- */
 
-static int spawn_io(struct io_client *client, pid_t *pid, struct vios_error *error)
-{
-    char memory[32];
-    snprintf(memory, sizeof memory, "%llu", (unsigned long long)client->page_memory_bytes);
-    char *arguments[] = {client->program, (char *)"--run-dir",
-                         client->run_dir, (char *)"--page-memory",
-                         memory,          NULL};
-    posix_spawn_file_actions_t actions;
-    posix_spawnattr_t attributes;
-    sigset_t none, defaults;
-    sigemptyset(&none);
-    sigfillset(&defaults);
-    posix_spawn_file_actions_init(&actions);
-    posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0);
-    posix_spawn_file_actions_addopen(&actions, 1, "/dev/null", O_WRONLY, 0);
-    posix_spawn_file_actions_addclosefrom_np(&actions, 3);
-    posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes,
-                             POSIX_SPAWN_SETSID | POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-    posix_spawnattr_setsigmask(&attributes, &none);
-    posix_spawnattr_setsigdefault(&attributes, &defaults);
-    int failed = posix_spawn(pid, client->program, &actions, &attributes, arguments, environ);
-    posix_spawnattr_destroy(&attributes);
-    posix_spawn_file_actions_destroy(&actions);
-    errno = failed;
-    return failed ? error_set_errno(error, client->program, "cannot start it") : VIOS_OK;
-}
-
-static int pidfd_of(pid_t pid)
-{
-    return (int)syscall(SYS_pidfd_open, pid, 0);
-}
-
-static bool pidfd_ended(int pidfd)
-{
-    struct pollfd ended = {.fd = pidfd, .events = POLLIN};
-    return poll(&ended, 1, 0) == 1;
-}
-
-/* A child of ours is reaped; one of an earlier daemon is not ours to reap. */
-static void reap(int pidfd)
-{
-    siginfo_t information;
-    int ended = waitid(P_PIDFD, (id_t)pidfd, &information, WEXITED | WNOHANG);
-    (void)ended;
-}
-
 static bool stopping(struct io_client *client)
 {
     pthread_mutex_lock(&client->lock);
@@ -261,7 +199,7 @@ static pid_t await_hello(struct io_client *client, int pidfd, struct operation *
         if (pid > 0) {
             return pid;
         }
-        if (pidfd_ended(pidfd)) {
+        if (io_process_ended(pidfd)) {
             return operation_fail(operation, VIOS_E_UNREACHABLE, client->program,
                                   "see its lines in the log", "it ended at once");
         }
@@ -279,13 +217,14 @@ static int obtain(struct io_client *client, struct operation *operation, pid_t *
     *pid = say_hello(client, operation);
     *fresh = *pid <= 0;
     if (!*fresh) {
-        return pidfd_of(*pid);
+        return io_process_open(*pid);
     }
-    int status = spawn_io(client, pid, &operation->error);
+    int status = io_process_start(client->program, client->run_dir, client->page_memory_bytes, pid,
+                                  &operation->error);
     if (status != VIOS_OK) {
         return status;
     }
-    int pidfd = pidfd_of(*pid);
+    int pidfd = io_process_open(*pid);
     if (pidfd < 0) {
         return operation_fail(operation, VIOS_E_SYSTEM, "io", NULL, "no pidfd for it");
     }
@@ -296,9 +235,9 @@ static int obtain(struct io_client *client, struct operation *operation, pid_t *
     if (answered > 0) {
         return pidfd;
     }
-    syscall(SYS_pidfd_send_signal, pidfd, SIGKILL, NULL, 0); /* half set up is worse than none */
+    io_process_kill(pidfd); /* half set up is worse than none */
     keeper_wait(client, pidfd, SERVE_TIMEOUT_MS);
-    reap(pidfd);
+    io_process_reap(pidfd);
     close(pidfd);
     return answered;
 }
@@ -367,16 +306,16 @@ static bool keep_one(struct io_client *client, unsigned *lives, bool *complained
     if ((*lives)++ > 0 && client->restored) {
         client->restored(client->context);
     }
-    while (!pidfd_ended(pidfd) && !stopping(client)) {
+    while (!io_process_ended(pidfd) && !stopping(client)) {
         keeper_wait(client, pidfd, -1);
         keep_again(client);
     }
-    if (!pidfd_ended(pidfd)) {
+    if (!io_process_ended(pidfd)) {
         return true; /* stopping: io stays, its pidfd too */
     }
     set_ready(client, 0, -1, false);
     log_warning("io", "process %ld ended", (long)pid);
-    reap(pidfd);
+    io_process_reap(pidfd);
     close(pidfd);
     return true;
 }
@@ -655,9 +594,9 @@ static void stop_io(struct io_client *client)
     json_decref(request);
     if (operation_wait(&operation, client->pidfd, POLLIN) != VIOS_OK) {
         log_warning("io", "it does not end, and is killed");
-        syscall(SYS_pidfd_send_signal, client->pidfd, SIGKILL, NULL, 0);
+        io_process_kill(client->pidfd);
     }
-    reap(client->pidfd);
+    io_process_reap(client->pidfd);
 }
 
 void io_client_stop(struct io_client *client, bool stop_io_too)
