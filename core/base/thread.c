@@ -3,6 +3,7 @@
 
 #include <signal.h>
 #include <stddef.h>
+#include <time.h>
 
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument)
 {
@@ -15,4 +16,23 @@ int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void
         pthread_setname_np(*thread, name);
     }
     return failed;
+}
+
+void condition_init(pthread_cond_t *condition)
+{
+    pthread_condattr_t monotonic;
+    pthread_condattr_init(&monotonic);
+    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
+    pthread_cond_init(condition, &monotonic);
+    pthread_condattr_destroy(&monotonic);
+}
+
+void condition_wait(pthread_cond_t *condition, pthread_mutex_t *lock, int limit_ms)
+{
+    struct timespec until;
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += limit_ms % 1000 * 1000000L;
+    until.tv_sec += limit_ms / 1000 + until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    pthread_cond_timedwait(condition, lock, &until);
 }

@@ -25,12 +25,12 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/eventfd.h>
-#include <time.h>
 #include <unistd.h>
 
 #define PROMISED_FILE "promised"
 #define FACTS_STALE_MS 10000 /* then whatever is measured hangs */
 #define STRANGERS_MS 200     /* between two listings because of strangers' packets */
+#define CANCEL_LOOK_MS 50    /* between two looks of who waits for a change at its cancel */
 #define DRIVER_THREADS (AGENT_LANES + 2)
 
 struct store_lane {
@@ -472,7 +472,6 @@ static struct agent *make_agent(struct driver *driver, const struct driver_setti
 static struct driver *driver_new(struct node *node, const struct driver_settings *settings)
 {
     struct driver *driver = calloc(1, sizeof *driver);
-    pthread_condattr_t attributes;
     if (!driver) {
         return NULL;
     }
@@ -480,10 +479,7 @@ static struct driver *driver_new(struct node *node, const struct driver_settings
     driver->fenced = settings->fenced;
     driver->context = settings->context;
     pthread_mutex_init(&driver->lock, NULL);
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&driver->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&driver->changed);
     int64_t ttl_ms = config_duration_ms(node->config, "ttl");
     for (size_t i = 0; i < AGENT_LANES; i++) {
         struct store_lane *lane = &driver->lanes[i];
@@ -608,12 +604,7 @@ int driver_await_change(struct driver *driver, uint64_t *seen, struct operation 
     pthread_mutex_lock(&driver->lock);
     while (status == VIOS_OK && driver->changes == *seen) {
         /* A cancel has no condition of its own: it is looked at now and then. */
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += 50 * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-        pthread_cond_timedwait(&driver->changed, &driver->lock, &until);
+        condition_wait(&driver->changed, &driver->lock, CANCEL_LOOK_MS);
         status = operation_check(operation);
     }
     *seen = driver->changes;

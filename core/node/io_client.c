@@ -429,12 +429,7 @@ static int await_ready(struct io_client *client, struct operation *operation)
     pthread_mutex_lock(&client->lock);
     int status = operation_check(operation);
     while (status == VIOS_OK && !client->ready) {
-        struct timespec until;
-        clock_gettime(CLOCK_MONOTONIC, &until);
-        until.tv_nsec += RETRY_MS * 1000000L;
-        until.tv_sec += until.tv_nsec / 1000000000L;
-        until.tv_nsec %= 1000000000L;
-        pthread_cond_timedwait(&client->changed, &client->lock, &until);
+        condition_wait(&client->changed, &client->lock, RETRY_MS);
         status = client->stopping
                      ? operation_fail(operation, VIOS_E_UNREACHABLE, "io", NULL, "the daemon ends")
                      : operation_check(operation);
@@ -529,11 +524,7 @@ static struct io_client *client_new(const struct io_client_settings *settings)
     if (!client) {
         return NULL;
     }
-    pthread_condattr_t monotonic;
-    pthread_condattr_init(&monotonic);
-    pthread_condattr_setclock(&monotonic, CLOCK_MONOTONIC);
-    pthread_cond_init(&client->changed, &monotonic);
-    pthread_condattr_destroy(&monotonic);
+    condition_init(&client->changed);
     pthread_mutex_init(&client->lock, NULL);
     client->kept = io_kept_new();
     client->program = strdup(settings->program);
