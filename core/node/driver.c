@@ -16,6 +16,7 @@
 #include "node/facts.h"
 #include "node/identity.h"
 #include "node/members.h"
+#include "node/store_lane.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -33,16 +34,14 @@
 #define CANCEL_LOOK_MS 50    /* between two looks of who waits for a change at its cancel */
 #define DRIVER_THREADS (AGENT_LANES + 2)
 
-struct store_lane {
+struct lane {
     struct driver *driver;
     enum agent_lane lane;
     int64_t timeout_ms;
     pthread_cond_t wanted;
     bool busy;
     struct agent_request request;
-    bool failing;        /* said so */
-    struct store *store; /* of its thread */
-    struct ring ring;    /* as listed last; count 0: not */
+    struct store_lane store; /* of its thread */
 };
 
 struct driver {
@@ -65,7 +64,7 @@ struct driver {
     bool renewed, listed; /* once */
     int first_status;     /* of the first renewal or listing that failed; its error */
     struct vios_error first_error;
-    struct store_lane lanes[AGENT_LANES];
+    struct lane lanes[AGENT_LANES];
     pthread_t threads[DRIVER_THREADS];
     size_t thread_count;
 };
@@ -92,7 +91,7 @@ static void outlet_send(void *context, const char *node, const uint8_t *data, si
 static void outlet_request(void *context, const struct agent_request *request)
 {
     struct driver *driver = context;
-    struct store_lane *lane = &driver->lanes[request->lane];
+    struct lane *lane = &driver->lanes[request->lane];
     assert(!lane->busy);
     lane->request = *request;
     lane->busy = true;
@@ -193,87 +192,11 @@ static void outlet_notice(void *context, const struct agent_notice *notice)
 
 /* --- the lanes --- */
 
-static int list_all(struct store *store, struct roster_listing *listing,
-                    struct operation *operation)
-{
-    const char *prefixes[ROSTER_PREFIXES];
-    struct store_list lists[ROSTER_PREFIXES];
-    for (size_t i = 0; i < ROSTER_PREFIXES; i++) {
-        prefixes[i] = roster_prefix(i);
-    }
-    int status = store_list_many(store, prefixes, ROSTER_PREFIXES, lists, NULL, operation);
-    for (size_t i = 0; i < ROSTER_PREFIXES; i++) {
-        *roster_listing_part(listing, i) = lists[i];
-    }
-    return status;
-}
-
-/* The ring key, which no agent needs to know. Without one keep-alives do without a new one. */
-static void read_ring(struct store_lane *lane, struct operation *operation)
-{
-    struct store_value value;
-    struct vios_error error = {0};
-    if (store_get(lane->store, RING_KEY, &value, operation) != VIOS_OK) {
-        return;
-    }
-    if (ring_parse(value.json, &lane->ring, &error) != VIOS_OK) {
-        log_error("cluster", "%s", error.message);
-    }
-    store_value_clear(&value);
-}
-
-static int execute(struct store_lane *lane, struct agent_answer *answer,
-                   struct operation *operation)
-{
-    const struct agent_request *request = &lane->request;
-    if (!lane->store) {
-        int status = store_open(&lane->store, lane->driver->store_address, false, operation);
-        if (status != VIOS_OK) {
-            return status;
-        }
-    }
-    switch (request->kind) {
-    case AGENT_LIST: {
-        struct operation reading = *operation;
-        read_ring(lane, &reading);
-        return list_all(lane->store, answer->listing, operation);
-    }
-    case AGENT_READ:
-        return store_get(lane->store, request->key, answer->value, operation);
-    case AGENT_COMMIT:
-        break;
-    }
-    return store_commit(lane->store, request->compares, request->compare_count, request->changes,
-                        request->change_count, &answer->revision, operation);
-}
-
 static void update_members(struct driver *driver, const struct roster_listing *listing)
 {
     datagrams_route(driver->datagrams, &listing->nodes, &listing->alive);
     if (members_update(driver->node->members, &listing->nodes, &listing->alive) != VIOS_OK) {
         log_error("cluster", "no memory for the view of the members");
-    }
-}
-
-/* Says so once, and when it is over: without a listing the view of the cluster stands still. */
-static void tell_failing(struct store_lane *lane, const struct vios_error *error, int status)
-{
-    static const char *const names[AGENT_LANES] = {
-        [AGENT_RENEWAL] = "the renewal", [AGENT_CONTROL] = "the look at the cluster"};
-    const char *name = names[lane->lane];
-    struct recorder *recorder = lane->driver->node->recorder;
-    bool absent = status == VIOS_E_NOT_FOUND && lane->request.kind == AGENT_READ;
-    bool fails = status != VIOS_OK && status != VIOS_E_CONFLICT && !absent;
-    if (fails == lane->failing || status == VIOS_E_CANCELLED) {
-        return;
-    }
-    lane->failing = fails;
-    if (fails) {
-        log_error("cluster", "%s fails: %s", name, error->message);
-        recorder_note(recorder, "cluster", "%s fails: %s", name, error->message);
-    } else {
-        log_notice("cluster", "%s succeeds again", name);
-        recorder_note(recorder, "cluster", "%s succeeds again", name);
     }
 }
 
@@ -289,7 +212,7 @@ static void note_first(struct driver *driver, bool listed, int status,
     driver->renewed = driver->renewed || agent_until_stop_ms(driver->agent) > 0;
 }
 
-static void give_answer(struct store_lane *lane, struct agent_answer *answer,
+static void give_answer(struct lane *lane, struct agent_answer *answer,
                         const struct vios_error *error)
 {
     struct driver *driver = lane->driver;
@@ -299,8 +222,8 @@ static void give_answer(struct store_lane *lane, struct agent_answer *answer,
     agent_answered(driver->agent, answer, now_ms);
     if (listed) {
         update_members(driver, answer->listing);
-        if (lane->ring.count > 0) {
-            datagrams_set_ring(driver->datagrams, &lane->ring);
+        if (lane->store.ring.count > 0) {
+            datagrams_set_ring(driver->datagrams, &lane->store.ring);
         }
     }
     note_first(driver, listed, answer->status, error);
@@ -308,7 +231,7 @@ static void give_answer(struct store_lane *lane, struct agent_answer *answer,
     wake_agent(driver);
 }
 
-static void serve_request(struct store_lane *lane)
+static void serve_request(struct lane *lane)
 {
     struct driver *driver = lane->driver;
     struct roster_listing listing = {0};
@@ -317,8 +240,7 @@ static void serve_request(struct store_lane *lane)
     struct agent_answer answer = {.lane = lane->lane, .listing = &listing, .value = &value};
     operation_start(&operation, lane->timeout_ms, driver->cancel);
     pthread_mutex_unlock(&driver->lock);
-    answer.status = execute(lane, &answer, &operation);
-    tell_failing(lane, &operation.error, answer.status);
+    store_lane_execute(&lane->store, &lane->request, &answer, &operation);
     pthread_mutex_lock(&driver->lock);
     give_answer(lane, &answer, &operation.error);
     roster_listing_clear(&listing);
@@ -327,7 +249,7 @@ static void serve_request(struct store_lane *lane)
 
 static void *run_lane(void *argument)
 {
-    struct store_lane *lane = argument;
+    struct lane *lane = argument;
     struct driver *driver = lane->driver;
     pthread_mutex_lock(&driver->lock);
     while (!driver->stopping) {
@@ -338,8 +260,7 @@ static void *run_lane(void *argument)
         }
     }
     pthread_mutex_unlock(&driver->lock);
-    store_close(lane->store);
-    ring_forget(&lane->ring);
+    store_lane_close(&lane->store);
     return NULL;
 }
 
@@ -469,6 +390,18 @@ static struct agent *make_agent(struct driver *driver, const struct driver_setti
     return agent_new(&made, clock_now_ms(), clock_wall_ms());
 }
 
+static void make_lane(struct driver *driver, enum agent_lane which, const char *name)
+{
+    struct node *node = driver->node;
+    struct lane *lane = &driver->lanes[which];
+    *lane = (struct lane){
+        .driver = driver,
+        .lane = which,
+        .timeout_ms = config_duration_ms(node->config, "ttl") / 2,
+        .store = {.name = name, .address = driver->store_address, .recorder = node->recorder}};
+    pthread_cond_init(&lane->wanted, NULL);
+}
+
 static struct driver *driver_new(struct node *node, const struct driver_settings *settings)
 {
     struct driver *driver = calloc(1, sizeof *driver);
@@ -480,16 +413,11 @@ static struct driver *driver_new(struct node *node, const struct driver_settings
     driver->context = settings->context;
     pthread_mutex_init(&driver->lock, NULL);
     condition_init(&driver->changed);
-    int64_t ttl_ms = config_duration_ms(node->config, "ttl");
-    for (size_t i = 0; i < AGENT_LANES; i++) {
-        struct store_lane *lane = &driver->lanes[i];
-        *lane = (struct store_lane){.driver = driver, .lane = (enum agent_lane)i};
-        lane->timeout_ms = ttl_ms / 2;
-        pthread_cond_init(&lane->wanted, NULL);
-    }
     driver->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     driver->cancel = cancel_new();
     driver->store_address = strdup(settings->store_address);
+    make_lane(driver, AGENT_RENEWAL, "the renewal");
+    make_lane(driver, AGENT_CONTROL, "the look at the cluster");
     driver->agent = make_agent(driver, settings);
     return driver;
 }
