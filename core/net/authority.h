@@ -13,10 +13,8 @@
 #define AUTHORITY_PASSPHRASE_MIN 8 /* bytes */
 #define AUTHORITY_PASSPHRASE_MAX 1024
 #define AUTHORITY_DAYS (30 * 365)
-#define AUTHORITY_NODE_DAYS                                                                        \
-    (10 * 365)                 /* an old one is taken from the allow-list, not waited for          \
-                                */
-#define AUTHORITY_CLOCK_DAYS 1 /* a node's clock may be behind by so much */
+#define AUTHORITY_NODE_DAYS (10 * 365) /* an old one leaves the allow-list: nobody waits for it */
+#define AUTHORITY_CLOCK_DAYS 1         /* a node's clock may be behind by so much */
 
 struct authority;
 

@@ -24,7 +24,6 @@
 #define TLS_EVENT "event"
 #define TLS_NBD "nbd"
 #define TLS_JOIN "join"
-#define TLS_PROTOCOLS_MAX 8
 
 struct tls_context;
 
