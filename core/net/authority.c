@@ -79,12 +79,8 @@ static X509 *draft(const char *name, EVP_PKEY *key, int64_t from_s, int64_t unti
 
 static char *certificate_text(X509 *certificate)
 {
-    char *data, *text = NULL;
     BIO *bio = BIO_new(BIO_s_mem());
-    if (bio && PEM_write_bio_X509(bio, certificate)) {
-        long size = BIO_get_mem_data(bio, &data);
-        text = crypto_text(data, (size_t)size);
-    }
+    char *text = bio && PEM_write_bio_X509(bio, certificate) ? crypto_text(bio) : NULL;
     BIO_free(bio);
     return text;
 }
@@ -205,7 +201,6 @@ static X509_SIG *encrypt(EVP_PKEY *key, const char *passphrase)
 int authority_encrypt(const struct authority *authority, const char *passphrase, char **pem,
                       struct vios_error *error)
 {
-    char *data;
     *pem = NULL;
     int status = check_passphrase(passphrase, error);
     if (status != VIOS_OK) {
@@ -214,8 +209,7 @@ int authority_encrypt(const struct authority *authority, const char *passphrase,
     X509_SIG *encrypted = encrypt(authority->key, passphrase);
     BIO *bio = BIO_new(BIO_s_mem());
     if (encrypted && bio && PEM_write_bio_PKCS8(bio, encrypted)) {
-        long size = BIO_get_mem_data(bio, &data);
-        *pem = crypto_text(data, (size_t)size);
+        *pem = crypto_text(bio);
     }
     if (!*pem) {
         status =

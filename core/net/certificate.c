@@ -22,13 +22,6 @@ _Static_assert(CERTIFICATE_SERIAL_SIZE == 2 * CERTIFICATE_SERIAL_BYTES + 1, "two
 
 /* --- making --- */
 
-static char *text_of(BIO *bio)
-{
-    char *data;
-    long size = BIO_get_mem_data(bio, &data);
-    return size > 0 ? crypto_text(data, (size_t)size) : NULL;
-}
-
 static X509_REQ *make_request(EVP_PKEY *key, const char *node)
 {
     X509_REQ *request = X509_REQ_new();
@@ -57,8 +50,8 @@ int certificate_request(const char *node, char **key_pem, char **request_pem,
     if (request && key_bio && request_bio &&
         PEM_write_bio_PrivateKey(key_bio, key, NULL, NULL, 0, NULL, NULL) &&
         PEM_write_bio_X509_REQ(request_bio, request)) {
-        *key_pem = text_of(key_bio);
-        *request_pem = text_of(request_bio);
+        *key_pem = crypto_text(key_bio);
+        *request_pem = crypto_text(request_bio);
     }
     if (!*key_pem || !*request_pem) {
         crypto_forget(*key_pem);

@@ -1,6 +1,7 @@
 /* crypto.c - see crypto.h. */
 #include "net/crypto.h"
 
+#include <openssl/bio.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
@@ -68,11 +69,13 @@ int crypto_random(void *data, size_t size, struct vios_error *error)
                : crypto_fail(error, VIOS_E_SYSTEM, NULL, "no random numbers");
 }
 
-char *crypto_text(const void *data, size_t size)
+char *crypto_text(BIO *bio)
 {
-    char *text = malloc(size + 1);
+    char *data;
+    long size = BIO_get_mem_data(bio, &data);
+    char *text = size > 0 ? malloc((size_t)size + 1) : NULL;
     if (text) {
-        memcpy(text, data, size);
+        memcpy(text, data, (size_t)size);
         text[size] = 0;
     }
     return text;

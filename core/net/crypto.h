@@ -25,8 +25,9 @@ int crypto_digest(const void *one, size_t one_size, const void *two, size_t two_
 
 int crypto_random(void *data, size_t size, struct vios_error *error);
 
-/* `size` bytes that need not end with a NUL, as a text that does; free() it. NULL: no memory. */
-char *crypto_text(const void *data, size_t size);
+/* What was written to a BIO in memory, as a text; free() it. NULL: nothing, or no memory. */
+struct bio_st;
+char *crypto_text(struct bio_st *bio);
 
 /* Overwrites a text that holds a secret, then frees it. NULL is fine. */
 void crypto_forget(char *text);
