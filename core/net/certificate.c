@@ -255,7 +255,8 @@ int certificate_parse(const char *pem, struct certificate_facts *facts, struct v
     return status;
 }
 
-int certificate_fingerprint(const char *pem, char fingerprint[65], struct vios_error *error)
+int certificate_fingerprint(const char *pem, char fingerprint[DIGEST_TEXT_SIZE],
+                            struct vios_error *error)
 {
     unsigned char digest[EVP_MAX_MD_SIZE];
     unsigned size = 0;

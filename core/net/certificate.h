@@ -13,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/parse.h"
+#include "net/crypto.h"
 
 #include <stddef.h>
 #include <stdint.h>
@@ -52,6 +53,7 @@ int certificate_inspect(struct x509_st *certificate, struct certificate_facts *f
                         struct vios_error *error);
 
 /* A certificate's SHA-256 over its DER, as lower-case hex: what join tokens carry of the CA's. */
-int certificate_fingerprint(const char *pem, char fingerprint[65], struct vios_error *error);
+int certificate_fingerprint(const char *pem, char fingerprint[DIGEST_TEXT_SIZE],
+                            struct vios_error *error);
 
 #endif

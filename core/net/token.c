@@ -236,7 +236,7 @@ int token_parse(const char *text, struct token *token, struct vios_error *error)
 
 /* --- the cluster's side --- */
 
-int token_hash(const struct token *token, char hash[TOKEN_HASH_SIZE], struct vios_error *error)
+int token_hash(const struct token *token, char hash[DIGEST_TEXT_SIZE], struct vios_error *error)
 {
     uint8_t digest[DIGEST_SIZE];
     int status = crypto_digest(token->id, TOKEN_ID_SIZE - 1, token->secret, TOKEN_SECRET_BYTES,
@@ -249,9 +249,9 @@ int token_hash(const struct token *token, char hash[TOKEN_HASH_SIZE], struct vio
 
 bool token_matches(const struct token *token, const char *hash)
 {
-    char mine[TOKEN_HASH_SIZE];
-    return token_hash(token, mine, NULL) == VIOS_OK && strlen(hash) == TOKEN_HASH_SIZE - 1 &&
-           CRYPTO_memcmp(mine, hash, TOKEN_HASH_SIZE - 1) == 0;
+    char mine[DIGEST_TEXT_SIZE];
+    return token_hash(token, mine, NULL) == VIOS_OK && strlen(hash) == DIGEST_TEXT_SIZE - 1 &&
+           CRYPTO_memcmp(mine, hash, DIGEST_TEXT_SIZE - 1) == 0;
 }
 
 void token_forget(struct token *token)

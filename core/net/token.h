@@ -12,7 +12,7 @@
 #ifndef NET_TOKEN_H
 #define NET_TOKEN_H
 
-#include "base/error.h"
+#include "net/crypto.h"
 
 #include <stdbool.h>
 #include <stddef.h>
@@ -25,10 +25,9 @@
 #define TOKEN_ADDRESSES_MAX 8
 #define TOKEN_ADDRESS_SIZE 72 /* "tcp:HOST:PORT" as in transport.h, with its NUL */
 #define TOKEN_TEXT_SIZE 1024  /* of any token, with its NUL */
-#define TOKEN_HASH_SIZE 65    /* lower-case hex, with its NUL */
 
 struct token {
-    char fingerprint[65]; /* of the CA's certificate, certificate_fingerprint() */
+    char fingerprint[DIGEST_TEXT_SIZE]; /* of the CA's certificate, certificate_fingerprint() */
     char id[TOKEN_ID_SIZE];
     uint8_t secret[TOKEN_SECRET_BYTES];
     int64_t expires_ms; /* wall clock, whole seconds; for information only */
@@ -46,7 +45,7 @@ int token_format(const struct token *token, char text[TOKEN_TEXT_SIZE], struct v
 int token_parse(const char *text, struct token *token, struct vios_error *error);
 
 /* What the DB keeps: SHA-256 over the id and the secret. */
-int token_hash(const struct token *token, char hash[TOKEN_HASH_SIZE], struct vios_error *error);
+int token_hash(const struct token *token, char hash[DIGEST_TEXT_SIZE], struct vios_error *error);
 
 /* Whether the token is the one of that hash, in the same time for any. */
 bool token_matches(const struct token *token, const char *hash);

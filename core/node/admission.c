@@ -78,7 +78,7 @@ static size_t choose_expired(const struct store_list *list, struct store_change 
 static int commit_token(struct store *store, const struct token *token, const char *actor,
                         struct operation *operation)
 {
-    char key[STORE_KEY_MAX], hash[TOKEN_HASH_SIZE];
+    char key[STORE_KEY_MAX], hash[DIGEST_TEXT_SIZE];
     struct store_change changes[MEMBERSHIP_TOKENS_PRUNED_MAX + 1];
     struct store_list list = {0};
     int status = token_hash(token, hash, &operation->error);

@@ -72,7 +72,7 @@ static int refuse_store(const char *address, struct operation *operation)
 static int check_store(struct joining *joining, struct operation *operation)
 {
     const char *configured = config_text(joining->node->config, "store");
-    char fingerprint[65];
+    char fingerprint[DIGEST_TEXT_SIZE];
     struct store *store = NULL;
     json_t *cluster = NULL;
     if (!configured || !configured[0]) {
@@ -171,7 +171,7 @@ static int take_store(struct joining *joining, const json_t *answer, struct oper
 
 static int take_answer(struct joining *joining, const json_t *answer, struct operation *operation)
 {
-    char serial[CERTIFICATE_SERIAL_SIZE], fingerprint[65];
+    char serial[CERTIFICATE_SERIAL_SIZE], fingerprint[DIGEST_TEXT_SIZE];
     struct credentials *credentials = &joining->credentials;
     const char *certificate = json_string_value(json_object_get(answer, "certificate"));
     const char *authority = json_string_value(json_object_get(answer, "authority"));

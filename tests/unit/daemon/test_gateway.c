@@ -254,7 +254,7 @@ static void a_call_is_forwarded_once(void)
 /* With the token's fingerprint, and no certificate. */
 static void who_joins_is_nobody(void)
 {
-    char fingerprint[65];
+    char fingerprint[DIGEST_TEXT_SIZE];
     struct operation operation;
     struct tls_context *tls = NULL;
     struct transport *transport = NULL;

@@ -106,7 +106,7 @@ static void only_good_members_are_formatted(void)
 
 static void the_cluster_keeps_a_hash(void)
 {
-    char hash[TOKEN_HASH_SIZE];
+    char hash[DIGEST_TEXT_SIZE];
     struct token token = sample(), other = sample();
     is_int(token_hash(&token, hash, NULL), VIOS_OK);
     is_int(strspn(hash, "0123456789abcdef"), 64);
