@@ -9,6 +9,7 @@
 #include "shell/history.h"
 
 #include "base/file.h"
+#include "net/token.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -85,8 +86,8 @@ void shell_history_free(struct shell_history *history)
 
 bool shell_history_keeps(const char *line)
 {
-    static const char *const secrets[] = {"password", "passwd",  "passphrase",
-                                          "secret",   "--token", "token="};
+    static const char *const secrets[] = {"password", "passwd", "passphrase", "secret",
+                                          "--token",  "token=", TOKEN_PREFIX};
     if (line[0] == '\0' || isspace((unsigned char)line[0]) ||
         strlen(line) > SHELL_HISTORY_ENTRY_MAX) {
         return false;
