@@ -92,7 +92,9 @@ function execute.parameters(row, parameters)
         if converted == nil then
           local typed = item.value and require("vios.parser").dashed(item.name)
             or item.name:upper()
-          return nil, vios.error("usage", err.message, { object = typed, hint = err.hint })
+          local unlimited <const> = item.type == "integer" and not item.minimum
+          return nil, vios.error("usage", err.message,
+            { object = typed, hint = unlimited and "give a whole number" or err.hint })
         end
         sent[item.name] = converted
       end

@@ -108,7 +108,7 @@ like "is named, with what there is" "$ERR" '^vios: --color: .*auto, always or ne
 run_status "a bad value" 2 "$VIOS" lab up many
 like "names the object, and its range" "$ERR" '^vios: NODES: .* from 1 to 16$'
 run_status "a bad value of an option" 2 "$VIOS" audit list --limit x
-like "names the option" "$ERR" '^vios: --limit: '
+like "names the option, and no range" "$ERR" '^vios: --limit: .*: give a whole number$'
 run_status "watch of nothing" 2 "$VIOS" watch
 like "shows its form" "$ERR" 'use: watch \[SECONDS\] NOUN VERB'
 run_status "help of nothing" 2 "$VIOS" help nosuch
