@@ -1,6 +1,6 @@
 /*
  * cli.h - runs commands, lines, expressions and scripts through lua/cli.lua. Each returns an exit
- * status (MISSION, "Grammar"); Ctrl-C ends it with 130, also one that came before the call: only
+ * status (vios.1, "EXIT STATUS"); Ctrl-C ends it with 130, also one that came before the call: only
  * interrupt_begin() forgets it.
  */
 #ifndef SHELL_CLI_H
