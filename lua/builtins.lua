@@ -11,7 +11,6 @@ local function usage(message, hint)
 end
 
 local function row(noun, fields)
-  fields.noun = noun
   builtins[noun] = { noun = noun, summary = fields.summary, builtin = true, rows = { fields } }
 end
 

@@ -38,8 +38,8 @@
 -- `name`s are the method's parameter names; the option of `page_memory` is typed --page-memory.
 -- `many`: may be repeated (an argument: the rest of the line); a list is sent.
 -- `type` is checked before sending: integer (sent as one), size, duration (both sent as text).
--- Everything else is text. `complete` is a noun (names come from its list),
--- "file", or a list of words.
+-- Everything else is text. `complete` is a noun (names come from its list), "file", or a list of
+-- words.
 -- A noun with `verb = nil` in its only row is a word by itself (`quit`).
 --
 -- A row with `run` gets `context`: { call = function(method, parameters) → result | nil, err,
@@ -77,8 +77,8 @@ function commands.nouns()
   return names
 end
 
--- The noun's table, each row with its `noun`, its `name` and the `method` of that name, and
--- `by_verb` and `verbs`; nil when there is none.
+-- The noun's table, each row with its `name` and the `method` of that name, and `by_verb` and
+-- `verbs`; nil when there is none.
 function commands.noun(name)
   if loaded[name] or not (is_file[name] or is_word[name]) then
     return loaded[name]
@@ -87,7 +87,6 @@ function commands.noun(name)
     or require("vios." .. name)
   group.by_verb, group.verbs = {}, {}
   for _, row in ipairs(group.rows) do
-    row.noun = group.noun
     row.name = row.verb and (group.noun .. " " .. row.verb) or group.noun
     row.method = row.name:gsub(" ", ".")
     row.arguments = row.arguments or {}
