@@ -201,15 +201,15 @@ static struct listener *find(struct listeners *listeners, const char *path)
     return listener;
 }
 
-/* With the lock held. Takes over `path` and `fd` when it succeeds. */
-static struct listener *insert(struct listeners *listeners, char *path, const char *identity,
+/* With the lock held. Takes over `fd` when it succeeds; NULL: memory is short. */
+static struct listener *insert(struct listeners *listeners, const char *path, const char *identity,
                                int fd)
 {
     struct listener *listener = calloc(1, sizeof *listener);
-    if (!listener) {
+    if (!listener || !(listener->path = strdup(path))) {
+        free(listener);
         return NULL;
     }
-    listener->path = path;
     snprintf(listener->identity, sizeof listener->identity, "%s", identity);
     listener->all = listeners;
     listener->worker = listeners->workers[listeners->next_worker++ % listeners->worker_count];
@@ -248,10 +248,32 @@ static int obtain(struct listeners *listeners, const char *path, int fd, struct 
     return fd;
 }
 
+/* With the lock held. A listener of `fd`, or of a new socket, whose port is known only now. */
+static int make(struct listeners *listeners, const char *path, const char *identity, int fd,
+                struct listener **made, struct vios_error *error)
+{
+    char bound[512];
+    int listening = obtain(listeners, path, fd, error);
+    if (listening < 0) {
+        return listening;
+    }
+    int status = VIOS_OK;
+    if (is_tcp(path)) {
+        status = transport_address(listening, bound, sizeof bound, error);
+        path = bound;
+    }
+    if (status == VIOS_OK && !(*made = insert(listeners, path, identity, listening))) {
+        status = error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "no memory for a listener");
+    }
+    if (status != VIOS_OK && listening != fd) {
+        close(listening);
+    }
+    return status;
+}
+
 int listeners_add(struct listeners *listeners, const char *path, const char *identity, int fd,
                   char *address, size_t address_size, struct vios_error *error)
 {
-    char bound[512] = "";
     char *name = is_tcp(path) ? strdup(path) : resolve(listeners, path, error);
     if (!name) {
         return error ? error->code : VIOS_E_USAGE;
@@ -263,18 +285,11 @@ int listeners_add(struct listeners *listeners, const char *path, const char *ide
         status = error_set(error, VIOS_E_EXISTS, path, "unlisten it first", "it is there for %s",
                            there->identity);
     } else if (!there) {
-        int got = obtain(listeners, name, fd, error);
-        status = got < 0 ? got : VIOS_OK;
-        if (got >= 0 && is_tcp(name) && transport_address(got, bound, sizeof bound, error) == 0) {
-            free(name);
-            name = strdup(bound); /* the port that was free */
-        }
-        there = got >= 0 && name ? insert(listeners, name, identity, got) : NULL;
-        name = there ? NULL : name;
+        status = make(listeners, name, identity, fd, &there, error);
     } else if (fd >= 0) {
         close(fd);
     }
-    if (there && address) {
+    if (status == VIOS_OK && address) {
         snprintf(address, address_size, "%s", there->path);
     }
     pthread_mutex_unlock(&listeners->lock);
