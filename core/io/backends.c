@@ -154,7 +154,7 @@ static int check_pager_room(struct io *io, struct vios_error *error)
     struct nbd_export **all = exports_all(io->exports, &count);
     for (size_t i = 0; i < count; i++) {
         pagers += pager_is(all[i]) != 0;
-        exports_release(io->exports, all[i]);
+        exports_release(all[i]);
     }
     free(all);
     return pagers < PAGERS_MAX ? VIOS_OK
@@ -165,7 +165,7 @@ static int check_pager_room(struct io *io, struct vios_error *error)
 static int export_pager(struct io *io, const char *name, const char *lpar, const json_t *backend,
                         int state_fd, struct nbd_export **export, struct vios_error *error)
 {
-    const char *kind, *policy, *disk = NULL;
+    const char *kind, *policy;
     json_int_t generation, size_bytes;
     json_t *disk_json = NULL, *regions_json = NULL;
     json_error_t json_error;
@@ -177,14 +177,13 @@ static int export_pager(struct io *io, const char *name, const char *lpar, const
     if (generation < 0 || size_bytes <= 0) {
         return error_set(error, VIOS_E_USAGE, name, NULL, "a number is out of its range");
     }
-    disk = json_string_value(disk_json);
     struct pager_region *regions = NULL;
     struct pager_configuration pager = {
         .name = name,
         .lpar = lpar,
         .generation = (uint64_t)generation,
         .size_bytes = (uint64_t)size_bytes,
-        .disk = disk,
+        .disk = json_string_value(disk_json),
         .tls = peers_tls(io->peers),
     };
     struct pager_hooks hooks = {replica_changed, io};
@@ -230,7 +229,7 @@ static int find_equal(struct io *io, const char *name, const char *lpar, const j
     json_t *there = exports_backend(io->exports, export);
     bool same = there && strcmp(export->lpar, lpar) == 0 && same_backend(there, backend);
     json_decref(there);
-    exports_release(io->exports, export);
+    exports_release(export);
     return same ? VIOS_OK
                 : error_set(error, VIOS_E_EXISTS, name, "drop it first",
                             "it is there with another back end");
@@ -308,7 +307,7 @@ static int for_each_pager(struct io *io, const char *lpar,
         if (status == VIOS_OK && pager_is(all[i]) && strcmp(all[i]->lpar, lpar) == 0) {
             status = change(io, all[i], context, error);
         }
-        exports_release(io->exports, all[i]);
+        exports_release(all[i]);
     }
     free(all);
     return status;

@@ -19,7 +19,7 @@ struct entry {
     struct exports *table;
     json_t *backend;
     unsigned holders; /* the table is one */
-    bool dropped, drained;
+    bool drained;
     struct task drop, end, apply, resize;
     enum nbd_export_state wanted;
     bool apply_posted, applying;
@@ -215,7 +215,6 @@ int exports_drop(struct exports *exports, struct nbd_export *export, struct oper
         was_changed(exports, entry);
         entry->next = exports->dying;
         exports->dying = entry;
-        entry->dropped = true;
         worker_post(export->home, &entry->drop);
     }
     while (entry && operation && status == VIOS_OK && is_dying(exports, entry)) {
@@ -236,9 +235,8 @@ struct nbd_export *exports_get(struct exports *exports, const char *name)
     return entry ? entry->export : NULL;
 }
 
-void exports_release(struct exports *exports, struct nbd_export *export)
+void exports_release(struct nbd_export *export)
 {
-    (void)exports;
     let_go(export->owner);
 }
 
@@ -431,7 +429,8 @@ static struct nbd_export *find(void *context, const char *name, const char *iden
 
 static void release(void *context, struct nbd_export *export)
 {
-    exports_release(context, export);
+    (void)context;
+    exports_release(export);
 }
 
 static void list(void *context, const char *identity,

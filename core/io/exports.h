@@ -36,7 +36,7 @@ int exports_drop(struct exports *exports, struct nbd_export *export, struct oper
 
 /* The export of a name, held until exports_release; NULL. For the control side: no identity. */
 struct nbd_export *exports_get(struct exports *exports, const char *name);
-void exports_release(struct exports *exports, struct nbd_export *export);
+void exports_release(struct nbd_export *export);
 
 /* A new reference to how it was asked for, or NULL; and its replacement (taken over). */
 json_t *exports_backend(struct exports *exports, struct nbd_export *export);

@@ -149,7 +149,7 @@ static int give_pager(struct io *io, const char *after, struct control_message *
         answer_with(answer, "pager", json_pack("{s:O}", "exports", list), next);
     }
     for (size_t i = 0; i < count; i++) {
-        exports_release(io->exports, all[i]);
+        exports_release(all[i]);
     }
     json_decref(list);
     free(all);
@@ -279,7 +279,7 @@ static int take_export(struct io *io, const struct handed *handed, struct vios_e
         if (strcmp(handed->serving, "standby") == 0) {
             exports_set_state(io->exports, export, EXPORT_STANDBY, &operation);
         }
-        exports_release(io->exports, export);
+        exports_release(export);
     }
     return status;
 }

@@ -59,7 +59,7 @@ void io_drain(struct io *io)
         if (exports_set_state(io->exports, all[i], EXPORT_DRAINING, &operation) != VIOS_OK) {
             log_warning("io", "%s still has requests in flight", all[i]->name);
         }
-        exports_release(io->exports, all[i]);
+        exports_release(all[i]);
     }
     free(all);
 }

@@ -65,7 +65,7 @@ static json_t *export_names(struct io *io)
     json_t *names = json_array();
     for (size_t i = 0; all && i < count; i++) {
         json_array_append_new(names, json_string(all[i]->name));
-        exports_release(io->exports, all[i]);
+        exports_release(all[i]);
     }
     free(all);
     return names;
@@ -243,13 +243,13 @@ static int do_drop(struct request *request)
     }
     struct nbd_export *export = exports_get(io->exports, name);
     if (export && export->node[0]) {
-        exports_release(io->exports, export);
+        exports_release(export);
         return error_set(&request->error, VIOS_E_INVALID, name, "revoke it",
                          "page memory is not dropped");
     }
     operation_start(&operation, IO_DRAIN_MS, NULL);
     if (export) {
-        exports_release(io->exports, export); /* the table still holds it, or it is going anyway */
+        exports_release(export); /* the table still holds it, or it is going anyway */
         status = exports_drop(io->exports, export, &operation);
         request->error = operation.error;
     }
@@ -279,7 +279,7 @@ static int set_state(struct request *request, enum nbd_export_state state)
     operation_start(&operation, IO_DRAIN_MS, NULL);
     status = exports_set_state(io->exports, export, state, &operation);
     request->error = operation.error;
-    exports_release(io->exports, export);
+    exports_release(export);
     return status;
 }
 
@@ -311,7 +311,7 @@ static int do_resize(struct request *request)
     operation_start(&operation, IO_DRAIN_MS, NULL);
     status = exports_resize(io->exports, export, &size_bytes, &operation);
     request->error = operation.error;
-    exports_release(io->exports, export);
+    exports_release(export);
     return status == VIOS_OK
                ? answer(request, json_pack("{s:I}", "size_bytes", (json_int_t)size_bytes))
                : status;

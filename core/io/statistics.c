@@ -88,7 +88,7 @@ static json_t *describe_exports(struct io *io)
         i += sem_wait(&done) == 0;
     }
     for (size_t i = 0; all && i < count; i++) {
-        exports_release(io->exports, all[i]);
+        exports_release(all[i]);
         if (objects && objects[i]) {
             json_array_append_new(list, objects[i]);
         }
