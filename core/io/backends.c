@@ -303,6 +303,9 @@ static int for_each_pager(struct io *io, const char *lpar,
     size_t count;
     int status = VIOS_OK;
     struct nbd_export **all = exports_all(io->exports, &count);
+    if (!all) {
+        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "no memory for the exports");
+    }
     for (size_t i = 0; i < count; i++) {
         if (status == VIOS_OK && pager_is(all[i]) && strcmp(all[i]->lpar, lpar) == 0) {
             status = change(io, all[i], context, error);
