@@ -101,6 +101,15 @@ size_t connection_available(const struct nbd_connection *connection)
     return connection->input_end - connection->input_start;
 }
 
+bool connection_skip(struct nbd_connection *connection)
+{
+    size_t have = connection_available(connection);
+    size_t now = have < connection->skip ? have : (size_t)connection->skip;
+    connection->input_start += now;
+    connection->skip -= now;
+    return connection->skip == 0;
+}
+
 void connection_defer(struct nbd_connection *connection)
 {
     if (!connection->turn_deferred) {

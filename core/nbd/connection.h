@@ -117,6 +117,8 @@ void connection_close(struct nbd_connection *connection);
 void connection_defer(struct nbd_connection *connection);
 bool connection_is_open(const struct nbd_connection *connection);
 size_t connection_available(const struct nbd_connection *connection);
+/* Reads over what is to be skipped; true when nothing of it is left. */
+bool connection_skip(struct nbd_connection *connection);
 /* Appends to `output`; false: no memory or over the limit. */
 bool connection_put(struct nbd_connection *connection, const void *data, size_t size);
 /* Goes to the home of the export, which the caller holds for it, at the end of this turn. */

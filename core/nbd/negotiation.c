@@ -381,19 +381,10 @@ bool negotiation_greet(struct nbd_connection *connection)
     return true;
 }
 
-static bool skip_large(struct nbd_connection *connection)
-{
-    size_t have = connection_available(connection);
-    size_t now = have < connection->skip ? have : (size_t)connection->skip;
-    connection->input_start += now;
-    connection->skip -= now;
-    return connection->skip == 0;
-}
-
 bool negotiation_step(struct nbd_connection *connection)
 {
     struct nbd_wire_option header;
-    if (connection->output_size > 0 || !skip_large(connection) ||
+    if (connection->output_size > 0 || !connection_skip(connection) ||
         connection_available(connection) < sizeof header) {
         return false;
     }

@@ -335,15 +335,6 @@ static bool take_payload(struct nbd_connection *connection)
     return true;
 }
 
-static bool take_skipped(struct nbd_connection *connection)
-{
-    size_t have = connection_available(connection);
-    size_t now = have < connection->skip ? have : (size_t)connection->skip;
-    connection->input_start += now;
-    connection->skip -= now;
-    return connection->skip == 0;
-}
-
 /* One request or part of one; false when there is no more to be done now. */
 static bool consume_one(struct nbd_connection *connection)
 {
@@ -351,7 +342,7 @@ static bool consume_one(struct nbd_connection *connection)
     if (connection->receiving) {
         return take_payload(connection);
     }
-    if (!take_skipped(connection) ||
+    if (!connection_skip(connection) ||
         connection_available(connection) < sizeof(struct nbd_wire_request)) {
         return false;
     }
