@@ -1,10 +1,5 @@
 /*
- * client.c - the connection of an NBD client: what is on its way, sending, receiving, being late.
- *
- * A request waits in `waiting` until one of the slots is free; the slot's number and a
- * sequence make its cookie. `flight` holds those with a slot, oldest first: all have the
- * same limit, so only the first can be the next late one. `to_send` is the ring of slots whose
- * bytes have not all left.
+ * client.c - the connection of an NBD client: sending, receiving, being late.
  *
  * Callbacks may submit, close, and free; `depth` counts the calls of ours that are on the stack,
  * so that a freed client ends with the outermost.
@@ -12,6 +7,7 @@
 #include "nbd/client.h"
 
 #include "base/clock.h"
+#include "nbd/client_flight.h"
 #include "nbd/client_wire.h"
 #include "net/tls.h"
 
@@ -22,13 +18,9 @@
 #include <string.h>
 #include <sys/epoll.h>
 
-#define SLOTS NBD_CLIENT_IN_FLIGHT
 #define INPUT_SIZE (64 * 1024)
-#define PARTS_MAX 64   /* of one gathered write */
-#define READS_MAX 16   /* of the socket before others get their turn */
-#define COOKIE_SHIFT 8 /* above the slot */
-
-_Static_assert(SLOTS < 1 << COOKIE_SHIFT, "a slot fits its bits");
+#define PARTS_MAX 64 /* of one gathered write */
+#define READS_MAX 16 /* of the socket before others get their turn */
 
 enum client_state { CLIENT_NEGOTIATING, CLIENT_READY, CLIENT_CLOSED };
 
@@ -48,15 +40,7 @@ struct nbd_client {
     struct tls_context *tls; /* NULL: plain */
     char node[64];           /* expected; "": any */
 
-    struct nbd_client_request *slots[SLOTS];
-    uint8_t free_slots[SLOTS];
-    unsigned free_count;
-    uint64_t sequence;
-    struct nbd_client_request *waiting, *waiting_last;
-    struct nbd_client_request *flight, *flight_last;
-    uint8_t to_send[SLOTS];
-    unsigned send_first, send_count;
-    size_t sent; /* bytes of the first one in to_send */
+    struct nbd_flight flight;
 
     struct nbd_client_request *reading; /* whose data comes next */
     uint8_t *target;
@@ -86,83 +70,7 @@ static void leave(struct nbd_client *client)
     }
 }
 
-/* --- requests --- */
-
-static size_t payload_size(const struct nbd_client_request *request)
-{
-    return request->command == NBD_WRITE ? request->length : 0;
-}
-
-static void flight_append(struct nbd_client *client, struct nbd_client_request *request)
-{
-    request->next = NULL;
-    request->previous = client->flight_last;
-    if (client->flight_last) {
-        client->flight_last->next = request;
-    } else {
-        client->flight = request;
-    }
-    client->flight_last = request;
-}
-
-static void flight_remove(struct nbd_client *client, struct nbd_client_request *request)
-{
-    if (request->previous) {
-        request->previous->next = request->next;
-    } else {
-        client->flight = request->next;
-    }
-    if (request->next) {
-        request->next->previous = request->previous;
-    } else {
-        client->flight_last = request->previous;
-    }
-}
-
-/* Gives waiting requests their slots. */
-static void start_waiting(struct nbd_client *client)
-{
-    while (client->waiting && client->free_count > 0) {
-        struct nbd_client_request *request = client->waiting;
-        uint8_t slot = client->free_slots[--client->free_count];
-        client->waiting = request->next;
-        client->slots[slot] = request;
-        request->cookie = ++client->sequence << COOKIE_SHIFT | slot;
-        request->received = 0;
-        request->error = 0;
-        request->sent = false;
-        request->due_ms = clock_now_ms() + client->late_ms;
-        nbd_request_format(request->header, request, request->cookie);
-        flight_append(client, request);
-        client->to_send[(client->send_first + client->send_count++) % SLOTS] = slot;
-        if (!client->timer.armed) {
-            worker_arm(client->worker, &client->timer, request->due_ms);
-        }
-    }
-}
-
-static void finish(struct nbd_client *client, struct nbd_client_request *request, int error)
-{
-    uint8_t slot = (uint8_t)(request->cookie & ((1u << COOKIE_SHIFT) - 1));
-    client->slots[slot] = NULL;
-    client->free_slots[client->free_count++] = slot;
-    flight_remove(client, request);
-    request->done(request, error);
-}
-
 /* --- the end --- */
-
-static void fail_all(struct nbd_client *client, int error)
-{
-    struct nbd_client_request *request;
-    while ((request = client->flight)) {
-        finish(client, request, error);
-    }
-    while ((request = client->waiting)) {
-        client->waiting = request->next;
-        request->done(request, error);
-    }
-}
 
 static void client_end(struct nbd_client *client, int number, const struct vios_error *why)
 {
@@ -177,8 +85,7 @@ static void client_end(struct nbd_client *client, int number, const struct vios_
         client->transport->operations->close(client->transport);
         client->transport = NULL;
     }
-    client->send_count = 0;
-    fail_all(client, number);
+    nbd_flight_fail(&client->flight, number);
     client->callbacks.closed(client->callbacks.context, why);
     leave(client);
 }
@@ -189,9 +96,9 @@ static void client_late(struct timer *timer)
     struct vios_error error;
     int64_t now = clock_now_ms();
     bool negotiating = client->state == CLIENT_NEGOTIATING;
-    int64_t due = negotiating      ? client->handshake_due_ms
-                  : client->flight ? client->flight->due_ms
-                                   : INT64_MAX;
+    int64_t due = negotiating            ? client->handshake_due_ms
+                  : client->flight.first ? client->flight.first->due_ms
+                                         : INT64_MAX;
     if (due <= now) {
         error_set(&error, VIOS_E_TIMEOUT, "nbd server", NULL, "it did not answer %s in %lld ms",
                   negotiating ? "the handshake" : "a request", (long long)client->late_ms);
@@ -203,30 +110,25 @@ static void client_late(struct timer *timer)
 
 /* --- sending --- */
 
-/* Gathers what is to be sent; `*count` parts. */
-static void gather(struct nbd_client *client, struct iovec *parts, int *count)
+/* Gives waiting requests their slots. */
+static void start_waiting(struct nbd_client *client)
+{
+    nbd_flight_start(&client->flight, clock_now_ms() + client->late_ms);
+    if (client->flight.first && !client->timer.armed) {
+        worker_arm(client->worker, &client->timer, client->flight.first->due_ms);
+    }
+}
+
+/* Gathers what is to be sent: how many parts. */
+static int gather(struct nbd_client *client, struct iovec *parts)
 {
     struct nbd_handshake *handshake = &client->handshake;
-    *count = 0;
     if (handshake->output_size > 0) {
-        parts[(*count)++] = (struct iovec){handshake->output + client->output_sent,
-                                           handshake->output_size - client->output_sent};
-        return;
+        parts[0] = (struct iovec){handshake->output + client->output_sent,
+                                  handshake->output_size - client->output_sent};
+        return 1;
     }
-    size_t skip = client->sent;
-    for (unsigned i = 0; i < client->send_count && *count + 2 <= PARTS_MAX; i++) {
-        struct nbd_client_request *request =
-            client->slots[client->to_send[(client->send_first + i) % SLOTS]];
-        size_t head = sizeof request->header, body = payload_size(request);
-        if (skip < head) {
-            parts[(*count)++] = (struct iovec){request->header + skip, head - skip};
-        }
-        size_t from = skip > head ? skip - head : 0;
-        if (body > from) {
-            parts[(*count)++] = (struct iovec){request->data + from, body - from};
-        }
-        skip = 0;
-    }
+    return nbd_flight_gather(&client->flight, parts, PARTS_MAX);
 }
 
 static void sent(struct nbd_client *client, size_t done)
@@ -239,25 +141,13 @@ static void sent(struct nbd_client *client, size_t done)
         }
         return;
     }
-    client->sent += done;
-    while (client->send_count > 0) {
-        struct nbd_client_request *request = client->slots[client->to_send[client->send_first]];
-        size_t whole = sizeof request->header + payload_size(request);
-        if (client->sent < whole) {
-            return;
-        }
-        client->sent -= whole;
-        request->sent = true;
-        client->send_first = (client->send_first + 1) % SLOTS;
-        client->send_count--;
-    }
-    assert(client->sent == 0);
+    nbd_flight_sent(&client->flight, done);
 }
 
 static bool nothing_to_send(const struct nbd_client *client)
 {
     return client->handshake.output_size == 0 &&
-           (client->state != CLIENT_READY || client->send_count == 0);
+           (client->state != CLIENT_READY || client->flight.send_count == 0);
 }
 
 static void update_interest(struct nbd_client *client)
@@ -292,8 +182,7 @@ static void client_send(struct nbd_client *client)
     struct vios_error error = {0};
     while (client->state != CLIENT_CLOSED && !nothing_to_send(client)) {
         size_t done = 0;
-        int count;
-        gather(client, parts, &count);
+        int count = gather(client, parts);
         int status = client->transport->operations->write(client->transport, parts, count, &done);
         if (status != VIOS_OK) {
             lost(client, status, &error);
@@ -329,13 +218,6 @@ static void flush_later(struct nbd_client *client)
 
 /* --- receiving --- */
 
-static struct nbd_client_request *find_request(struct nbd_client *client, uint64_t cookie)
-{
-    uint64_t slot = cookie & ((1u << COOKIE_SHIFT) - 1);
-    struct nbd_client_request *request = slot < SLOTS ? client->slots[slot] : NULL;
-    return request && request->cookie == cookie && request->sent ? request : NULL;
-}
-
 static int wrong(struct vios_error *error, const char *what)
 {
     return error_set(error, VIOS_E_IO, "nbd server", NULL, "%s", what);
@@ -366,7 +248,7 @@ static int finish_chunk(struct nbd_client *client, struct nbd_client_request *re
     if (request->command == NBD_READ && !request->error && request->received != request->length) {
         return wrong(error, "it answered a part of a read");
     }
-    finish(client, request, request->error);
+    nbd_flight_finish(&client->flight, request, request->error);
     return VIOS_OK;
 }
 
@@ -382,7 +264,7 @@ static void await_data(struct nbd_client *client, struct nbd_client_request *req
 static int take_reply(struct nbd_client *client, const struct nbd_reply *reply,
                       struct vios_error *error)
 {
-    struct nbd_client_request *request = find_request(client, reply->cookie);
+    struct nbd_client_request *request = nbd_flight_find(&client->flight, reply->cookie);
     if (!request) {
         return wrong(error, "it answers what was not asked");
     }
@@ -603,9 +485,7 @@ static int client_open(struct nbd_client **out, struct worker *worker, const cha
     client->handshake_due_ms = clock_now_ms() + late_ms;
     client->timer.expired = client_late;
     client->flush.run = client_flush;
-    for (uint8_t i = 0; i < SLOTS; i++) {
-        client->free_slots[client->free_count++] = i;
-    }
+    nbd_flight_init(&client->flight);
     client->tls = tls;
     snprintf(client->node, sizeof client->node, "%s", node ? node : "");
     int status = nbd_handshake_start(&client->handshake, export_name, error);
@@ -647,13 +527,7 @@ void nbd_client_submit(struct nbd_client *client, struct nbd_client_request *req
         request->done(request, ECONNRESET);
         return;
     }
-    request->next = NULL;
-    if (client->waiting) {
-        client->waiting_last->next = request;
-    } else {
-        client->waiting = request;
-    }
-    client->waiting_last = request;
+    nbd_flight_add(&client->flight, request);
     if (client->state == CLIENT_READY) {
         start_waiting(client);
         flush_later(client);
