@@ -112,6 +112,18 @@ static bool lpar(struct making *making, const char *name, json_t *record)
         json_integer(raised(making, making->numbers.generations, name)));
     set(making, record, "owner", json_null());
     set(making, record, "job", json_null());
+    json_object_del(record, "taken"); /* whoever had its disks is fenced, as its owner is */
+    return true;
+}
+
+/* What is whole is nobody's; what was being made or deleted stays as the job left it. */
+static bool held(struct making *making, const char *name, json_t *record)
+{
+    (void)making;
+    (void)name;
+    if (is_text(record, "state", "ready")) {
+        json_object_del(record, "job");
+    }
     return true;
 }
 
@@ -161,6 +173,8 @@ static const struct {
     {"/cluster", cluster},
     {"/node/", node},
     {"/lpar/", lpar},
+    {"/lu/", held},
+    {"/image/", held},
     {"/paging/", paging},
     {"/hibernation/", hibernation},
     {"/job/", job},

@@ -14,7 +14,7 @@
  * anywhere has a free fence too generation     of each LPAR; nobody owns it. A hibernation is of a
  * lower one from then on, and says that it is invalid: an old memory never meets a newer disk
  *     regions        of paging devices, which begin anew, empty
- *     jobs           the number of the next one; those that ran have failed
+ *     jobs           the number of the next one; those that ran have failed, and hold nothing
  *     splits         the number of the next decision
  *     restores       +1, and no less than the seconds since 1970, so that no event cursor from
  *                    before means anything else now

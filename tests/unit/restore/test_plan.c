@@ -241,6 +241,7 @@ static void nobody_owns_or_holds_anything(void)
     const struct record backup[] = {
         CLUSTER,
         {"/hibernation/c", "{\"v\":1,\"generation\":2,\"lu\":\"x\"}"},
+        {"/image/i", "{\"v\":1,\"state\":\"ready\",\"job\":\"j-2\"}"},
         {"/job/j-1", "{\"v\":1,\"state\":\"done\"}"},
         {"/job/j-2", "{\"v\":1,\"state\":\"running\",\"object\":\"o\"}"},
         {"/lock/a", "{\"v\":1}"},
@@ -249,6 +250,10 @@ static void nobody_owns_or_holds_anything(void)
                     "\"owner\":{\"node\":\"n1\",\"incarnation\":1},\"extra\":[1]}"},
         {"/lpar/b", "{\"v\":1,\"generation\":1,\"wanted\":\"stopped\",\"owner\":null}"},
         {"/lpar/c", "{\"v\":1,\"generation\":2,\"wanted\":\"hibernated\"}"},
+        {"/lpar/d", "{\"v\":1,\"generation\":2,\"owner\":{\"node\":\"n1\",\"incarnation\":1},"
+                    "\"taken\":{\"node\":\"n2\",\"incarnation\":1}}"},
+        {"/lu/u", "{\"v\":1,\"state\":\"ready\",\"job\":\"j-2\"}"},
+        {"/lu/v", "{\"v\":1,\"state\":\"making\",\"job\":\"j-2\"}"},
         {"/other/x", "{\"v\":1,\"kept\":true}"},
         {"/primary", "{\"v\":1,\"epoch\":3,\"node\":\"n1\",\"state\":\"committed\","
                      "\"history\":[{\"epoch\":3}]}"},
@@ -263,6 +268,11 @@ static void nobody_owns_or_holds_anything(void)
     is_text(member("/lpar/a", "wanted"), "\"running\"");
     is_text(member("/lpar/a", "extra"), "[1]");
     is_text(member("/lpar/c", "wanted"), "\"stopped\"");
+    is_text(member("/lpar/d", "owner"), "null");
+    is_text(member("/lpar/d", "taken"), "");
+    is_text(member("/image/i", "job"), "");
+    is_text(member("/lu/u", "job"), "");
+    is_text(member("/lu/v", "job"), "\"j-2\"");
     is_text(member("/hibernation/c", "state"), "\"Invalid\"");
     ok(number("/hibernation/c", "generation") < number("/lpar/c", "generation"), "and older");
     is_text(member("/job/j-1", "state"), "\"done\"");
