@@ -282,26 +282,26 @@ struct old_job {
 /* The finished ones beyond JOBS_KEPT, oldest first, at most PRUNE_AT_ONCE. */
 static size_t find_old(struct store_list *records, struct old_job old[PRUNE_AT_ONCE])
 {
-    size_t kept = 0;
+    size_t finished = 0;
     size_t count = 0;
-    size_t first = 0;
     for (size_t i = 0; i < records->count; i++) {
         struct job_record record;
         if (job_record_decode(&records->values[i], &record, NULL) != VIOS_OK) {
             continue;
         }
-        if (job_record_finished(&record) && count < PRUNE_AT_ONCE) {
+        bool over = job_record_finished(&record);
+        if (over && count < PRUNE_AT_ONCE) {
             struct old_job *one = &old[count++];
             job_record_key(record.id, one->job_key);
             snprintf(one->operation_key, sizeof one->operation_key, "/job-operation/%.40s",
                      record.operation);
             one->revision = records->values[i].revision;
         }
-        kept += job_record_finished(&record);
+        finished += over;
         job_record_clear(&record);
     }
-    first = kept > JOBS_KEPT ? kept - JOBS_KEPT : 0;
-    return first < count ? first : count;
+    size_t excess = finished > JOBS_KEPT ? finished - JOBS_KEPT : 0;
+    return excess < count ? excess : count;
 }
 
 void job_prune(struct jobs *jobs, struct store *store)
