@@ -10,9 +10,10 @@
  *
  *     epoch          /primary has no holder, and a higher epoch
  *     incarnation    each node's /alive is of one that nobody was, with a free fence: the node
- * kills its guests and rejoins as the next one (daemon/boot.c). Each incarnation that is seen
- * anywhere has a free fence too generation     of each LPAR; nobody owns it. A hibernation is of a
- * lower one from then on, and says that it is invalid: an old memory never meets a newer disk
+ *                    kills its guests and rejoins as the next one (daemon/boot.c). Each
+ *                    incarnation that is seen anywhere has a free fence too
+ *     generation     of each LPAR; nobody owns it. A hibernation is of a lower one from then on,
+ *                    and says that it is invalid: an old memory never meets a newer disk
  *     regions        of paging devices, which begin anew, empty
  *     jobs           the number of the next one; those that ran have failed, and hold nothing
  *     splits         the number of the next decision
