@@ -30,6 +30,7 @@
 #define LOOKS_PER_TTL 10
 #define ADDRESS_SIZE (PATH_MAX + 16)
 
+/* What is there now is looked for in their order. */
 enum place { BACKUP, TARGET, LEFT, CONFIGURED, PLACES };
 
 struct restoring {
@@ -278,10 +279,9 @@ static int await_silence(struct restoring *restoring)
 /* The place that says what is there now. */
 static enum place current_place(const struct restoring *restoring)
 {
-    static const enum place places[] = {TARGET, LEFT, CONFIGURED};
-    for (size_t i = 0; i < 3; i++) {
-        if (restoring->readings[places[i]].list.count > 0) {
-            return places[i];
+    for (enum place place = TARGET; place < PLACES; place++) {
+        if (restoring->readings[place].list.count > 0) {
+            return place;
         }
     }
     bool here =
