@@ -10,14 +10,12 @@
  */
 #include "lpar/jobs.h"
 
-#include "base/clock.h"
 #include "lpar/adopt.h"
 #include "lpar/disks.h"
 #include "lpar/guest.h"
 #include "lpar/guest_exports.h"
 #include "lpar/hold.h"
 #include "lpar/launch.h"
-#include "lpar/lpar.h"
 #include "lpar/run_folder.h"
 #include "lpar/spec.h"
 #include "lpar/view.h"
@@ -34,7 +32,6 @@
 #define STATE_TIMEOUT_MS 5000  /* until its state is seen */
 #define QUIT_TIMEOUT_MS 5000
 #define GONE_TIMEOUT_MS 60000
-#define QEMU_PROGRAM "/usr/bin/qemu-system-x86_64"
 
 static struct node *job_node(const struct job *job)
 {
@@ -207,8 +204,8 @@ static int start_launch(struct job *job)
     }
     if (status == VIOS_OK) {
         paging_export_name(lpar.uuid, lpar.generation, paging, sizeof paging);
-        status = launch_qemu(&lpar, &folder, QEMU_PROGRAM, lpar.generation,
-                             paging_bytes ? paging : NULL, &job->operation);
+        status = launch_qemu(&lpar, &folder, lpar.generation, paging_bytes ? paging : NULL,
+                             &job->operation);
         if (status == VIOS_E_LOCKED) {
             status = VIOS_OK; /* this step ran already */
         }

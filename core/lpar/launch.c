@@ -15,7 +15,6 @@
 #include <grp.h>
 #include <signal.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/stat.h>
@@ -23,6 +22,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#define QEMU_PROGRAM "/usr/bin/qemu-system-x86_64"
 #define DESCRIPTOR_FLOOR 64 /* above the numbers of qemu.h, so that none is overwritten */
 
 struct launch {
@@ -247,19 +247,19 @@ static int spawn(const struct launch *launch, struct vios_error *error)
     return VIOS_OK;
 }
 
-int launch_qemu(const struct lpar *lpar, const struct run_folder *folder, const char *program,
-                int64_t start, const char *paging_export, struct operation *operation)
+int launch_qemu(const struct lpar *lpar, const struct run_folder *folder, int64_t start,
+                const char *paging_export, struct operation *operation)
 {
     struct launch launch = {.log = -1, .folder = folder};
     struct vios_error *error = &operation->error;
     for (int i = 0; i < QEMU_FD_END; i++) {
         launch.descriptors[i] = -1;
     }
-    if (access(program, X_OK) != 0) {
-        return error_set(error, VIOS_E_NOT_FOUND, program, "install qemu-system-x86",
+    if (access(QEMU_PROGRAM, X_OK) != 0) {
+        return error_set(error, VIOS_E_NOT_FOUND, QEMU_PROGRAM, "install qemu-system-x86",
                          "there is no QEMU: %s", strerror(errno));
     }
-    launch.arguments = qemu_arguments(lpar, program, start, paging_export);
+    launch.arguments = qemu_arguments(lpar, QEMU_PROGRAM, start, paging_export);
     int status = open_all(&launch, lpar, error);
     if (status == VIOS_OK) {
         status = spawn(&launch, error);

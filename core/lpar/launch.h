@@ -11,9 +11,10 @@
 /*
  * `paging_export` may be NULL. On VIOS_OK the process exists and the sockets qmp.sock and
  * console.sock can be connected to at once (what comes is queued until QEMU is ready); that
- * QEMU accepted its arguments shows only there. VIOS_E_LOCKED: one runs already.
+ * QEMU accepted its arguments shows only there. VIOS_E_LOCKED: one runs already. VIOS_E_NOT_FOUND:
+ * QEMU is not installed.
  */
-int launch_qemu(const struct lpar *lpar, const struct run_folder *folder, const char *program,
-                int64_t start, const char *paging_export, struct operation *operation);
+int launch_qemu(const struct lpar *lpar, const struct run_folder *folder, int64_t start,
+                const char *paging_export, struct operation *operation);
 
 #endif
