@@ -19,7 +19,6 @@
 #include "base/json.h"
 #include "base/log.h"
 
-#include <assert.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>

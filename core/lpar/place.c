@@ -7,7 +7,6 @@
 #include "storage/lu.h"
 #include "storage/pool.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -18,7 +18,6 @@
 #include "storage/lu.h"
 #include "storage/lu_file.h"
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
