@@ -1,7 +1,6 @@
 /* spec.c - LPARs from an administrator's words. See the header. */
 #include "lpar/spec.h"
 
-#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -188,6 +187,11 @@ static int take_memory(const json_t *parameters, struct lpar *lpar, struct vios_
                          "%lld bytes is no valid size", (long long)bytes);
     }
     lpar->memory_bytes = (uint64_t)bytes;
+    return VIOS_OK;
+}
+
+static int take_cpus(const json_t *parameters, struct lpar *lpar, struct vios_error *error)
+{
     const json_t *cpus = json_object_get(parameters, "cpus");
     lpar->cpus = cpus ? (int)json_integer_value(cpus) : 1;
     if (cpus && (json_integer_value(cpus) < 1 || json_integer_value(cpus) > LPAR_CPUS_MAX)) {
@@ -313,6 +317,9 @@ int spec_build(const json_t *parameters, const struct lu *lus, size_t lu_count, 
     if (status == VIOS_OK) {
         snprintf(lpar->name, sizeof lpar->name, "%s", name);
         status = take_memory(parameters, lpar, error);
+    }
+    if (status == VIOS_OK) {
+        status = take_cpus(parameters, lpar, error);
     }
     if (status == VIOS_OK) {
         status = take_machine(parameters, lpar, error);
