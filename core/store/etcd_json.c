@@ -149,13 +149,6 @@ void etcd_json_refusal(const char *text, size_t size, struct etcd_refusal *refus
     json_decref(json);
 }
 
-static bool is_store_key(const char *key)
-{
-    size_t length = strspn(key, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-                                "0123456789._:/-");
-    return length > 0 && length <= STORE_KEY_MAX && key[length] == '\0';
-}
-
 /* One KeyValue into `gather`: `deleted` has no value and no creation. */
 static int add_value(const json_t *kv, const char *space, bool deleted, bool keys_only,
                      struct store_gather *gather, struct operation *operation)
@@ -166,7 +159,7 @@ static int add_value(const json_t *kv, const char *space, bool deleted, bool key
     char *json = deleted ? NULL : read_bytes(kv, "value", STORE_VALUE_MAX);
     size_t length = strlen(space);
     if (!json_is_object(kv) || !key || strncmp(key, space, length) != 0 ||
-        !is_store_key(key + length)) {
+        !store_key_is_valid(key + length)) {
         status = corrupt(&operation->error, "a key that is not ours");
     } else if (!read_number(kv, "mod_revision", &value.revision) ||
                !read_number(kv, "create_revision", &value.created) || value.revision < 1 ||
