@@ -9,6 +9,10 @@
 
 #include "store/store.h"
 
+/* Hints that both kinds of store give. */
+#define STORE_CREATE_HINT "make one: vios cluster create NAME"
+#define STORE_RESTORE_HINT "restore a backup: vios db restore FILE"
+
 struct store_backend {
     const char *name; /* "sqlite" */
     void (*close)(void *state);

@@ -24,8 +24,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define CREATE_HINT "make one: vios cluster create NAME"
-
 static void etcd_close(void *state)
 {
     struct etcd_connection *connection = state;
@@ -71,8 +69,9 @@ static int check_restoring(struct etcd_connection *connection, struct operation 
     struct store_gather gather = {0};
     int status = get_own(connection, "restoring", &gather, operation);
     if (status == VIOS_OK && gather.count > 0) {
-        status = operation_fail(operation, VIOS_E_CORRUPT, connection->store_key, ETCD_RESTORE_HINT,
-                                "the VIOS DB is being restored, or a restore of it did not end");
+        status =
+            operation_fail(operation, VIOS_E_CORRUPT, connection->store_key, STORE_RESTORE_HINT,
+                           "the VIOS DB is being restored, or a restore of it did not end");
     }
     store_gather_clear(&gather);
     return status;
@@ -137,7 +136,7 @@ static int prepare_store(struct etcd_connection *connection, bool create,
         return status;
     }
     if (!create) {
-        return operation_fail(operation, VIOS_E_NOT_FOUND, connection->store_key, CREATE_HINT,
+        return operation_fail(operation, VIOS_E_NOT_FOUND, connection->store_key, STORE_CREATE_HINT,
                               "the store is not made yet");
     }
     status = make_store(connection, operation);

@@ -26,7 +26,6 @@
 #define ETCD_TOKENS_MAX 3         /* asked for in one call */
 
 #define ETCD_STORE_VALUE "{\"v\":1}" /* of the key that says that a store was made */
-#define ETCD_RESTORE_HINT "restore a backup: vios db restore FILE"
 
 /* See store_open(); `text` is what stands behind "etcd:", see etcd_address.h. */
 int etcd_store_open(struct store **store, const char *text, bool create,

@@ -171,10 +171,10 @@ static int check_values(struct etcd_connection *connection, struct operation *op
     for (size_t i = 0; i < list.count && status == VIOS_OK; i++) {
         json_t *json = json_loads(list.values[i].json, JSON_REJECT_DUPLICATES, NULL);
         if (!json_is_object(json) || list.values[i].revision > revision) {
-            status = operation_fail(operation, VIOS_E_CORRUPT, list.values[i].key,
-                                    "restore a backup: vios db restore FILE",
-                                    "the store is damaged: a value that is not JSON, or from the "
-                                    "future");
+            status =
+                operation_fail(operation, VIOS_E_CORRUPT, list.values[i].key, STORE_RESTORE_HINT,
+                               "the store is damaged: a value that is not JSON, or from the "
+                               "future");
         }
         json_decref(json);
     }

@@ -89,7 +89,7 @@ int etcd_store_read(const char *text, const char *prefix, struct store_reading *
         etcd_list(replacing.connection, &prefix, 1, &reading->list, &reading->revision, operation);
     reading->begun = replacing.restoring != 0;
     if (status == VIOS_OK && reading->begun) {
-        status = operation_fail(operation, VIOS_E_CORRUPT, "VIOS DB", ETCD_RESTORE_HINT,
+        status = operation_fail(operation, VIOS_E_CORRUPT, "VIOS DB", STORE_RESTORE_HINT,
                                 "it was being restored, and that did not end");
     } else if (status == VIOS_OK && replacing.store == 0) {
         status = operation_fail(operation, VIOS_E_NOT_FOUND, "VIOS DB", NULL,

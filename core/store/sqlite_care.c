@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #define BACKUP_PAGES 256 /* copied between two looks at the deadline and cancel */
-#define RESTORE_HINT "restore a backup: vios db restore FILE"
 
 int sqlite_forget(struct sqlite_connection *connection, int64_t revision)
 {
@@ -62,7 +61,7 @@ static int check_number(struct sqlite_connection *connection, const char *sql, c
     int status = sqlite_step(connection, statement, &row, "checking");
     if (status == VIOS_OK && row && sqlite3_column_type(statement, 0) != SQLITE_NULL) {
         status = operation_fail(connection->operation, VIOS_E_CORRUPT, connection->path,
-                                RESTORE_HINT, "the store is damaged: %s: %.250s", what,
+                                STORE_RESTORE_HINT, "the store is damaged: %s: %.250s", what,
                                 (const char *)sqlite3_column_text(statement, 0));
     }
     sqlite3_finalize(statement);

@@ -20,8 +20,6 @@
 #define QUICK_CHECK_MAX_BYTES (1024 * 1024) /* checked at each open, which takes about 1 ms */
 #define BUSY_NAP_MS 2
 #define PROGRESS_STEPS 10000 /* virtual machine steps between two looks at the cancel */
-#define RESTORE_HINT "restore a backup: vios db restore FILE"
-#define CREATE_HINT "make one: vios cluster create NAME"
 
 static const char *const SQL_TEXT[SQL_COUNT] = {
     [SQL_BEGIN_READ] = "BEGIN",
@@ -118,7 +116,7 @@ int sqlite_fail(struct sqlite_connection *connection, int result, const char *do
     }
     int code = code_of(result);
     return operation_fail(
-        operation, code, connection->path, code == VIOS_E_CORRUPT ? RESTORE_HINT : NULL,
+        operation, code, connection->path, code == VIOS_E_CORRUPT ? STORE_RESTORE_HINT : NULL,
         code == VIOS_E_CORRUPT ? "the store is damaged: %s: %s" : "%s: %s", doing,
         connection->handle ? sqlite3_errmsg(connection->handle) : sqlite3_errstr(result));
 }
@@ -216,8 +214,8 @@ int sqlite_meta(struct sqlite_connection *connection, const char *name, int64_t 
     sqlite3_bind_text(statement, 1, name, -1, SQLITE_STATIC);
     int status = sqlite_step(connection, statement, &row, "reading the revision");
     if (status == VIOS_OK && !row) {
-        return operation_fail(connection->operation, VIOS_E_CORRUPT, connection->path, RESTORE_HINT,
-                              "the store is damaged: its %s is missing", name);
+        return operation_fail(connection->operation, VIOS_E_CORRUPT, connection->path,
+                              STORE_RESTORE_HINT, "the store is damaged: its %s is missing", name);
     }
     *value = row ? sqlite3_column_int64(statement, 0) : 0;
     sqlite3_reset(statement);
@@ -316,7 +314,8 @@ static int identify(struct sqlite_connection *connection, bool *blank)
         return status;
     }
     if (application != APPLICATION_ID) {
-        return operation_fail(connection->operation, VIOS_E_CORRUPT, connection->path, RESTORE_HINT,
+        return operation_fail(connection->operation, VIOS_E_CORRUPT, connection->path,
+                              STORE_RESTORE_HINT,
                               "the store is damaged: a database, but not one of vios");
     }
     return operation_fail(connection->operation, VIOS_E_INVALID, connection->path,
@@ -357,7 +356,7 @@ static int prepare_file(struct sqlite_connection *connection, bool create)
     }
     if (status == VIOS_OK && blank && !create) {
         return operation_fail(connection->operation, VIOS_E_NOT_FOUND, connection->path,
-                              CREATE_HINT, "the store is not made yet");
+                              STORE_CREATE_HINT, "the store is not made yet");
     }
     if (status == VIOS_OK && blank) {
         chmod(connection->path, 0600); /* else it keeps what the umask gave it */
@@ -382,7 +381,7 @@ static int quick_check(struct sqlite_connection *connection)
                               &damaged);
     if (result == VIOS_OK && damaged) {
         result = operation_fail(connection->operation, VIOS_E_CORRUPT, connection->path,
-                                RESTORE_HINT, "the store is damaged");
+                                STORE_RESTORE_HINT, "the store is damaged");
     }
     return result;
 }
@@ -410,7 +409,7 @@ int sqlite_connection_open(struct sqlite_connection **connection, const char *pa
         return status;
     }
     if (found != SQLITE_FILE_THERE && !create) {
-        return operation_fail(operation, VIOS_E_NOT_FOUND, path, CREATE_HINT,
+        return operation_fail(operation, VIOS_E_NOT_FOUND, path, STORE_CREATE_HINT,
                               found == SQLITE_FILE_EMPTY ? "the store's file is empty"
                                                          : "there is no store");
     }
