@@ -80,45 +80,52 @@ static void strangers_are_denied(void)
     is_denied(address, VIOS_E_DENIED, "permission denied");
 }
 
-/* The tokens lie in etcd's memory: a restart loses them. */
-static void a_lost_token_is_renewed(void)
+/* A watch that n1 opens, and that waits for one change. */
+static struct store_watch *watch_token(struct store *store)
+{
+    struct operation operation = suite_operation();
+    struct store_watch *watch;
+    is_int(suite_put(store, "/token", "{\"v\":1}"), VIOS_OK);
+    is_int(store_watch_open(&watch, store, "/token", suite_now(store), &operation), VIOS_OK);
+    return watch;
+}
+
+static void one_change_comes(struct store_watch *watch)
 {
     struct operation operation = suite_operation();
     struct store_change_list changes;
-    struct store_watch *watch;
+    is_int(store_watch_next(watch, &changes, &operation), VIOS_OK);
+    is_int(changes.count, 1);
+    store_change_list_clear(&changes);
+    store_watch_close(watch);
+}
+
+/* The tokens lie in etcd's memory: a restart loses them. */
+static void a_lost_token_is_renewed(void)
+{
     as_user("n1", "right");
     struct store *store = open_one();
-    is_int(suite_put(store, "/token", "{\"v\":1}"), VIOS_OK);
-    is_int(store_watch_open(&watch, store, "/token", suite_now(store), &operation), VIOS_OK);
+    struct store_watch *watch = watch_token(store);
     etcd_kill(&servers, 0);
     etcd_start_member(&servers, 0);
     ok(etcd_await(&servers, 0), "etcd is back");
     is_int(suite_put(store, "/token", "{\"v\":2}"), VIOS_OK);
     is_text(suite_json(store, "/token"), "{\"v\":2}");
-    is_int(store_watch_next(watch, &changes, &operation), VIOS_OK);
-    is_int(changes.count, 1);
-    store_change_list_clear(&changes);
-    store_watch_close(watch);
+    one_change_comes(watch);
     store_close(store);
 }
 
 static void an_expired_token_is_renewed(void)
 {
     struct operation operation = suite_operation();
-    struct store_change_list changes;
-    struct store_watch *watch;
     as_user("n1", "right");
     struct store *store = open_one();
     struct store *other = open_one();
-    is_int(suite_put(store, "/token", "{\"v\":3}"), VIOS_OK);
-    is_int(store_watch_open(&watch, store, "/token", suite_now(store), &operation), VIOS_OK);
+    struct store_watch *watch = watch_token(store);
     operation_sleep(&operation, EXPIRED_MS); /* nothing tells, and to ask would renew it */
     is_int(suite_put(store, "/token", "{\"v\":4}"), VIOS_OK);
     is_text(suite_json(other, "/token"), "{\"v\":4}");
-    is_int(store_watch_next(watch, &changes, &operation), VIOS_OK);
-    is_int(changes.count, 1);
-    store_change_list_clear(&changes);
-    store_watch_close(watch);
+    one_change_comes(watch);
     store_close(store);
     store_close(other);
 }
