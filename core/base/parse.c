@@ -42,8 +42,7 @@ static int64_t unit_factor(const struct unit *units, const char *text)
     return 0;
 }
 
-/* "1.5" times `factor` in whole numbers; false when it is no number, or above `limit`. `*end` is
- * behind the digits. */
+/* "2" or "1.5", at most so many digits; `*end` is behind them. */
 static bool scan_number(const char *text, const char **end)
 {
     size_t digits = strspn(text, "0123456789");
@@ -61,6 +60,7 @@ static bool scan_number(const char *text, const char **end)
     return true;
 }
 
+/* That times `factor`, in whole numbers; false when it is above `limit`. */
 static bool scale_number(const char *text, int64_t factor, int64_t limit, int64_t *value)
 {
     char *end;
@@ -72,13 +72,12 @@ static bool scale_number(const char *text, int64_t factor, int64_t limit, int64_
         return false;
     }
     if (*end == '.') {
-        int64_t part = 0, unit = factor;
         __int128 numerator = 0, denominator = 1;
         for (end++; isdigit((unsigned char)*end); end++) {
             numerator = numerator * 10 + (*end - '0');
             denominator *= 10;
         }
-        part = (int64_t)(numerator * unit / denominator);
+        int64_t part = (int64_t)(numerator * factor / denominator);
         if (__builtin_add_overflow(result, part, &result) || result > limit) {
             return false;
         }
