@@ -218,11 +218,22 @@ static int take_text(struct config *config, char *text, const char *path, struct
     return VIOS_OK;
 }
 
+/* free() `*text`, which is whole. */
+static int read_text(const char *path, char **text, struct vios_error *error)
+{
+    size_t size;
+    int status = file_read(AT_FDCWD, path, CONFIG_FILE_MAX, text, &size, error);
+    if (status == VIOS_OK && strlen(*text) != size) {
+        free(*text);
+        return error_set(error, VIOS_E_USAGE, path, NULL, "the file holds a NUL byte");
+    }
+    return status;
+}
+
 int config_load(struct config *config, const char *path, struct vios_error *error)
 {
     char *text;
-    size_t size;
-    int status = file_read(AT_FDCWD, path, CONFIG_FILE_MAX, &text, &size, error);
+    int status = read_text(path, &text, error);
     if (status != VIOS_OK) {
         return status;
     }
@@ -231,9 +242,7 @@ int config_load(struct config *config, const char *path, struct vios_error *erro
         free(text);
         return error_set(error, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
     }
-    status = strlen(text) == size
-                 ? take_text(read, text, path, error)
-                 : error_set(error, VIOS_E_USAGE, path, NULL, "the file holds a NUL byte");
+    status = take_text(read, text, path, error);
     for (size_t i = 0; status == VIOS_OK && i < ROW_COUNT; i++) {
         if (read->values[i].text) {
             free(config->values[i].text);
@@ -343,7 +352,7 @@ int config_save(const char *path, const char *key, const char *text, struct vios
     if (status != VIOS_OK) {
         return status;
     }
-    status = file_read(AT_FDCWD, path, CONFIG_FILE_MAX, &old, NULL, error);
+    status = read_text(path, &old, error);
     if (status == VIOS_E_NOT_FOUND) {
         old = strdup("");
         status = old ? VIOS_OK : error_set(error, VIOS_E_SYSTEM, NULL, NULL, "out of memory");

@@ -116,6 +116,21 @@ static void saves_in_place(void)
     config_free(config);
 }
 
+/* What is behind it would be lost. */
+static void a_nul_byte_is_refused(void)
+{
+    static const char text[] = "node = n1\n\0ttl = 5s\n";
+    struct config *config = config_new();
+    int fd = open(tap_folder(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    is_int(file_replace(fd, "vios.conf", text, sizeof text - 1, 0600, &error), VIOS_OK);
+    close(fd);
+    is_int(config_load(config, path, &error), VIOS_E_USAGE);
+    is_text(error.message, "the file holds a NUL byte");
+    is_int(config_save(path, "ttl", "2s", &error), VIOS_E_USAGE);
+    is_text(error.message, "the file holds a NUL byte");
+    config_free(config);
+}
+
 int main(void)
 {
     snprintf(path, sizeof path, "%s/vios.conf", tap_folder());
@@ -125,6 +140,7 @@ int main(void)
     RUN(refuses_a_bad_file_whole);
     RUN(hints_at_the_key_meant);
     RUN(saves_in_place);
+    RUN(a_nul_byte_is_refused);
     file_remove_tree(tap_folder(), NULL);
     return tap_done();
 }
