@@ -5,6 +5,7 @@
 #include "base/log.h"
 
 #include "base/clock.h"
+#include "base/utf8.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -52,40 +53,25 @@ __attribute__((format(printf, 2, 3))) static void line_add(struct line *line, co
     line->used += (size_t)added;
 }
 
-/* How many bytes the UTF-8 character at `text` has; 0: it is none, or a control character. */
-static size_t printable_length(const unsigned char *text)
+/* 0 also for a control character, those of two bytes among them. */
+static size_t printable_length(const char *text)
 {
-    if (text[0] < 0x80) {
-        return text[0] >= 0x20 && text[0] != 0x7f;
-    }
-    size_t length = text[0] >= 0xf0 ? 4 : text[0] >= 0xe0 ? 3 : 2;
-    if (text[0] < 0xc2 || text[0] > 0xf4) {
-        return 0;
-    }
-    for (size_t i = 1; i < length; i++) {
-        if ((text[i] & 0xc0) != 0x80) {
-            return 0;
-        }
-    }
-    bool control = text[0] == 0xc2 && text[1] < 0xa0;
-    bool overlong = (text[0] == 0xe0 && text[1] < 0xa0) || (text[0] == 0xf0 && text[1] < 0x90);
-    bool surrogate = text[0] == 0xed && text[1] >= 0xa0;
-    bool beyond = text[0] == 0xf4 && text[1] >= 0x90;
-    return control || overlong || surrogate || beyond ? 0 : length;
+    const unsigned char *at = (const unsigned char *)text;
+    bool control = at[0] < 0x20 || at[0] == 0x7f || (at[0] == 0xc2 && at[1] < 0xa0);
+    return control ? 0 : utf8_length(text);
 }
 
 static void line_add_escaped(struct line *line, const char *text, bool json)
 {
-    const unsigned char *at = (const unsigned char *)text;
-    while (*at) {
-        size_t length = printable_length(at);
+    while (*text) {
+        size_t length = printable_length(text);
         if (length == 0) {
-            line_add(line, json ? "\\u%04x" : "\\x%02x", *at++);
-        } else if (json && (*at == '"' || *at == '\\')) {
-            line_add(line, "\\%c", *at++);
+            line_add(line, json ? "\\u%04x" : "\\x%02x", (unsigned char)*text++);
+        } else if (json && (*text == '"' || *text == '\\')) {
+            line_add(line, "\\%c", *text++);
         } else {
-            line_add(line, "%.*s", (int)length, (const char *)at);
-            at += length;
+            line_add(line, "%.*s", (int)length, text);
+            text += length;
         }
     }
 }
