@@ -37,26 +37,6 @@ int file_write_all(int fd, const void *data, size_t size, struct vios_error *err
     return VIOS_OK;
 }
 
-int file_read_all(int fd, void *data, size_t size, struct vios_error *error)
-{
-    char *at = data;
-    while (size) {
-        ssize_t got = read(fd, at, size);
-        if (got < 0 && errno == EINTR) {
-            continue;
-        }
-        if (got < 0) {
-            return error_set_errno(error, NULL, "read");
-        }
-        if (got == 0) {
-            return error_set(error, VIOS_E_IO, NULL, NULL, "ended %zu bytes early", size);
-        }
-        at += got;
-        size -= (size_t)got;
-    }
-    return VIOS_OK;
-}
-
 int file_lock(int fd, int64_t wait_ms, struct vios_error *error)
 {
     int64_t end_ms = clock_now_ms() + wait_ms;

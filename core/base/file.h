@@ -25,9 +25,8 @@ int file_make_folders(const char *path, mode_t mode, struct vios_error *error);
 /* Removes `path` and everything below, without following links. Absent is fine. */
 int file_remove_tree(const char *path, struct vios_error *error);
 
-/* write(2) and read(2) until all is done; VIOS_E_IO at an early end. */
+/* write(2) until all is done. */
 int file_write_all(int fd, const void *data, size_t size, struct vios_error *error);
-int file_read_all(int fd, void *data, size_t size, struct vios_error *error);
 
 /*
  * Takes the exclusive flock of `fd`, which ends with the process. Somebody else's is waited for

@@ -98,18 +98,16 @@ static void removes_trees_but_not_what_links_point_to(void)
     is_int(file_remove_tree(path, &error), VIOS_OK);
 }
 
-static void writes_and_reads_all(void)
+static void writes_all(void)
 {
     int pipes[2];
     char data[8] = "";
     is_int(pipe(pipes), 0);
     is_int(file_write_all(pipes[1], "abcd", 4, &error), VIOS_OK);
     close(pipes[1]);
-    is_int(file_read_all(pipes[0], data, 3, &error), VIOS_OK);
-    is_int(file_read_all(pipes[0], data, 3, &error), VIOS_E_IO);
-    ok(strstr(error.message, "2 bytes") != NULL, "%s", error.message);
+    is_int(read(pipes[0], data, sizeof data), 4);
+    is_text(data, "abcd");
     close(pipes[0]);
-    is_int(file_read_all(-1, data, 3, &error), VIOS_E_SYSTEM);
     is_int(file_write_all(-1, data, 3, &error), VIOS_E_SYSTEM);
     ok(strstr(error.message, "Bad file descriptor") != NULL, "%s", error.message);
 }
@@ -122,7 +120,7 @@ int main(void)
     RUN(bounds_reading);
     RUN(makes_folders);
     RUN(removes_trees_but_not_what_links_point_to);
-    RUN(writes_and_reads_all);
+    RUN(writes_all);
     file_remove_tree(tap_folder(), NULL);
     return tap_done();
 }
