@@ -31,7 +31,6 @@ struct operation {
     struct cancel *cancel;   /* not owned; NULL: cannot be cancelled */
     struct vios_error error; /* filled by whoever fails */
     const char *actor;       /* who asked, for the audit; not owned; may be NULL */
-    uint64_t trace_id;       /* the same in every log line of one request */
 };
 
 /* An operation that ends `timeout_ms` from now (OPERATION_NO_DEADLINE: never). */

@@ -78,7 +78,6 @@ void dispatch_run(struct running *running)
     struct operation operation;
     operation_start(&operation, OPERATION_NO_DEADLINE, running->cancel);
     operation.actor = call->actor;
-    operation.trace_id = (uint64_t)call->id;
     json_t *result = NULL;
     int status = operation_check(&operation); /* it may have been cancelled in the queue */
     bool began = status == VIOS_OK;
