@@ -98,10 +98,9 @@ static int find_store(struct etcd_connection *connection, int64_t *made,
 static int make_store(struct etcd_connection *connection, struct operation *operation)
 {
     json_t *answer;
-    struct etcd_header header;
     int status = etcd_call(connection, ETCD_TXN_PATH,
-                           etcd_json_make(connection->store_key, ETCD_STORE_VALUE), &answer,
-                           &header, NULL, operation);
+                           etcd_json_make(connection->store_key, ETCD_STORE_VALUE), &answer, NULL,
+                           NULL, operation);
     json_decref(answer); /* whoever made it */
     return status;
 }

@@ -24,10 +24,9 @@ static int compact_to(struct etcd_connection *connection, int64_t revision,
                       struct operation *operation)
 {
     struct etcd_refusal refusal;
-    struct etcd_header header;
     json_t *answer;
     int status = etcd_call(connection, COMPACTION_PATH, etcd_json_compaction(revision), &answer,
-                           &header, &refusal, operation);
+                           NULL, &refusal, operation);
     json_decref(answer);
     if (status != VIOS_E_COMPACTED) {
         return status;
@@ -50,10 +49,9 @@ static void remove_mark(struct etcd_connection *connection, const struct store_v
 {
     char key[ETCD_KEY_SIZE];
     json_t *answer;
-    struct etcd_header header;
     if (snprintf(key, sizeof key, "%s%s", connection->mark_space, mark->key) < (int)sizeof key) {
-        etcd_call(connection, ETCD_TXN_PATH, etcd_json_remove(key, mark->revision), &answer,
-                  &header, NULL, operation);
+        etcd_call(connection, ETCD_TXN_PATH, etcd_json_remove(key, mark->revision), &answer, NULL,
+                  NULL, operation);
         json_decref(answer);
     }
 }

@@ -405,7 +405,9 @@ int etcd_call(struct etcd_connection *connection, const char *path, char *body, 
         }
     }
     *answer = attempt.answer;
-    *header = attempt.header;
+    if (header) {
+        *header = attempt.header;
+    }
     if (refusal) {
         *refusal = attempt.refusal;
     }
@@ -416,11 +418,10 @@ int etcd_call(struct etcd_connection *connection, const char *path, char *body, 
 int etcd_call_range(struct etcd_connection *connection, const struct etcd_range *range,
                     struct store_gather *gather, bool *more, struct operation *operation)
 {
-    struct etcd_header header;
     json_t *answer;
     bool unused = false;
-    int status = etcd_call(connection, ETCD_RANGE_PATH, etcd_json_range(range), &answer, &header,
-                           NULL, operation);
+    int status = etcd_call(connection, ETCD_RANGE_PATH, etcd_json_range(range), &answer, NULL, NULL,
+                           operation);
     if (status == VIOS_OK) {
         status = etcd_json_values(answer, range->space, range->keys_only, gather,
                                   more ? more : &unused, operation);

@@ -87,8 +87,8 @@ int etcd_turn_next(struct etcd_connection *connection, struct etcd_turn *turn,
                    struct operation *operation);
 
 /* Attempts until there is an answer, for calls that may be repeated freely. Takes `body` over;
- * NULL is VIOS_E_NO_SPACE. `*answer` is to be given back by json_decref(). `refusal` may be
- * NULL. */
+ * NULL is VIOS_E_NO_SPACE. `*answer` is to be given back by json_decref(). `header` and
+ * `refusal` may be NULL. */
 int etcd_call(struct etcd_connection *connection, const char *path, char *body, json_t **answer,
               struct etcd_header *header, struct etcd_refusal *refusal,
               struct operation *operation);

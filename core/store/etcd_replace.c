@@ -103,12 +103,12 @@ int etcd_store_read(const char *text, const char *prefix, struct store_reading *
 
 /* `*succeeded`: the compares held, this time. */
 static int commit(struct replacing *replacing, const struct etcd_txn *txn, bool *succeeded,
-                  struct etcd_header *header, struct operation *operation)
+                  struct operation *operation)
 {
     json_t *answer;
     *succeeded = false;
-    int status = etcd_call(replacing->connection, ETCD_TXN_PATH, etcd_json_txn(txn), &answer,
-                           header, NULL, operation);
+    int status = etcd_call(replacing->connection, ETCD_TXN_PATH, etcd_json_txn(txn), &answer, NULL,
+                           NULL, operation);
     if (status == VIOS_OK) {
         status = etcd_json_succeeded(answer, succeeded, &operation->error);
     }
@@ -133,7 +133,6 @@ static struct store_compare is_at(const char *key, int64_t revision)
 static int begin(struct replacing *replacing, struct operation *operation)
 {
     bool succeeded;
-    struct etcd_header header;
     const struct store_compare compares[] = {is_at(RESTORING, replacing->restoring),
                                              is_at(STORE, replacing->store)};
     const struct store_change changes[] = {{RESTORING, replacing->token}, {STORE, NULL}};
@@ -142,7 +141,7 @@ static int begin(struct replacing *replacing, struct operation *operation)
                            .compare_count = 2,
                            .changes = changes,
                            .change_count = 2};
-    int status = commit(replacing, &txn, &succeeded, &header, operation);
+    int status = commit(replacing, &txn, &succeeded, operation);
     if (status == VIOS_OK) {
         status = look_at_keys(replacing, operation);
     }
@@ -158,7 +157,6 @@ struct batch {
 static int flush(struct replacing *replacing, struct batch *batch, struct operation *operation)
 {
     bool succeeded = true;
-    struct etcd_header header;
     const struct store_compare compare = is_at(RESTORING, replacing->restoring);
     struct etcd_txn txn = {.space = replacing->space,
                            .compares = &compare,
@@ -167,7 +165,7 @@ static int flush(struct replacing *replacing, struct batch *batch, struct operat
                            .change_count = batch->count};
     int status = operation_check(operation);
     if (status == VIOS_OK && batch->count > 0) {
-        status = commit(replacing, &txn, &succeeded, &header, operation);
+        status = commit(replacing, &txn, &succeeded, operation);
         store_replace_step("batch");
     }
     batch->count = batch->bytes = 0;
@@ -231,7 +229,6 @@ static int delete_others(struct replacing *replacing, struct batch *batch,
 static int end(struct replacing *replacing, struct operation *operation)
 {
     bool succeeded;
-    struct etcd_header header;
     const struct store_compare compare = is_at(RESTORING, replacing->restoring);
     const struct store_change changes[] = {{RESTORING, NULL}, {STORE, ETCD_STORE_VALUE}};
     struct etcd_txn txn = {.space = replacing->space,
@@ -239,7 +236,7 @@ static int end(struct replacing *replacing, struct operation *operation)
                            .compare_count = 1,
                            .changes = changes,
                            .change_count = 2};
-    int status = commit(replacing, &txn, &succeeded, &header, operation);
+    int status = commit(replacing, &txn, &succeeded, operation);
     if (status == VIOS_OK && !succeeded) { /* sent twice, or another's */
         status = look_at_keys(replacing, operation);
         status = status == VIOS_OK && (replacing->restoring != 0 || replacing->store == 0)
