@@ -1,6 +1,6 @@
 /*
  * backend.h - what stands behind an NBD export: an operations table with three
- * implementations (storage/file_backend, paging/page_memory, paging/pager).
+ * implementations (storage/file_backend, paging/page_export, paging/pager).
  *
  * An export has a home: the worker on whose thread all its requests are submitted and
  * completed, so a back end needs no locks of its own against its guests. A connection that
@@ -53,7 +53,6 @@ struct nbd_request {
     struct nbd_connection *connection;
     struct nbd_export *export;
     struct nbd_request *next;                  /* free for the back end's own queues */
-    void *private;                             /* likewise */
     void (*done)(struct nbd_request *request); /* of whoever made it: the server, or a test */
 };
 
