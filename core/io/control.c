@@ -2,6 +2,7 @@
 #include "io/control.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 #include "io/requests.h"
 #include "net/descriptors.h"
 
@@ -195,7 +196,7 @@ void control_serve(struct io *io, int fd)
     control->io = io;
     control->fd = fd;
     connections++;
-    if (pthread_create(&thread, NULL, run, control) != 0) {
+    if (thread_start(&thread, "control", run, control) != 0) {
         connections--;
         close(fd);
         free(control);

@@ -2,6 +2,7 @@
 #include "io/exports.h"
 
 #include "base/clock.h"
+#include "base/thread.h"
 
 #include <assert.h>
 #include <pthread.h>
@@ -9,7 +10,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 
 #define WAIT_STEP_MS 100 /* between looks at a deadline or a cancel */
 
@@ -48,11 +48,7 @@ int exports_new(struct exports **out, struct vios_error *error)
         return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "no memory for the exports");
     }
     pthread_mutex_init(&exports->lock, NULL);
-    pthread_condattr_t attributes;
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&exports->changed, &attributes);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&exports->changed);
     *out = exports;
     return VIOS_OK;
 }
@@ -113,16 +109,10 @@ static void drop(struct task *task)
 static int wait_changed(struct exports *exports, struct operation *operation)
 {
     int status = operation_check(operation);
-    if (status != VIOS_OK) {
-        return status;
+    if (status == VIOS_OK) {
+        condition_wait(&exports->changed, &exports->lock, WAIT_STEP_MS);
     }
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += WAIT_STEP_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000;
-    until.tv_nsec %= 1000000000;
-    pthread_cond_timedwait(&exports->changed, &exports->lock, &until);
-    return VIOS_OK;
+    return status;
 }
 
 /* With the lock held. Page memory's exports come out of the arena. */

@@ -8,6 +8,7 @@
 #include "job/job_engine.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,7 +189,7 @@ static void add_worker(struct jobs *jobs)
     if (jobs->queued_count <= jobs->idle_count || jobs->thread_count == JOBS_RUNNING_MAX) {
         return;
     }
-    if (pthread_create(&jobs->threads[jobs->thread_count], NULL, worker, jobs) == 0) {
+    if (thread_start(&jobs->threads[jobs->thread_count], "job", worker, jobs) == 0) {
         jobs->thread_count++;
     } else {
         log_error("job", "no thread can be made; %zu are there", jobs->thread_count);

@@ -9,6 +9,7 @@
 #include "lpar/hold.h"
 
 #include "base/log.h"
+#include "base/thread.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -326,18 +327,15 @@ static void *supervise(void *context)
 int supervisor_start(struct guest *guest, struct vios_error *error)
 {
     pthread_t thread;
-    pthread_attr_t attributes;
     struct lpars *lpars = guest->lpars;
-    pthread_attr_init(&attributes);
-    pthread_attr_setdetachstate(&attributes, PTHREAD_CREATE_DETACHED);
     pthread_mutex_lock(&lpars->lock);
-    int status = pthread_create(&thread, &attributes, supervise, guest);
+    int status = thread_start(&thread, "guest", supervise, guest);
     if (status == 0) {
+        pthread_detach(thread);
         lpars->threads++;
         guest->references++;
     }
     pthread_mutex_unlock(&lpars->lock);
-    pthread_attr_destroy(&attributes);
     return status == 0 ? VIOS_OK
                        : error_set(error, VIOS_E_SYSTEM, "lpar", NULL, "cannot start a thread: %s",
                                    strerror(status));

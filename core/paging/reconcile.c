@@ -9,6 +9,7 @@
 
 #include "base/clock.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "paging/device.h"
 
 #include <poll.h>
@@ -316,14 +317,9 @@ static void say_why(const json_t *export, const struct vios_error *round, char *
 /* Until another round has ended, or a little while has passed. */
 static uint64_t wait_round(struct paging *paging, uint64_t seen)
 {
-    struct timespec until;
-    clock_gettime(CLOCK_MONOTONIC, &until);
-    until.tv_nsec += AWAIT_INTERVAL_MS * 1000000L;
-    until.tv_sec += until.tv_nsec / 1000000000L;
-    until.tv_nsec %= 1000000000L;
     pthread_mutex_lock(&paging->lock);
-    while (paging->rounds == seen &&
-           pthread_cond_timedwait(&paging->round_done, &paging->lock, &until) == 0) {
+    if (paging->rounds == seen) {
+        condition_wait(&paging->round_done, &paging->lock, AWAIT_INTERVAL_MS);
     }
     uint64_t rounds = paging->rounds;
     pthread_mutex_unlock(&paging->lock);
@@ -405,7 +401,7 @@ static void free_paging(struct paging *paging)
 
 static int start_threads(struct paging *paging)
 {
-    if (pthread_create(&paging->thread, NULL, reconciler, paging) != 0) {
+    if (thread_start(&paging->thread, "paging", reconciler, paging) != 0) {
         return -1;
     }
     paging->started = true;
@@ -413,7 +409,7 @@ static int start_threads(struct paging *paging)
         struct watcher *watcher = &paging->watchers[i];
         watcher->paging = paging;
         watcher->prefix = WATCHED[i];
-        if (pthread_create(&watcher->thread, NULL, watch, watcher) != 0) {
+        if (thread_start(&watcher->thread, "paging-watch", watch, watcher) != 0) {
             return -1;
         }
         watcher->started = true;
@@ -424,14 +420,10 @@ static int start_threads(struct paging *paging)
 int paging_reconcile_start(struct node *node, struct vios_error *error)
 {
     struct paging *paging = calloc(1, sizeof *paging);
-    pthread_condattr_t attributes;
     if (!paging) {
         return error_set(error, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
     }
-    pthread_condattr_init(&attributes);
-    pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC);
-    pthread_cond_init(&paging->round_done, &attributes);
-    pthread_condattr_destroy(&attributes);
+    condition_init(&paging->round_done);
     pthread_mutex_init(&paging->lock, NULL);
     paging->node = node;
     paging->cancel = cancel_new();

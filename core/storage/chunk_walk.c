@@ -1,12 +1,12 @@
 /* chunk_walk.c - see chunk_walk.h. */
 #include "storage/chunk_walk.h"
 
+#include "base/thread.h"
 #include "storage/copy_error.h"
 
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -188,13 +188,9 @@ static unsigned start_threads(struct walkers *walkers, pthread_t threads[CHUNK_W
     wanted = processors > 0 && processors < wanted ? (unsigned)processors : wanted;
     wanted = chunks < wanted ? (unsigned)chunks : wanted;
     walkers->running = wanted;
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
-    while (count < wanted && pthread_create(&threads[count], NULL, walker, walkers) == 0) {
+    while (count < wanted && thread_start(&threads[count], "chunks", walker, walkers) == 0) {
         count++;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     pthread_mutex_lock(&walkers->lock);
     walkers->running -= wanted - count;
     if (wanted && !count) {

@@ -1,6 +1,8 @@
 /* file_pool.c - a queue, and threads that take from it in order. */
 #include "storage/file_pool.h"
 
+#include "base/thread.h"
+
 #include <errno.h>
 #include <pthread.h>
 #include <signal.h>
@@ -66,15 +68,11 @@ int file_pool_new(struct file_pool **out, unsigned threads, struct vios_error *e
     }
     pthread_mutex_init(&pool->lock, NULL);
     pthread_cond_init(&pool->work, NULL);
-    sigset_t all, before;
-    sigfillset(&all);
-    pthread_sigmask(SIG_SETMASK, &all, &before);
     int failed = 0;
     while (!failed && pool->count < threads && pool->count < POOL_THREADS_MAX) {
-        failed = pthread_create(&pool->threads[pool->count], NULL, serve, pool);
+        failed = thread_start(&pool->threads[pool->count], "files", serve, pool);
         pool->count += !failed;
     }
-    pthread_sigmask(SIG_SETMASK, &before, NULL);
     if (failed) {
         file_pool_free(pool);
         errno = failed;
