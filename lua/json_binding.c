@@ -175,7 +175,7 @@ static json_t *to_value(lua_State *L, int index, int depth, struct vios_error *e
 
 json_t *binding_to_json(lua_State *L, int index, struct vios_error *error)
 {
-    error_set(error, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+    error_no_memory(error, NULL);
     return to_value(L, lua_absindex(L, index), 0, error);
 }
 

@@ -108,7 +108,7 @@ int words_split(struct words *words, const char *line, size_t size, struct vios_
     words->at = malloc(WORDS_MAX * sizeof *words->at);
     if (!words->text || !words->at) {
         words_free(words);
-        return error_set(error, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     struct scan scan = {.line = line, .size = size, .words = words};
     int status = split(&scan, error);

@@ -70,7 +70,7 @@ int shell_history_open(struct shell_history **history, struct vios_error *error)
     *history = calloc(1, sizeof **history);
     if (!*history) {
         close(folder_fd);
-        return error_set(error, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     (*history)->folder_fd = folder_fd;
     return VIOS_OK;
@@ -241,12 +241,8 @@ static int append(struct shell_history *history, const char *line, struct vios_e
         return error_set_errno(error, HISTORY_NAME, "cannot be written");
     }
     char *text = escape(line);
-    int status = VIOS_E_SYSTEM;
-    if (text) {
-        status = file_write_all(fd, text, strlen(text), error);
-    } else {
-        error_set(error, status, NULL, NULL, "out of memory");
-    }
+    int status =
+        text ? file_write_all(fd, text, strlen(text), error) : error_no_memory(error, NULL);
     struct stat info;
     if (fstat(fd, &info) == 0) {
         history->inode = info.st_ino;

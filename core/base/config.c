@@ -136,7 +136,7 @@ static int set_row(struct config *config, int row, const char *text, const char 
     }
     char *copy = strdup(text);
     if (!copy) {
-        return error_set(error, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     free(config->values[row].text);
     config->values[row] = (struct value){copy, origin};
@@ -240,7 +240,7 @@ int config_load(struct config *config, const char *path, struct vios_error *erro
     struct config *read = config_new();
     if (!read) {
         free(text);
-        return error_set(error, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     status = take_text(read, text, path, error);
     for (size_t i = 0; status == VIOS_OK && i < ROW_COUNT; i++) {
@@ -325,7 +325,7 @@ static int save_text(const char *path, char *text, const char *key, const char *
     size_t size = 0;
     FILE *out = open_memstream(&made, &size);
     if (!out) {
-        return error_set(error, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     if (!rewrite(text, key, value, out)) {
         fprintf(out, "%s = %s\n", key, value);
@@ -355,7 +355,7 @@ int config_save(const char *path, const char *key, const char *text, struct vios
     status = read_text(path, &old, error);
     if (status == VIOS_E_NOT_FOUND) {
         old = strdup("");
-        status = old ? VIOS_OK : error_set(error, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+        status = old ? VIOS_OK : error_no_memory(error, NULL);
     }
     if (status == VIOS_OK) {
         status = save_text(path, old, key, text, error);

@@ -116,6 +116,11 @@ int error_set_errno(struct vios_error *error, const char *object, const char *fo
     return code;
 }
 
+int error_no_memory(struct vios_error *error, const char *object)
+{
+    return error_set(error, VIOS_E_NO_SPACE, object, NULL, "out of memory");
+}
+
 const char *error_name(int code)
 {
     const struct code_row *row = find_code(code);

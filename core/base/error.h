@@ -51,6 +51,9 @@ int error_set(struct vios_error *error, int code, const char *object, const char
 int error_set_errno(struct vios_error *error, const char *object, const char *format, ...)
     __attribute__((format(printf, 3, 4)));
 
+/* VIOS_E_NO_SPACE: the process has no memory for it. `object` may be NULL. */
+int error_no_memory(struct vios_error *error, const char *object);
+
 /* "no_space": the `code` of JSON and Lua. A code that is none of ours gives "unknown_code". */
 const char *error_name(int code);
 

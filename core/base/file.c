@@ -131,7 +131,7 @@ static int read_open_file(int fd, const char *name, size_t limit, char **data, s
             buffer = larger;
         }
     }
-    return error_set(error, VIOS_E_SYSTEM, name, NULL, "out of memory");
+    return error_no_memory(error, name);
 }
 
 int file_read(int directory_fd, const char *name, size_t limit, char **data, size_t *size,

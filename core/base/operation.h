@@ -54,4 +54,7 @@ int operation_sleep(struct operation *operation, int64_t duration_ms);
 /* error_set() on the operation's error. */
 #define operation_fail(operation, ...) error_set(&(operation)->error, __VA_ARGS__)
 
+/* error_no_memory() on the operation's error. */
+#define operation_no_memory(operation, object) error_no_memory(&(operation)->error, object)
+
 #endif

@@ -109,7 +109,7 @@ int recorder_open(struct recorder **recorder, const char *path, size_t slots,
     }
     struct recorder *made = calloc(1, sizeof *made);
     if (!made) {
-        return error_set(error, VIOS_E_SYSTEM, path, NULL, "out of memory");
+        return error_no_memory(error, path);
     }
     int fd = open_file(path, slots, &fresh, error);
     int status = fd < 0 ? fd : map(made, fd, file_size(slots), PROT_READ | PROT_WRITE, error);

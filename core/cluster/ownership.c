@@ -235,7 +235,7 @@ int ownership_begin(struct ownership **out, enum ownership_kind kind,
     struct ownership *ownership = calloc(1, sizeof *ownership);
     *out = NULL;
     if (!ownership) {
-        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     assert(strncmp(facts->lpar->key, "/lpar/", strlen("/lpar/")) == 0);
     ownership->kind = kind;

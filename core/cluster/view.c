@@ -284,7 +284,7 @@ int agent_simulate_split(const struct agent *agent, const json_t *sides, int64_t
     struct simulation *simulation = calloc(1, sizeof *simulation);
     *result = NULL;
     if (!simulation) {
-        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     collect_live(agent, simulation, now_ms);
     int status = put_sides(agent, simulation, sides, error);

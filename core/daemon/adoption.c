@@ -52,7 +52,7 @@ int adoption_start(struct adoption **adoption, struct node *node, struct vios_er
     }
     if (!made || !made->cancel) {
         free(made);
-        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     if (thread_start(&made->thread, "adoption", run, made) != 0) {
         cancel_free(made->cancel);

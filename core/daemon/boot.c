@@ -76,7 +76,7 @@ static int write_boot(struct node *node, const struct boot *boot, struct vios_er
                              (json_int_t)boot->incarnation, "start", (json_int_t)boot->start);
     char *text = json_into_text(json);
     if (!text) {
-        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     int status = file_replace(node->state_dir_fd, BOOT_FILE, text, strlen(text), 0600, error);
     free(text);

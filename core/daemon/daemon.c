@@ -357,9 +357,7 @@ static int hook_use_store(struct node *node, const char *address, struct operati
 {
     struct daemon *daemon = daemon_of(node);
     snprintf(daemon->store_address, sizeof daemon->store_address, "%s", address);
-    return store_pool_move(node->stores, address)
-               ? VIOS_OK
-               : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    return store_pool_move(node->stores, address) ? VIOS_OK : operation_no_memory(operation, NULL);
 }
 
 static void hook_refused(struct node *node, const char *port, const char *who, const char *why)
@@ -508,7 +506,7 @@ int daemon_start(struct daemon **daemon, const struct daemon_settings *settings,
     *daemon = NULL;
     if (!made || !made->node.stores) {
         daemon_free(made);
-        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     bool allow_viewers = false;
     int status =

@@ -371,8 +371,8 @@ int gateway_start(struct gateway **gateway, struct node *node, struct server *se
 {
     struct gateway *made = calloc(1, sizeof *made);
     *gateway = NULL;
-    int status = made ? worker_start(&made->worker, "gateway", error)
-                      : error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    int status =
+        made ? worker_start(&made->worker, "gateway", error) : error_no_memory(error, NULL);
     if (status != VIOS_OK) {
         close(listener);
         free(made);

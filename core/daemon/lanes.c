@@ -60,7 +60,7 @@ int lane_start(struct lane **lane, const char *name, size_t threads, struct vios
     struct lane *made = calloc(1, sizeof *made);
     *lane = made;
     if (!made) {
-        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     snprintf(made->name, sizeof made->name, "%s", name);
     pthread_mutex_init(&made->lock, NULL);

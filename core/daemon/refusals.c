@@ -57,7 +57,7 @@ int refusals_new(struct refusals **refusals, struct node *node, struct vios_erro
     struct refusals *made = calloc(1, sizeof *made);
     *refusals = NULL;
     if (!made) {
-        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     made->node = node;
     made->budget = REFUSALS_AT_ONCE;

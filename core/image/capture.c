@@ -47,9 +47,7 @@ int capture_call(struct call *call, const json_t *parameters, json_t **result,
     snprintf(image.source, sizeof image.source, "lpar %s", name);
     json_t *data = status == VIOS_OK ? making_data(&image) : NULL;
     if (!data) {
-        return status == VIOS_OK
-                   ? operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory")
-                   : status;
+        return status == VIOS_OK ? operation_no_memory(operation, NULL) : status;
     }
     json_object_set_new(data, "lpar", json_string(name));
     return call_job(call, &image_capture_job, image_object(image.name, object), data, parameters,

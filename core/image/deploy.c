@@ -107,9 +107,7 @@ int deploy_call(struct call *call, const json_t *parameters, json_t **result,
     }
     json_t *data = status == VIOS_OK ? make_data(parameters, &image, &pool, &lpar) : NULL;
     if (!data) {
-        return status == VIOS_OK
-                   ? operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory")
-                   : status;
+        return status == VIOS_OK ? operation_no_memory(operation, NULL) : status;
     }
     status = call_job(call, &image_deploy_job, lpar_object(lpar.name, object), data, parameters,
                       result, operation);

@@ -173,7 +173,7 @@ static int commit_partition(struct job *job, struct lpar *lpar)
         STORE_REVISION_IS, pool_key(pool.name, batch.pool_key), pool.revision};
     status = whole ? store_commit(job->store, batch.compares, batch.count + 1, batch.changes,
                                   batch.count, NULL, &job->operation)
-                   : operation_fail(&job->operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+                   : operation_no_memory(&job->operation, NULL);
     for (size_t i = 0; i < batch.text_count; i++) {
         free(batch.texts[i]);
     }

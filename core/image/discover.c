@@ -239,7 +239,7 @@ static int direct(struct call *call, const char *only, json_t **result, struct o
     size_t count = 0, asked = 0;
     int status = node_members(call->node, &members, &count);
     if (status < 0) {
-        return operation_fail(operation, status, NULL, NULL, "out of memory");
+        return operation_no_memory(operation, NULL);
     }
     *result = json_array();
     for (size_t i = 0; i < count && status == VIOS_OK; i++) {

@@ -66,10 +66,9 @@ static int save_note(struct fetch *fetch)
 {
     json_t *note = json_pack("{s:s, s:s}", "url", fetch->url, "validator", fetch->validator);
     char *text = note ? json_dumps(note, JSON_COMPACT) : NULL;
-    int status =
-        text ? file_replace(fetch->folder_fd, fetch->note, text, strlen(text), 0600,
-                            &fetch->operation->error)
-             : operation_fail(fetch->operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    int status = text ? file_replace(fetch->folder_fd, fetch->note, text, strlen(text), 0600,
+                                     &fetch->operation->error)
+                      : operation_no_memory(fetch->operation, NULL);
     free(text);
     json_decref(note);
     return status;

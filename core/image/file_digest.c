@@ -55,7 +55,7 @@ int file_digest(int fd, const char *algorithm, char hex[FILE_DIGEST_TEXT],
     EVP_MD_CTX *context = EVP_MD_CTX_new();
     int status = data && context && EVP_DigestInit_ex(context, type, NULL)
                      ? read_all(fd, context, data, progress, operation)
-                     : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+                     : operation_no_memory(operation, NULL);
     if (status == VIOS_OK) {
         EVP_DigestFinal_ex(context, digest, &size);
     }

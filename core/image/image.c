@@ -250,7 +250,7 @@ int image_dependents(struct store *store, const struct image *image, struct lu *
     }
     struct lu *found = calloc(list.count + 1, sizeof *found);
     if (!found) {
-        status = operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        status = operation_no_memory(operation, NULL);
     }
     for (size_t i = 0; status == VIOS_OK && i < list.count; i++) {
         struct lu *lu = &found[*count];

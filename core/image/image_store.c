@@ -79,7 +79,7 @@ static int commit(struct store *store, const struct image *image, struct batch *
     }
     int status = whole ? store_commit(store, compares, also ? 2 : 1, batch->changes, batch->count,
                                       NULL, operation)
-                       : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+                       : operation_no_memory(operation, NULL);
     for (size_t i = 0; i < batch->text_count; i++) {
         free(batch->texts[i]);
     }

@@ -20,11 +20,6 @@ static struct node *job_node(const struct job *job)
     return job->context;
 }
 
-static int out_of_memory(struct job *job)
-{
-    return operation_fail(&job->operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
-}
-
 /* --- what the job knows of its image --- */
 
 static int keep(json_t *data, const struct image *image)
@@ -64,7 +59,7 @@ int making_set_files(struct job *job, struct image *image)
             uuid_make(image->files[i].udid);
         }
     }
-    return keep(job->data, image) < 0 ? out_of_memory(job) : VIOS_OK;
+    return keep(job->data, image) < 0 ? operation_no_memory(&job->operation, NULL) : VIOS_OK;
 }
 
 int making_save_digests(struct job *job, size_t i, int work, const struct chunks *chunks)
@@ -78,7 +73,7 @@ int making_save_digests(struct job *job, size_t i, int work, const struct chunks
     }
     if (status == VIOS_OK) {
         chunks_digest(chunks, image.files[i].digest);
-        status = keep(job->data, &image) < 0 ? out_of_memory(job) : VIOS_OK;
+        status = keep(job->data, &image) < 0 ? operation_no_memory(&job->operation, NULL) : VIOS_OK;
     }
     return status;
 }
@@ -158,7 +153,7 @@ static int commit_claim(struct job *job, const struct image *image)
     struct store_change changes[] = {{key, json},
                                      {name_key, image_name_record(image->handle, name)}};
     status = json ? store_commit(job->store, compares, 3, changes, 2, NULL, &job->operation)
-                  : out_of_memory(job);
+                  : operation_no_memory(&job->operation, NULL);
     free(json);
     return status;
 }
@@ -183,7 +178,9 @@ int making_claim(struct job *job)
             return job->operation.error.code;
         }
     }
-    return status == VIOS_OK && keep(job->data, &image) < 0 ? out_of_memory(job) : status;
+    return status == VIOS_OK && keep(job->data, &image) < 0
+               ? operation_no_memory(&job->operation, NULL)
+               : status;
 }
 
 /* --- configure --- */
@@ -271,7 +268,7 @@ static int describe(struct job *job, const struct image *image)
     if (folder >= 0) {
         status = text ? file_replace(folder, DESCRIPTION_NAME, text, strlen(text), 0600,
                                      &job->operation.error)
-                      : out_of_memory(job);
+                      : operation_no_memory(&job->operation, NULL);
         close(folder);
     }
     free(text);

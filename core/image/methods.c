@@ -39,9 +39,7 @@ static int call_import(struct call *call, const json_t *parameters, json_t **res
     json_t *data = status == VIOS_OK ? making_data(&image) : NULL;
     if (!data) {
         json_decref(source);
-        return status == VIOS_OK
-                   ? operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory")
-                   : status;
+        return status == VIOS_OK ? operation_no_memory(operation, NULL) : status;
     }
     json_object_set_new(data, "source", source);
     return call_job(call, &image_import_job, image_object(image.name, object), data, parameters,
@@ -189,8 +187,7 @@ static const struct job_kind *const JOB_KINDS[] = {&image_import_job,
 static int part_start(struct node *node, struct vios_error *error)
 {
     node->verified = verified_new();
-    return node->verified ? VIOS_OK
-                          : error_set(error, VIOS_E_NO_SPACE, "image", NULL, "out of memory");
+    return node->verified ? VIOS_OK : error_no_memory(error, "image");
 }
 
 static void part_stop(struct node *node, bool stop_guests)

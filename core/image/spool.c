@@ -92,8 +92,7 @@ static int receive_all(struct call *call, int fd, uint64_t *total, struct operat
 {
     char *data = malloc(RECEIVE_BYTES);
     ssize_t got = 1;
-    int status =
-        data ? VIOS_OK : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    int status = data ? VIOS_OK : operation_no_memory(operation, NULL);
     *total = 0;
     while (status == VIOS_OK && got > 0) {
         got = call->operations->receive(call, data, RECEIVE_BYTES, operation);

@@ -102,7 +102,7 @@ int view_images(struct store *store, json_t **list, struct operation *operation)
     }
     json_t **objects = calloc(lists[0].count + 1, sizeof(json_t *));
     if (!objects) {
-        status = operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        status = operation_no_memory(operation, NULL);
     }
     for (size_t i = 0; status == VIOS_OK && i < lists[0].count; i++) {
         status = image_parse(lists[0].values[i].key + strlen(PREFIXES[0]), lists[0].values[i].json,

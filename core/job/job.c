@@ -232,7 +232,7 @@ int jobs_take_up(struct jobs *jobs, struct job_record *record, int64_t revision,
     }
     struct job_entry *entry = entry_new(jobs, kind, record, revision);
     if (!entry) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, "jobs", NULL, "out of memory");
+        return operation_no_memory(operation, "jobs");
     }
     enqueue(jobs, entry);
     return VIOS_OK;
@@ -257,7 +257,7 @@ int jobs_start(struct jobs **jobs, const char *store_address, const char *node, 
     struct jobs *made = calloc(1, sizeof *made);
     *jobs = NULL;
     if (!made) {
-        return error_set(error, VIOS_E_NO_SPACE, "jobs", NULL, "out of memory");
+        return error_no_memory(error, "jobs");
     }
     pthread_mutex_init(&made->lock, NULL);
     pthread_cond_init(&made->work, NULL);
@@ -271,7 +271,7 @@ int jobs_start(struct jobs **jobs, const char *store_address, const char *node, 
     made->queue_end = &made->queue;
     if (!made->address || !made->node || !made->stop) {
         jobs_stop(made);
-        return error_set(error, VIOS_E_NO_SPACE, "jobs", NULL, "out of memory");
+        return error_no_memory(error, "jobs");
     }
     *jobs = made;
     return VIOS_OK;

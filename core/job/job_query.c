@@ -50,8 +50,7 @@ static int outcome(const struct job_record *record, json_t **result, struct oper
 {
     if (record->state == JOB_DONE) {
         *result = record->result ? json_deep_copy(record->result) : json_object();
-        return *result ? VIOS_OK
-                       : operation_fail(operation, VIOS_E_NO_SPACE, "jobs", NULL, "out of memory");
+        return *result ? VIOS_OK : operation_no_memory(operation, "jobs");
     }
     operation->error = record->error;
     if (operation->error.code == VIOS_OK) {
@@ -180,7 +179,7 @@ static int ask(struct jobs *jobs, struct store *store, const char *id, struct op
         struct store_compare compare = {STORE_REVISION_IS, job_record_key(id, key), revision};
         struct store_change change = {key, json};
         status = json ? store_commit(store, &compare, 1, &change, 1, NULL, operation)
-                      : operation_fail(operation, VIOS_E_NO_SPACE, key, NULL, "out of memory");
+                      : operation_no_memory(operation, key);
         free(json);
         if (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN) {
             status = VIOS_E_STALE; /* look again */
@@ -222,8 +221,7 @@ int job_show(struct jobs *jobs, const char *id, json_t **job, struct operation *
     status = read_record(store, id, &record, NULL, operation);
     if (status == VIOS_OK) {
         *job = job_record_describe(&record, true);
-        status = *job ? VIOS_OK
-                      : operation_fail(operation, VIOS_E_NO_SPACE, "jobs", NULL, "out of memory");
+        status = *job ? VIOS_OK : operation_no_memory(operation, "jobs");
     }
     job_record_clear(&record);
     jobs_store_give(jobs, store);
@@ -259,7 +257,7 @@ int job_list(struct jobs *jobs, json_t **list, struct operation *operation)
             continue; /* one bad record must not hide the others */
         }
         if (json_array_append_new(array, job_record_describe(&record, false)) != 0) {
-            status = operation_fail(operation, VIOS_E_NO_SPACE, "jobs", NULL, "out of memory");
+            status = operation_no_memory(operation, "jobs");
         }
         job_record_clear(&record);
     }

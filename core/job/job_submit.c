@@ -68,7 +68,7 @@ static int write_new(struct jobs *jobs, struct store *store, struct job_record *
     snprintf(job_json, sizeof job_json, "{\"v\":1,\"job\":\"%s\"}", record->id);
     char *json = job_record_encode(record);
     if (!json) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, "jobs", NULL, "out of memory");
+        return operation_no_memory(operation, "jobs");
     }
     struct store_change changes[] = {
         {"/job-number", number_json}, {keys[0], json}, {keys[1], job_json}};
@@ -155,7 +155,7 @@ static int fill_record(struct jobs *jobs, struct job_record *record, const struc
     clock_format(clock_wall_ms(), record->changed);
     if (!record->kind || !record->object || !record->operation || !record->node) {
         job_record_clear(record);
-        return operation_fail(operation, VIOS_E_NO_SPACE, "jobs", NULL, "out of memory");
+        return operation_no_memory(operation, "jobs");
     }
     return VIOS_OK;
 }
@@ -218,7 +218,7 @@ static int take_over(struct jobs *jobs, struct store *store, struct job_record *
     fence_key(jobs->node, jobs->incarnation, own_fence);
     char *node = strdup(jobs->node);
     if (!node) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, "jobs", NULL, "out of memory");
+        return operation_no_memory(operation, "jobs");
     }
     free(record->node);
     record->node = node;
@@ -232,7 +232,7 @@ static int take_over(struct jobs *jobs, struct store *store, struct job_record *
     char *json = job_record_encode(record);
     struct store_change change = {key, json};
     int status = json ? store_commit(store, compares, 3, &change, 1, revision, operation)
-                      : operation_fail(operation, VIOS_E_NO_SPACE, key, NULL, "out of memory");
+                      : operation_no_memory(operation, key);
     free(json);
     return status;
 }

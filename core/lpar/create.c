@@ -150,7 +150,7 @@ int lpar_create_commit(struct store *store, const struct lpar *lpar, struct lu *
     }
     int status = whole ? store_commit(store, commit->compares, commit->compare_count,
                                       commit->changes, commit->change_count, NULL, operation)
-                       : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+                       : operation_no_memory(operation, NULL);
     if (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN) {
         status = judge(store, lpar, status, operation);
     }

@@ -124,7 +124,7 @@ static int choose(struct call *call, const struct lpar *lpar, const json_t *need
     int64_t most = -1;
     char object[96];
     if (node_members(call->node, &members, &count) != VIOS_OK) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return operation_no_memory(operation, NULL);
     }
     for (size_t i = 0; i < count; i++) {
         if (members[i].state == MEMBER_UP && strcmp(members[i].role, "witness") != 0) {

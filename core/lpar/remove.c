@@ -144,7 +144,7 @@ static int add_lu(struct job *job, struct commit *commit, struct lu *lu,
     }
     char *json = lu_format(lu, value->json);
     if (!json) {
-        return operation_fail(&job->operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return operation_no_memory(&job->operation, NULL);
     }
     size_t i = commit->lu_count++;
     const char *key = lu_key(lu->udid, commit->keys[i]);

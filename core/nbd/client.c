@@ -477,7 +477,7 @@ static int client_open(struct nbd_client **out, struct worker *worker, const cha
 {
     struct nbd_client *client = calloc(1, sizeof *client);
     if (!client) {
-        return error_set(error, VIOS_E_NO_SPACE, address, NULL, "out of memory");
+        return error_no_memory(error, address);
     }
     client->worker = worker;
     client->callbacks = *callbacks;

@@ -80,7 +80,7 @@ static int framer_reserve(struct rpc_framer *framer, size_t size, struct vios_er
     }
     uint8_t *buffer = realloc(framer->buffer, capacity);
     if (!buffer) {
-        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     framer->buffer = buffer;
     framer->capacity = capacity;

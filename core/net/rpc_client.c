@@ -113,7 +113,7 @@ static int client_append(struct rpc_client *client, const void *data, size_t siz
     if (needed > client->unsent_capacity) {
         char *unsent = realloc(client->unsent, needed);
         if (!unsent) {
-            return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+            return error_no_memory(error, NULL);
         }
         client->unsent = unsent;
         client->unsent_capacity = needed;
@@ -464,7 +464,7 @@ int rpc_client_open_on(struct rpc_client **client, struct transport *transport, 
     if (!framer) {
         free(made);
         transport->operations->close(transport);
-        return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return operation_no_memory(operation, NULL);
     }
     made->framer = framer;
     made->transport = transport;

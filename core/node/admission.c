@@ -22,11 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static int no_memory(struct operation *operation)
-{
-    return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
-}
-
 static int take_authority(struct node *node, struct authority **authority,
                           struct operation *operation)
 {
@@ -96,7 +91,7 @@ static int commit_token(struct store *store, const struct token *token, const ch
     struct store_compare absent = {.kind = STORE_ABSENT, .key = key};
     changes[count++] = (struct store_change){.key = key, .json = text};
     status = text ? store_commit(store, &absent, 1, changes, count, NULL, operation)
-                  : no_memory(operation);
+                  : operation_no_memory(operation, NULL);
     free(text);
     json_decref(record);
     store_list_clear(&list);
@@ -226,7 +221,7 @@ static int commit_member(struct store *store, const struct applicant *applicant,
         {.kind = STORE_EXISTS, .key = "/cluster"}};
     const struct store_change changes[] = {{.key = applicant->key}, {.key = key, .json = record}};
     int status = record ? store_commit(store, compares, 3, changes, 2, NULL, operation)
-                        : no_memory(operation);
+                        : operation_no_memory(operation, NULL);
     free(record);
     return status == VIOS_E_CONFLICT
                ? operation_fail(operation, VIOS_E_CONFLICT, "token", "try again with a new token",

@@ -83,7 +83,7 @@ static int config_set_method(struct call *call, const json_t *parameters, json_t
     }
     struct config *trial = config_new();
     int status = trial ? config_set(trial, key, value, &operation->error)
-                       : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+                       : operation_no_memory(operation, NULL);
     config_free(trial);
     if (status == VIOS_OK) {
         status = config_save(path, key, value, &operation->error);

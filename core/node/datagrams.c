@@ -38,7 +38,7 @@ int datagrams_open(struct datagrams **datagrams, struct node *node, int fd, int6
     *datagrams = NULL;
     if (!made) {
         close(fd);
-        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     made->fd = fd;
     made->own = node->name;

@@ -19,11 +19,6 @@
 
 static const char *const SECRETS[] = {"/token", "/secret"};
 
-static int no_memory(struct operation *operation)
-{
-    return operation_fail(operation, VIOS_E_NO_SPACE, "VIOS DB", NULL, "out of memory");
-}
-
 /* Adds one to `counts` under the first word of the key: "/lpar/web1" counts as "lpar". */
 static void count_key(json_t *counts, const char *key)
 {
@@ -59,7 +54,7 @@ static int status_db(struct call *call, const json_t *parameters, json_t **resul
                             "revision", (json_int_t)revision, "keys", (json_int_t)list.count,
                             "size_bytes", sized ? json_integer(file.st_size) : json_null(), "kinds",
                             counts);
-        status = *result ? VIOS_OK : no_memory(operation);
+        status = *result ? VIOS_OK : operation_no_memory(operation, "VIOS DB");
     }
     json_decref(counts);
     store_list_clear(&list);
@@ -78,7 +73,7 @@ static int check_db(struct call *call, const json_t *parameters, json_t **result
     }
     if (status == VIOS_OK) {
         *result = json_pack("{s:s, s:s}", "address", store_address(store), "state", "OK");
-        status = *result ? VIOS_OK : no_memory(operation);
+        status = *result ? VIOS_OK : operation_no_memory(operation, "VIOS DB");
     }
     node_store_return(call->node, store);
     return status;
@@ -103,7 +98,7 @@ static int backup_db(struct call *call, const json_t *parameters, json_t **resul
     }
     if (status == VIOS_OK) {
         *result = json_pack("{s:s, s:I}", "path", path, "size_bytes", (json_int_t)file.st_size);
-        status = *result ? VIOS_OK : no_memory(operation);
+        status = *result ? VIOS_OK : operation_no_memory(operation, "VIOS DB");
     }
     node_store_return(call->node, store);
     return status;
@@ -141,7 +136,7 @@ static int get_prefix(struct store *store, const char *prefix, json_t **result,
     for (size_t i = 0; i < list.count && status == VIOS_OK; i++) {
         if (!is_secret(list.values[i].key) &&
             json_array_append_new(array, show_value(&list.values[i])) != 0) {
-            status = no_memory(operation);
+            status = operation_no_memory(operation, "VIOS DB");
         }
     }
     store_list_clear(&list);
@@ -164,7 +159,7 @@ static int get_key(struct store *store, const char *key, json_t **result,
     }
     if (status == VIOS_OK) {
         *result = json_pack("[o]", show_value(&value));
-        status = *result ? VIOS_OK : no_memory(operation);
+        status = *result ? VIOS_OK : operation_no_memory(operation, "VIOS DB");
     }
     store_value_clear(&value);
     return status;

@@ -451,7 +451,7 @@ int driver_start(struct driver **driver, struct node *node, const struct driver_
     *driver = NULL;
     int status = VIOS_OK;
     if (!made || made->wake < 0 || !made->cancel || !made->store_address || !made->agent) {
-        status = operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        status = operation_no_memory(operation, NULL);
     }
     if (status == VIOS_OK) {
         status = datagrams_open(&made->datagrams, node, settings->udp, settings->start,

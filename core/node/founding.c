@@ -33,11 +33,6 @@ struct founding {
     char *cluster, *member, *ring, *key; /* the records; key: NULL without a passphrase */
 };
 
-static int no_memory(struct operation *operation)
-{
-    return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
-}
-
 /* --- the authority --- */
 
 static int other_begun(const struct founding *founding, const char *begun,
@@ -93,8 +88,8 @@ static int make_credentials(struct founding *founding, struct operation *operati
     }
     if (status == VIOS_OK) {
         made.authority = strdup(authority_certificate(founding->authority));
-        status =
-            made.authority ? credentials_write(founding->node, &made, error) : no_memory(operation);
+        status = made.authority ? credentials_write(founding->node, &made, error)
+                                : operation_no_memory(operation, NULL);
     }
     free(request);
     credentials_clear(&made);
@@ -113,7 +108,7 @@ static int make_key_record(struct founding *founding, struct operation *operatio
         authority_encrypt(founding->authority, founding->passphrase, &encrypted, &operation->error);
     if (status == VIOS_OK) {
         founding->key = json_into_text(json_pack("{s:i, s:s}", "v", 1, "key", encrypted));
-        status = founding->key ? VIOS_OK : no_memory(operation);
+        status = founding->key ? VIOS_OK : operation_no_memory(operation, NULL);
     }
     free(encrypted);
     return status;
@@ -139,7 +134,7 @@ static int make_records(struct founding *founding, struct operation *operation)
                                          "member", node_level(), founding->serial);
     return founding->ring && founding->cluster && founding->member
                ? make_key_record(founding, operation)
-               : no_memory(operation);
+               : operation_no_memory(operation, NULL);
 }
 
 static int commit_records(struct founding *founding, struct store *store,

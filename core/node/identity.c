@@ -51,7 +51,7 @@ int identity_new(struct identity **identity, struct node *node, struct vios_erro
     struct identity *made = calloc(1, sizeof *made);
     *identity = NULL;
     if (!made) {
-        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     made->node = node;
     pthread_mutex_init(&made->lock, NULL);

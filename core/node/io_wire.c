@@ -62,7 +62,7 @@ static int line_reserve(struct line *line, struct operation *operation)
     }
     char *text = realloc(line->text, capacity);
     if (!text) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return operation_no_memory(operation, NULL);
     }
     line->text = text;
     line->capacity = capacity;

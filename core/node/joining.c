@@ -32,11 +32,6 @@ struct joining {
     char *request;
 };
 
-static int no_memory(struct operation *operation)
-{
-    return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
-}
-
 /* --- before anybody is asked --- */
 
 static int check_token(const struct token *token, struct operation *operation)
@@ -182,7 +177,7 @@ static int take_answer(struct joining *joining, const json_t *answer, struct ope
     credentials->certificate = strdup(certificate);
     credentials->authority = strdup(authority);
     if (!credentials->certificate || !credentials->authority) {
-        return no_memory(operation);
+        return operation_no_memory(operation, NULL);
     }
     int status = credentials_check(joining->node, credentials, serial, &operation->error);
     if (status == VIOS_OK) {

@@ -56,9 +56,8 @@ static json_t *member_to_json(const struct member *member)
 static int take_members(struct node *node, struct member **members, size_t *count,
                         struct operation *operation)
 {
-    return node_members(node, members, count) == VIOS_OK
-               ? VIOS_OK
-               : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    return node_members(node, members, count) == VIOS_OK ? VIOS_OK
+                                                         : operation_no_memory(operation, NULL);
 }
 
 static int cluster_status(struct call *call, const json_t *parameters, json_t **result,
@@ -194,7 +193,7 @@ static int write_node_state(struct store *store, const char *name, json_t *recor
     struct store_compare compare = {.kind = STORE_REVISION_IS, .key = key, .revision = revision};
     struct store_change change = {.key = key, .json = text};
     int status = text ? store_commit(store, &compare, 1, &change, 1, NULL, operation)
-                      : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+                      : operation_no_memory(operation, NULL);
     free(text);
     return status;
 }

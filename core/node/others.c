@@ -35,7 +35,7 @@ static int find(struct node *node, const char *name, char *address, size_t size,
     char object[96];
     bool found = false;
     if (node_members(node, &members, &count) != VIOS_OK) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return operation_no_memory(operation, NULL);
     }
     int port = 0;
     for (size_t i = 0; i < count; i++) {

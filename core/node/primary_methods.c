@@ -12,11 +12,6 @@
 
 #define HAND_OVER_MS 30000 /* until somebody else is primary */
 
-static int no_memory(struct operation *operation)
-{
-    return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
-}
-
 /* One object or list that `view` makes of the agent. */
 static int show(struct call *call, json_t *(*view)(const struct agent *agent, int64_t now_ms),
                 json_t **result, struct operation *operation)
@@ -25,7 +20,7 @@ static int show(struct call *call, json_t *(*view)(const struct agent *agent, in
     const struct agent *agent = driver_lock(call->node->driver, &now_ms);
     *result = view(agent, now_ms);
     driver_unlock(call->node->driver);
-    return *result ? VIOS_OK : no_memory(operation);
+    return *result ? VIOS_OK : operation_no_memory(operation, NULL);
 }
 
 static int primary_show(struct call *call, const json_t *parameters, json_t **result,

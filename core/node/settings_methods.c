@@ -110,7 +110,7 @@ static int commit_setting(struct store *store, const char *key, json_t *value,
         .kind = STORE_REVISION_IS, .key = "/cluster", .revision = revision};
     struct store_change change = {.key = "/cluster", .json = text};
     status = text ? store_commit(store, &compare, 1, &change, 1, NULL, operation)
-                  : operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+                  : operation_no_memory(operation, NULL);
     free(text);
     return status;
 }

@@ -257,7 +257,7 @@ int arena_open(struct arena **out, int fd, uint64_t size_bytes, struct vios_erro
 {
     struct arena *arena = calloc(1, sizeof *arena);
     if (!arena) {
-        return error_set(error, VIOS_E_NO_SPACE, "page memory", NULL, "out of memory");
+        return error_no_memory(error, "page memory");
     }
     pthread_mutex_init(&arena->free_lock, NULL);
     int status = fd < 0 ? arena_make(arena, size_bytes, error) : arena_take(arena, fd, error);

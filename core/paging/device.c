@@ -302,7 +302,7 @@ static int replace(struct paging_round *round, struct paging_view *view, size_t 
 {
     struct placement_node *nodes = paging_placement_nodes(round);
     if (!nodes) {
-        return operation_fail(round->operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+        return operation_no_memory(round->operation, NULL);
     }
     char lost[NAME_MAX_LENGTH + 1];
     snprintf(lost, sizeof lost, "%s", node);

@@ -61,7 +61,7 @@ static int choose_nodes(struct job *job, struct paging_record *record)
         status = paging_views_list(job->store, &round.views, &round.view_count, NULL, operation);
     }
     if (status == VIOS_OK && !(nodes = paging_placement_nodes(&round))) {
-        status = operation_fail(operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+        status = operation_no_memory(operation, NULL);
     }
     if (status == VIOS_OK) {
         const json_t *wanted = json_object_get(job->data, "nodes");
@@ -119,7 +119,7 @@ static int place(struct job *job)
     }
     struct paging_record *record = calloc(1, sizeof *record);
     if (!record) {
-        return operation_fail(&job->operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+        return operation_no_memory(&job->operation, NULL);
     }
     int status = fill_record(job, record);
     if (status == VIOS_OK) {
@@ -153,7 +153,7 @@ static int write_record(struct job *job)
     const char *lpar = data_text(job, "lpar");
     struct paging_view *view = malloc(sizeof *view);
     if (!view) {
-        return operation_fail(&job->operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+        return operation_no_memory(&job->operation, NULL);
     }
     paging_record_key(lpar, key);
     snprintf(lpar_key, sizeof lpar_key, "/lpar/%s", lpar);
@@ -191,7 +191,7 @@ static int remove_record(struct job *job)
     const char *lpar = data_text(job, "lpar");
     struct paging_view *view = malloc(sizeof *view);
     if (!view) {
-        return operation_fail(&job->operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+        return operation_no_memory(&job->operation, NULL);
     }
     int status = is_ours(job, lpar, view);
     if (status == VIOS_OK) {
@@ -210,7 +210,7 @@ static int await_ready(struct job *job)
     const char *lpar = data_text(job, "lpar");
     operation_start(&operation, READY_TIMEOUT_MS, job->operation.cancel);
     int status = view ? paging_view_load(job->store, lpar, view, &operation)
-                      : operation_fail(&operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+                      : operation_no_memory(&operation, NULL);
     if (status == VIOS_OK) {
         status = paging_reconcile_await(job->context, lpar, view->record.uuid, view->generation,
                                         PAGING_WHOLE, &operation);
@@ -278,7 +278,7 @@ static int delete_record(struct job *job)
     int status = VIOS_E_CONFLICT;
     struct paging_view *view = malloc(sizeof *view);
     if (!view) {
-        return operation_fail(&job->operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+        return operation_no_memory(&job->operation, NULL);
     }
     for (int i = 0; i < COMMIT_TRIES && status == VIOS_E_CONFLICT; i++) {
         status = delete_once(job, view);

@@ -138,7 +138,7 @@ static int load_view(struct node *node, const char *lpar, struct paging_view **v
     }
     *view = malloc(sizeof **view);
     status = *view ? paging_view_load(*store, lpar, *view, operation)
-                   : operation_fail(operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+                   : operation_no_memory(operation, NULL);
     if (status != VIOS_OK) {
         free(*view);
         *view = NULL;

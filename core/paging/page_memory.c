@@ -32,11 +32,6 @@ struct page_memory {
     struct page_memory_hooks hooks;
 };
 
-static int out_of_memory(struct vios_error *error)
-{
-    return error_set(error, VIOS_E_NO_SPACE, "page memory", NULL, "out of memory");
-}
-
 /* --- exports --- */
 
 static struct nbd_export *export_make(struct page_memory *memory, size_t number,
@@ -70,7 +65,7 @@ static int owner_change(struct page_memory *memory, size_t number, const struct 
 {
     struct nbd_export *export = export_make(memory, number, owner);
     if (!export) {
-        return out_of_memory(error);
+        return error_no_memory(error, "page memory");
     }
     arena_entry_set_owner(arena_entry(memory->arena, number), owner);
     export_publish(memory, number, export);
@@ -244,7 +239,7 @@ static int grant_region(struct page_memory *memory, const struct grant *grant,
     struct nbd_export *export = export_make(memory, number, &owner);
     if (!export) {
         arena_entry_destroy(memory->arena, number);
-        return out_of_memory(error);
+        return error_no_memory(error, "page memory");
     }
     memory->granted_bytes += region->size_bytes;
     export_publish(memory, number, export);
@@ -372,7 +367,7 @@ static int page_memory_recover(struct page_memory *memory, struct vios_error *er
         }
         memory->regions[i].current = export_make(memory, i, arena_entry_owner(entry));
         if (!memory->regions[i].current) {
-            return out_of_memory(error);
+            return error_no_memory(error, "page memory");
         }
         memory->granted_bytes += entry->size_bytes;
     }
@@ -391,7 +386,7 @@ int page_memory_open(struct page_memory **out, int fd, uint64_t size_bytes,
     assert(worker_count > 0);
     struct page_memory *memory = calloc(1, sizeof *memory);
     if (!memory) {
-        return out_of_memory(error);
+        return error_no_memory(error, "page memory");
     }
     pthread_mutex_init(&memory->control, NULL);
     for (size_t i = 0; i < PAGE_MEMORY_ENTRIES; i++) {

@@ -205,7 +205,7 @@ static int change_post(struct pager *pager, bool start, bool claim,
 {
     struct pager_change *change = calloc(1, sizeof *change + count * sizeof *regions);
     if (!change) {
-        return error_set(error, VIOS_E_NO_SPACE, pager->export.lpar, NULL, "out of memory");
+        return error_no_memory(error, pager->export.lpar);
     }
     change->task.run = change_run;
     change->pager = pager;
@@ -336,7 +336,7 @@ static int pager_allocate(struct pager *pager, const struct pager_configuration 
     pager->parts = calloc(pager->part_count, sizeof *pager->parts);
     pager->locks = calloc(pager->state.pages / 64 + 1, sizeof *pager->locks);
     if (!pager->parts || !pager->locks) {
-        return error_set(error, VIOS_E_NO_SPACE, configuration->lpar, NULL, "out of memory");
+        return error_no_memory(error, configuration->lpar);
     }
     return VIOS_OK;
 }
@@ -389,7 +389,7 @@ static int pager_start(struct pager *pager, const struct pager_configuration *co
                        struct vios_error *error)
 {
     if (pager_settle_all(pager) != VIOS_OK) {
-        return error_set(error, VIOS_E_NO_SPACE, pager->export.lpar, NULL, "out of memory");
+        return error_no_memory(error, pager->export.lpar);
     }
     return change_post(pager, true, false, configuration->regions, configuration->region_count,
                        error);
@@ -406,7 +406,7 @@ static int open_regions(struct nbd_export **out, const struct pager_configuratio
     }
     struct pager *pager = calloc(1, sizeof *pager);
     if (!pager) {
-        return error_set(error, VIOS_E_NO_SPACE, configuration->lpar, NULL, "out of memory");
+        return error_no_memory(error, configuration->lpar);
     }
     pager->worker = home;
     pager->hooks = *hooks;

@@ -421,7 +421,7 @@ int paging_reconcile_start(struct node *node, struct vios_error *error)
 {
     struct paging *paging = calloc(1, sizeof *paging);
     if (!paging) {
-        return error_set(error, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     condition_init(&paging->round_done);
     pthread_mutex_init(&paging->lock, NULL);

@@ -151,7 +151,7 @@ int paging_views_list(struct store *store, struct paging_view **views, size_t *c
         if (*views) {
             *count = join(&records, &lpars, *views);
         } else {
-            status = operation_fail(operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+            status = operation_no_memory(operation, NULL);
         }
     }
     if (whole) {
@@ -168,7 +168,7 @@ int paging_view_commit(struct store *store, struct paging_view *view, struct ope
     paging_record_key(view->record.lpar, key);
     char *json = paging_record_format(&view->record);
     if (!json) {
-        return operation_fail(operation, VIOS_E_SYSTEM, NULL, NULL, "out of memory");
+        return operation_no_memory(operation, NULL);
     }
     struct store_compare compare = {STORE_REVISION_IS, key, view->revision};
     struct store_change change = {key, json};

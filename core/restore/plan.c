@@ -340,7 +340,7 @@ static int start(struct making *making, const struct restore_content *contents, 
     plan->jobs = json_array();
     if (!restore_numbers_start(&making->numbers) || !plan->nodes || !plan->start ||
         !plan->hibernations || !plan->jobs) {
-        return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return error_no_memory(error, NULL);
     }
     for (size_t i = 0; i < count; i++) {
         restore_numbers_add(&making->numbers, contents[i].list, contents[i].revision);
@@ -371,7 +371,7 @@ int restore_plan_make(struct restore_plan *plan, const struct restore_content *c
     }
     restore_numbers_clear(&making.numbers);
     if (making.failed && status == VIOS_OK) {
-        status = error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        status = error_no_memory(error, NULL);
     }
     if (plan->list.count > 1) {
         qsort(plan->list.values, plan->list.count, sizeof *plan->list.values, by_key);

@@ -58,11 +58,6 @@ static void progress(const struct restoring *restoring, const char *text)
     say(restoring->outlet, json_pack("{s:s, s:s}", "say", "progress", "text", text));
 }
 
-static int no_memory(struct operation *operation)
-{
-    return operation_fail(operation, VIOS_E_NO_SPACE, "db restore", NULL, "out of memory");
-}
-
 /* --- reading --- */
 
 static void read_place(struct restoring *restoring, enum place place)
@@ -329,7 +324,7 @@ static int make_report(struct restoring *restoring)
                   (json_int_t)restoring->readings[now].revision, "why",
                   restoring->errors[now].message, "losses", losses, "nodes", plan->nodes, "start",
                   plan->start, "hibernations", plan->hibernations, "jobs", plan->jobs);
-    return restoring->report ? VIOS_OK : no_memory(restoring->operation);
+    return restoring->report ? VIOS_OK : operation_no_memory(restoring->operation, "db restore");
 }
 
 static int make_plan(struct restoring *restoring)
@@ -434,7 +429,7 @@ int restore_run(const struct restore_request *request, const struct restore_outl
                 struct operation *operation)
 {
     struct restoring *restoring = calloc(1, sizeof *restoring);
-    int status = restoring ? VIOS_OK : no_memory(operation);
+    int status = restoring ? VIOS_OK : operation_no_memory(operation, "db restore");
     if (restoring) {
         *restoring = (struct restoring){
             .request = request, .outlet = outlet, .operation = operation, .lock_fd = -1};

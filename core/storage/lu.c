@@ -271,7 +271,7 @@ int lu_save(struct store *store, const struct lu *lu, struct store_value *value,
     int64_t revision = 0;
     char *json = lu_format(lu, value->json);
     if (!json) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return operation_no_memory(operation, NULL);
     }
     struct store_compare same = {STORE_REVISION_IS, lu_key(lu->udid, key), value->revision};
     struct store_change change = {key, json};

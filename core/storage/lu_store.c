@@ -98,7 +98,7 @@ int lu_reserve(struct store *store, struct lu *lu, struct operation *operation)
     lu->state = LU_MAKING;
     char *json = lu_format(lu, NULL);
     if (!json) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return operation_no_memory(operation, NULL);
     }
     do {
         status = try_reserve(store, lu, json, &known, operation);
@@ -115,7 +115,7 @@ static int commit_change(struct change *change, int wanted, struct store_value *
     char key[STORE_KEY_MAX], other[STORE_KEY_MAX];
     char *json = wanted == EDIT_WRITE ? lu_format(lu, value->json) : NULL;
     if (wanted == EDIT_WRITE && !json) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return operation_no_memory(operation, NULL);
     }
     struct store_compare compares[2] = {
         {STORE_REVISION_IS, lu_key(change->udid, key), value->revision}};

@@ -76,7 +76,7 @@ int lu_view_list(struct node *node, struct store *store, const char *pool, json_
     }
     store_list_clear(&list);
     if (status == VIOS_OK && !views) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return operation_no_memory(operation, NULL);
     }
     json_t *all = sorted(views, count);
     free(views);

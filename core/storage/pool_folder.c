@@ -94,7 +94,7 @@ static int write_marker(const struct node *node, int folder, const struct pool *
                              pool->name, "uuid", pool->uuid);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     status = text ? file_replace(folder, POOL_MARKER, text, strlen(text), 0600, error)
-                  : error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+                  : error_no_memory(error, NULL);
     free(text);
     json_decref(json);
     return status;

@@ -45,7 +45,7 @@ static int commit_edit(struct job *job, const struct pool *pool, int wanted)
     char key[STORE_KEY_MAX];
     char *json = wanted == EDIT_WRITE ? pool_format(pool) : NULL;
     if (wanted == EDIT_WRITE && !json) {
-        return operation_fail(&job->operation, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+        return operation_no_memory(&job->operation, NULL);
     }
     pool_key(pool->name, key);
     struct store_compare compare = {pool->revision ? STORE_REVISION_IS : STORE_ABSENT, key,

@@ -46,7 +46,7 @@ static int write_marker(int folder, const char *cluster, const char *uuid, struc
     json_t *json = json_pack("{s:i, s:s, s:s}", "v", 1, "cluster", cluster, "uuid", uuid);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
     int status = text ? file_replace(folder, REPOSITORY_MARKER, text, strlen(text), 0600, error)
-                      : error_set(error, VIOS_E_NO_SPACE, OBJECT, NULL, "out of memory");
+                      : error_no_memory(error, OBJECT);
     free(text);
     json_decref(json);
     return status;

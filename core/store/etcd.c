@@ -173,6 +173,5 @@ int etcd_store_open(struct store **store, const char *text, bool create,
         return status;
     }
     *store = store_wrap(&ETCD_BACKEND, connection);
-    return *store ? VIOS_OK
-                  : operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+    return *store ? VIOS_OK : operation_no_memory(operation, "store");
 }

@@ -144,7 +144,7 @@ int etcd_address_parse(struct etcd_address *address, const char *text, struct vi
     memset(address, 0, sizeof *address);
     address->text = strdup(text);
     if (!address->text) {
-        return error_set(error, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+        return error_no_memory(error, "store");
     }
     char *parameters = strchr(address->text, '?');
     char *rest = NULL;

@@ -225,7 +225,7 @@ static int send_copy(struct commit *commit, struct operation *operation)
     txn->look = txn->look || commit->sent > 0;
     char *body = etcd_json_txn(txn);
     if (!body) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+        return operation_no_memory(operation, "store");
     }
     enum etcd_outcome outcome =
         etcd_attempt(connection, &commit->turn, ETCD_TXN_PATH, body, &attempt, operation);

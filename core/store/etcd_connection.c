@@ -65,7 +65,7 @@ int etcd_connection_open(struct etcd_connection **connection, const char *text,
     struct etcd_connection *made = calloc(1, sizeof *made);
     *connection = NULL;
     if (!made) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+        return operation_no_memory(operation, "store");
     }
     int status = etcd_address_parse(&made->address, text, &operation->error);
     if (status == VIOS_OK) {
@@ -73,9 +73,7 @@ int etcd_connection_open(struct etcd_connection **connection, const char *text,
     }
     if (status == VIOS_OK) {
         made->known = find_known(text);
-        status = made->known
-                     ? VIOS_OK
-                     : operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+        status = made->known ? VIOS_OK : operation_no_memory(operation, "store");
     }
     if (status != VIOS_OK) {
         etcd_connection_close(made);
@@ -332,7 +330,7 @@ static enum etcd_outcome get_token(struct etcd_connection *connection, struct et
     char *body = etcd_json_authenticate(connection->address.user, password);
     explicit_bzero(password, sizeof password);
     if (!body) {
-        operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+        operation_no_memory(operation, "store");
         return ETCD_REFUSED;
     }
     turn->tokens++;
@@ -391,7 +389,7 @@ int etcd_call(struct etcd_connection *connection, const char *path, char *body, 
     int status = VIOS_OK;
     *answer = NULL;
     if (!body) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+        return operation_no_memory(operation, "store");
     }
     etcd_turn_start(&turn);
     for (bool again = true; status == VIOS_OK && again;) {

@@ -288,7 +288,7 @@ int etcd_http_post(struct etcd_http *http, const char *endpoint, const char *pat
     struct transfer *request = &http->request;
     memset(reply, 0, sizeof *reply);
     if (!start(http, request, endpoint, path, body, token)) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+        return operation_no_memory(operation, "store");
     }
     int status = await_request(http, limit_ms, reply, operation);
     stop(http, request);
@@ -316,7 +316,7 @@ int etcd_http_stream_open(struct etcd_http *http, const char *endpoint, const ch
     http->stream.body = strdup(body);
     if (!http->stream.body ||
         !start(http, &http->stream, endpoint, path, http->stream.body, token)) {
-        return error_set(error, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+        return error_no_memory(error, "store");
     }
     return VIOS_OK;
 }

@@ -273,7 +273,7 @@ int etcd_json_token(const json_t *answer, char **token, struct vios_error *error
         return corrupt(error, "a token that cannot be");
     }
     *token = strdup(text);
-    return *token ? VIOS_OK : error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "out of memory");
+    return *token ? VIOS_OK : error_no_memory(error, NULL);
 }
 
 static int add_events(const json_t *events, const char *space, int64_t after,

@@ -251,7 +251,7 @@ int etcd_store_replace(const char *text, const struct store_list *list, struct o
     struct replacing replacing;
     struct batch *batch = calloc(1, sizeof *batch);
     int status = batch ? open_replacing(&replacing, text, operation)
-                       : operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+                       : operation_no_memory(operation, "store");
     if (status != VIOS_OK) {
         free(batch);
         return status;

@@ -57,7 +57,7 @@ int etcd_watch_open(void *state, void **watch, const char *prefix, int64_t revis
     json_t *answer;
     struct etcd_watch *made = calloc(1, sizeof *made);
     if (!made) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+        return operation_no_memory(operation, "store");
     }
     snprintf(made->prefix, sizeof made->prefix, "%s", prefix);
     made->revision = revision;
@@ -199,7 +199,7 @@ static int begin(struct etcd_watch *watch, struct operation *operation)
     status = body ? etcd_http_stream_open(connection->http,
                                           connection->address.endpoints[connection->endpoint],
                                           WATCH_PATH, body, connection->token, &operation->error)
-                  : operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+                  : operation_no_memory(operation, "store");
     free(body);
     watch->created = false;
     watch->quiet_ms = clock_now_ms();
@@ -215,7 +215,7 @@ static int probe(struct etcd_watch *watch, struct operation *operation)
     struct etcd_turn turn;
     char *body = probe_body(connection);
     if (!body) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+        return operation_no_memory(operation, "store");
     }
     etcd_turn_start(&turn);
     enum etcd_outcome outcome =

@@ -227,7 +227,7 @@ int faulty_open(struct store **store, const char *text, bool create, struct oper
     if (status == VIOS_OK) {
         *store = faulty_wrap(inner, plans, count);
         if (!*store) {
-            status = operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+            status = operation_no_memory(operation, "store");
         }
     }
     return status;

@@ -244,7 +244,7 @@ int sqlite_store_open(struct store **store, const char *path, bool create,
     if (status == VIOS_OK) {
         *store = store_wrap(&SQLITE_BACKEND, connection);
         if (!*store) {
-            status = operation_fail(operation, VIOS_E_NO_SPACE, path, NULL, "out of memory");
+            status = operation_no_memory(operation, path);
         }
     }
     return status;

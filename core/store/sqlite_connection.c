@@ -419,7 +419,7 @@ int sqlite_connection_open(struct sqlite_connection **connection, const char *pa
     }
     if (!made || !made->path) {
         free(made);
-        return operation_fail(operation, VIOS_E_NO_SPACE, path, NULL, "out of memory");
+        return operation_no_memory(operation, path);
     }
     sqlite_enter(made, operation);
     status = open_handle(made, SQLITE_OPEN_READWRITE | (create ? SQLITE_OPEN_CREATE : 0));

@@ -34,7 +34,7 @@ int sqlite_poke_open(struct sqlite_poke **poke, const char *path, struct operati
     char folder[PATH_MAX];
     struct sqlite_poke *made = calloc(1, sizeof *made);
     if (!made) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, path, NULL, "out of memory");
+        return operation_no_memory(operation, path);
     }
     made->socket = -1;
     int length = snprintf(folder, sizeof folder, "%s.watch", path);

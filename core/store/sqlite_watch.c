@@ -23,7 +23,7 @@ int sqlite_watch_open(void *state, void **watch, const char *prefix, int64_t rev
     struct sqlite_connection *from = state;
     struct sqlite_watch *made = calloc(1, sizeof *made);
     if (!made) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+        return operation_no_memory(operation, "store");
     }
     snprintf(made->prefix, sizeof made->prefix, "%s", prefix);
     sqlite_prefix_end(prefix, made->end);

@@ -77,7 +77,7 @@ int store_open(struct store **store, const char *address, bool create, struct op
     if (!(*store)->address) {
         store_close(*store);
         *store = NULL;
-        return operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+        return operation_no_memory(operation, "store");
     }
     return VIOS_OK;
 }
@@ -159,7 +159,7 @@ static int check_value(const char *key, const char *json, char **compact,
     *compact = json_dumps(value, JSON_COMPACT);
     json_decref(value);
     if (!*compact) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, key, NULL, "out of memory");
+        return operation_no_memory(operation, key);
     }
     size_t size = strlen(*compact);
     if (size > STORE_VALUE_MAX) {
@@ -324,9 +324,7 @@ int store_watch_open(struct store_watch **watch, struct store *store, const char
     int status = check_key(prefix, 0, operation);
     struct store_watch *made = status == VIOS_OK ? calloc(1, sizeof *made) : NULL;
     if (!made) {
-        return status != VIOS_OK
-                   ? status
-                   : operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+        return status != VIOS_OK ? status : operation_no_memory(operation, "store");
     }
     made->backend = store->backend;
     enter(store);
@@ -387,7 +385,7 @@ int store_gather_add(struct store_gather *gather, const struct store_value *valu
         size_t capacity = gather->capacity ? 2 * gather->capacity : 16;
         struct store_value *values = reallocarray(gather->values, capacity, sizeof *values);
         if (!values) {
-            return operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+            return operation_no_memory(operation, "store");
         }
         gather->values = values;
         gather->capacity = capacity;
@@ -398,7 +396,7 @@ int store_gather_add(struct store_gather *gather, const struct store_value *valu
     copy->json = value->json ? strdup(value->json) : NULL;
     if (!copy->key || (value->json && !copy->json)) {
         store_value_clear(copy);
-        return operation_fail(operation, VIOS_E_NO_SPACE, "store", NULL, "out of memory");
+        return operation_no_memory(operation, "store");
     }
     gather->count++;
     return VIOS_OK;
