@@ -9,6 +9,7 @@
 #include "image/jobs.h"
 #include "image/making.h"
 #include "lpar/hold.h"
+#include "node/node.h"
 #include "storage/copy_told.h"
 #include "storage/pool.h"
 #include "storage/sparse_copy.h"
@@ -19,15 +20,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static struct node *job_node(const struct job *job)
-{
-    return job->context;
-}
-
 static const char *job_lpar(const struct job *job)
 {
-    const char *name = json_string_value(json_object_get(job->data, "lpar"));
-    return name ? name : "";
+    return job_text(job, "lpar");
 }
 
 /* --- the LPAR --- */

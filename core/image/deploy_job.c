@@ -14,6 +14,7 @@
 #include "image/verify.h"
 #include "lpar/jobs.h"
 #include "lpar/view.h"
+#include "node/node.h"
 #include "storage/copy_told.h"
 #include "storage/lu_file.h"
 #include "storage/lu_make.h"
@@ -25,17 +26,6 @@
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
-
-static struct node *job_node(const struct job *job)
-{
-    return job->context;
-}
-
-static const char *job_text(const struct job *job, const char *member)
-{
-    const char *text = json_string_value(json_object_get(job->data, member));
-    return text ? text : "";
-}
 
 /* The LPAR as it is to be made. */
 static int wanted_lpar(struct job *job, struct lpar *lpar)

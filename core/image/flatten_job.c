@@ -30,8 +30,7 @@ static int choose(struct job *job)
     struct image image;
     struct lu *clones;
     size_t count;
-    const char *handle = json_string_value(json_object_get(job->data, "handle"));
-    int status = image_load(job->store, handle ? handle : "", &image, &job->operation);
+    int status = image_load(job->store, job_text(job, "handle"), &image, &job->operation);
     if (status == VIOS_OK) {
         status = image_dependents(job->store, &image, &clones, &count, &job->operation);
     }
@@ -98,7 +97,7 @@ static int open_lu(struct job *job, const char *udid, struct lu *lu, struct stat
     char path[PATH_MAX];
     int status = lu_load(job->store, udid, lu, NULL, &job->operation);
     if (status == VIOS_OK) {
-        status = lu_path(job->context, lu, path, &job->operation.error);
+        status = lu_path(job_node(job), lu, path, &job->operation.error);
     }
     if (status < 0) {
         return status;
@@ -160,7 +159,7 @@ static int measure(struct job *job, int64_t *total)
         }
         close(fd);
         *total += info.st_size;
-        status = pool_check_space(job->context, lu.pool, (uint64_t)info.st_blocks * 512,
+        status = pool_check_space(job_node(job), lu.pool, (uint64_t)info.st_blocks * 512,
                                   lu_object(lu.name, object), &job->operation.error);
         if (status < 0) {
             break;

@@ -47,7 +47,7 @@ static int check_space(struct job *job, const struct image *image, const struct 
     for (size_t i = 0; i < disks->count; i++) {
         bytes += disks->disks[i].info.allocated_bytes;
     }
-    return pool_check_space(job->context, image->pool, bytes, image_object(image->name, object),
+    return pool_check_space(job_node(job), image->pool, bytes, image_object(image->name, object),
                             &job->operation.error);
 }
 
@@ -194,7 +194,7 @@ static int import_copy(struct job *job)
     if (status < 0) {
         return status;
     }
-    int work = fileset_open_work(job->context, &image, &job->operation.error);
+    int work = fileset_open_work(job_node(job), &image, &job->operation.error);
     if (work < 0) {
         status = work;
     } else if (disks.count != image.file_count) {

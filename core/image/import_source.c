@@ -108,7 +108,7 @@ static bool is_kind(const struct job *job, const char *kind)
 
 static int open_work(struct job *job, const struct image *image)
 {
-    return fileset_open_work(job->context, image, &job->operation.error);
+    return fileset_open_work(job_node(job), image, &job->operation.error);
 }
 
 static bool is_whole(int work, const char *mark)
@@ -120,7 +120,7 @@ static bool is_whole(int work, const char *mark)
 static int free_bytes(struct job *job, const struct image *image, uint64_t *bytes)
 {
     struct pool_space space = {0};
-    int status = pool_space(job->context, image->pool, &space, &job->operation.error);
+    int status = pool_space(job_node(job), image->pool, &space, &job->operation.error);
     *bytes = space.free_bytes;
     return status;
 }

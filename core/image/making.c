@@ -6,6 +6,7 @@
 #include "image/fileset.h"
 #include "image/image_store.h"
 #include "image/view.h"
+#include "node/node.h"
 #include "storage/pool.h"
 
 #include <stdio.h>
@@ -14,11 +15,6 @@
 #include <unistd.h>
 
 #define DESCRIPTION_NAME "image.json"
-
-static struct node *job_node(const struct job *job)
-{
-    return job->context;
-}
 
 /* --- what the job knows of its image --- */
 
@@ -42,9 +38,7 @@ json_t *making_data(const struct image *image)
 
 int making_image(const struct job *job, struct image *image, struct vios_error *error)
 {
-    const char *handle = json_string_value(json_object_get(job->data, "handle"));
-    const char *text = json_string_value(json_object_get(job->data, "image"));
-    return image_parse(handle ? handle : "", text ? text : "", image, error);
+    return image_parse(job_text(job, "handle"), job_text(job, "image"), image, error);
 }
 
 bool making_is_existing(const struct job *job)
@@ -188,8 +182,7 @@ int making_claim(struct job *job)
 /* The record in the store, which is this job's. 1: it is not there, or another's. */
 static int own(struct job *job, struct image *image)
 {
-    const char *handle = json_string_value(json_object_get(job->data, "handle"));
-    return image_load_own(job->store, handle ? handle : "", job->id, image, &job->operation);
+    return image_load_own(job->store, job_text(job, "handle"), job->id, image, &job->operation);
 }
 
 static int taken(struct job *job)
@@ -341,18 +334,17 @@ int making_commit(struct job *job)
 {
     struct image image;
     struct operation clearing = {.deadline_ms = OPERATION_NO_DEADLINE};
-    const json_t *existing = json_object_get(job->data, "existing");
+    bool existing = making_is_existing(job);
     int status = existing ? VIOS_OK : commit_ready(job);
     if (status == VIOS_OK) {
-        const char *handle =
-            json_string_value(existing ? existing : json_object_get(job->data, "handle"));
-        status = image_load(job->store, handle ? handle : "", &image, &job->operation);
+        const char *handle = job_text(job, existing ? "existing" : "handle");
+        status = image_load(job->store, handle, &image, &job->operation);
     }
     if (status == VIOS_OK) {
         status = view_image(job->store, &image, &job->result, &job->operation);
     }
     if (status == VIOS_OK) {
-        json_object_set_new(job->result, "existing", json_boolean(existing != NULL));
+        json_object_set_new(job->result, "existing", json_boolean(existing));
         if (fileset_remove_work(job_node(job), &image, &clearing.error) < 0) {
             log_warning("image", "%s: %s", image.name, clearing.error.message);
         }

@@ -14,8 +14,7 @@
 
 static const char *job_handle(const struct job *job)
 {
-    const char *handle = json_string_value(json_object_get(job->data, "handle"));
-    return handle ? handle : "";
+    return job_text(job, "handle");
 }
 
 /* `image "debian12": it has 2 linked clones: p1/web1-disk0 of lpar "web1", ...` */
@@ -86,10 +85,10 @@ static int remove_unlink(struct job *job)
     struct image image;
     int status = image_load_own(job->store, job_handle(job), job->id, &image, &job->operation);
     if (status == VIOS_OK) {
-        status = fileset_remove(job->context, &image, &job->operation.error);
+        status = fileset_remove(job_node(job), &image, &job->operation.error);
     }
     if (status == VIOS_OK) {
-        status = fileset_remove_work(job->context, &image, &job->operation.error);
+        status = fileset_remove_work(job_node(job), &image, &job->operation.error);
     }
     return status > 0 ? VIOS_OK : status;
 }

@@ -144,9 +144,8 @@ static int verify_all(struct job *job, const struct image *image, int folder)
 static int verify_read(struct job *job)
 {
     struct image image;
-    const char *handle = json_string_value(json_object_get(job->data, "handle"));
-    int status = image_load(job->store, handle ? handle : "", &image, &job->operation);
-    int folder = status < 0 ? status : fileset_open(job->context, &image, &job->operation.error);
+    int status = image_load(job->store, job_text(job, "handle"), &image, &job->operation);
+    int folder = status < 0 ? status : fileset_open(job_node(job), &image, &job->operation.error);
     if (folder < 0) {
         return folder;
     }

@@ -119,6 +119,9 @@ void job_limit(const struct job *job, struct operation *operation, int64_t timeo
 /* Returns `status`; when that is a failure, the error of `operation` is the job's. */
 int job_keep(struct job *job, const struct operation *operation, int status);
 
+/* A text member of the job's data; "" when there is none. */
+const char *job_text(const struct job *job, const char *member);
+
 /* From within a step, on its own thread: for `job list` and progress bars. total 0: not known.
  * Written once a second at most. */
 void job_progress(struct job *job, int64_t done, int64_t total, const char *unit);

@@ -8,6 +8,7 @@
  */
 #include "job/job_engine.h"
 
+#include "base/json.h"
 #include "base/log.h"
 
 #include <signal.h>
@@ -389,4 +390,9 @@ void job_progress(struct job *job, int64_t done, int64_t total, const char *unit
     if (wants_undo(entry)) {
         cancel_trigger(entry->cancel);
     }
+}
+
+const char *job_text(const struct job *job, const char *member)
+{
+    return json_get_word(job->data, member);
 }

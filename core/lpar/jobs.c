@@ -19,6 +19,7 @@
 #include "lpar/run_folder.h"
 #include "lpar/spec.h"
 #include "lpar/view.h"
+#include "node/node.h"
 #include "paging/paging.h"
 
 #include <poll.h>
@@ -33,14 +34,9 @@
 #define QUIT_TIMEOUT_MS 5000
 #define GONE_TIMEOUT_MS 60000
 
-static struct node *job_node(const struct job *job)
-{
-    return job->context;
-}
-
 static const char *job_name(const struct job *job)
 {
-    return json_string_value(json_object_get(job->data, "name"));
+    return job_text(job, "name");
 }
 
 /* --- start --- */

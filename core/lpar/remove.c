@@ -12,6 +12,7 @@
 #include "lpar/hold.h"
 #include "lpar/lookup.h"
 #include "lpar/record.h"
+#include "node/node.h"
 #include "storage/lu_file.h"
 #include "storage/lu_store.h"
 
@@ -22,17 +23,6 @@
 
 #define FORGET_TRIES 20
 #define OWN_RECORDS 4 /* of the LPAR, beside those of its LUs */
-
-static const struct node *job_node(const struct job *job)
-{
-    return job->context;
-}
-
-static const char *data_text(const struct job *job, const char *key)
-{
-    const char *text = json_string_value(json_object_get(job->data, key));
-    return text ? text : "";
-}
 
 static bool takes_disks(const struct job *job)
 {
@@ -87,7 +77,7 @@ static int list_lus(struct job *job, const struct lpar *lpar)
 static int check(struct job *job, struct lpar *lpar)
 {
     char object[96], hint[128];
-    if (strcmp(lpar->uuid, data_text(job, "uuid")) != 0) {
+    if (strcmp(lpar->uuid, job_text(job, "uuid")) != 0) {
         return operation_fail(&job->operation, VIOS_E_STALE, lpar_object(lpar->name, object),
                               "see lpar list", "it is another one than a moment ago");
     }
@@ -102,13 +92,13 @@ static int check(struct job *job, struct lpar *lpar)
 static int remove_claim(struct job *job)
 {
     struct lpar lpar;
-    int status = lpar_job_claim(job, data_text(job, "name"), check, &lpar);
+    int status = lpar_job_claim(job, job_text(job, "name"), check, &lpar);
     return status == VIOS_OK ? list_lus(job, &lpar) : status;
 }
 
 static int remove_claim_undo(struct job *job)
 {
-    return lpar_job_release(job, data_text(job, "name"), NULL);
+    return lpar_job_release(job, job_text(job, "name"), NULL);
 }
 
 /* --- forget --- */
@@ -199,7 +189,7 @@ static int remove_forget(struct job *job)
     int status = VIOS_E_CONFLICT;
     for (int i = 0; i < FORGET_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
          i++) {
-        status = lpar_load(job->store, data_text(job, "name"), &lpar, &job->operation);
+        status = lpar_load(job->store, job_text(job, "name"), &lpar, &job->operation);
         if (status == VIOS_E_NOT_FOUND || (status == VIOS_OK && strcmp(lpar.job, job->id) != 0)) {
             return VIOS_OK; /* an earlier run did it; one of that name is another one */
         }
@@ -265,7 +255,7 @@ static int remove_finish(struct job *job)
     int status = each_lu(job, forget_lu);
     if (status == VIOS_OK) {
         job->result =
-            json_pack("{s:s, s:O, s:b}", "name", data_text(job, "name"), "lus",
+            json_pack("{s:s, s:O, s:b}", "name", job_text(job, "name"), "lus",
                       json_object_get(job->data, "lus"), "disks_removed", takes_disks(job));
     }
     return status;

@@ -24,14 +24,9 @@
 #define STORE_TIMEOUT_MS 5000
 #define AGAIN_MS 200 /* between tries of what failed */
 
-static struct node *job_node(const struct job *job)
-{
-    return job->context;
-}
-
 static const char *job_name(const struct job *job)
 {
-    return json_string_value(json_object_get(job->data, "name"));
+    return job_text(job, "name");
 }
 
 /* --- the disks --- */

@@ -77,6 +77,12 @@ struct node {
  * says another one. */
 int64_t node_level(void);
 
+/* The node whose daemon runs the job. */
+static inline struct node *job_node(const struct job *job)
+{
+    return job->context;
+}
+
 /* A connection for the calling thread, until node_store_return(); VIOS_E_UNREACHABLE with the way
  * out when the node has no store yet. */
 int node_store(struct node *node, struct store **store, struct operation *operation);

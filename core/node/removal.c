@@ -22,12 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-static const char *data_text(const struct job *job, const char *member)
-{
-    const char *text = json_string_value(json_object_get(job->data, member));
-    return text ? text : "";
-}
-
 /* --- whether it may be removed --- */
 
 static bool names_node(const json_t *value, const char *name)
@@ -120,7 +114,7 @@ static int check(struct job *job)
 {
     struct ring ring;
     int64_t revision;
-    int status = check_removable(job->context, job->store, data_text(job, "node"), &job->operation);
+    int status = check_removable(job_node(job), job->store, job_text(job, "node"), &job->operation);
     if (status == VIOS_OK) {
         status = load_ring(job->store, &ring, &revision, &job->operation);
     }
@@ -143,7 +137,7 @@ static int choose_fence(struct job *job, const char *alive_key, char *key, size_
     if (status != VIOS_OK) {
         return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
     }
-    snprintf(key, size, "/fence/%s/%lld", data_text(job, "node"),
+    snprintf(key, size, "/fence/%s/%lld", job_text(job, "node"),
              (long long)json_integer_value(json_object_get(alive, "incarnation")));
     json_decref(alive);
     status = node_has_record(job->store, key, &fenced, operation);
@@ -168,8 +162,8 @@ static int after_conflict(struct job *job, const char *node_key)
 static int remove_record(struct job *job)
 {
     char node_key[STORE_KEY_MAX], alive_key[STORE_KEY_MAX], fence_key[STORE_KEY_MAX];
-    snprintf(node_key, sizeof node_key, "/node/%s", data_text(job, "node"));
-    snprintf(alive_key, sizeof alive_key, "/alive/%s", data_text(job, "node"));
+    snprintf(node_key, sizeof node_key, "/node/%s", job_text(job, "node"));
+    snprintf(alive_key, sizeof alive_key, "/alive/%s", job_text(job, "node"));
     int status = choose_fence(job, alive_key, fence_key, sizeof fence_key, &job->operation);
     if (status != VIOS_OK) {
         return status;
@@ -213,7 +207,7 @@ static int all_have(struct job *job, uint32_t id, bool seals, bool *all)
         json_t *alive = json_loads(list.values[i].json, 0, NULL);
         bool has = has_key(alive, id) &&
                    (!seals || json_integer_value(json_object_get(alive, "seal")) == id);
-        *all = *all && (has || node_member_state(job->context, name) == MEMBER_DOWN);
+        *all = *all && (has || node_member_state(job_node(job), name) == MEMBER_DOWN);
         json_decref(alive);
     }
     if (status == VIOS_OK) {
@@ -261,7 +255,7 @@ static int advance(struct job *job, struct ring *ring, int64_t revision, bool *d
 
 static int change_ring(struct job *job)
 {
-    struct node *node = job->context;
+    struct node *node = job_node(job);
     uint64_t seen = 0;
     for (;;) {
         struct ring ring;
@@ -283,7 +277,7 @@ static int change_ring(struct job *job)
 
 static int tell(struct job *job)
 {
-    job->result = json_pack("{s:s}", "name", data_text(job, "node"));
+    job->result = json_pack("{s:s}", "name", job_text(job, "node"));
     return VIOS_OK;
 }
 

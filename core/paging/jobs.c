@@ -20,11 +20,6 @@
 #define DROP_TIMEOUT_MS 20000
 #define COMMIT_TRIES 20
 
-static const char *data_text(const struct job *job, const char *member)
-{
-    return json_string_value(json_object_get(job->data, member));
-}
-
 /* --- create --- */
 
 static bool named(const json_t *names, const char *name)
@@ -54,7 +49,7 @@ static int has_device(struct job *job)
 static int choose_nodes(struct job *job, struct paging_record *record)
 {
     struct operation *operation = &job->operation;
-    struct paging_round round = {.node = job->context, .operation = operation};
+    struct paging_round round = {.node = job_node(job), .operation = operation};
     struct placement_node *nodes = NULL;
     int status = node_members(round.node, &round.members, &round.member_count);
     if (status == VIOS_OK) {
@@ -78,18 +73,18 @@ static int choose_nodes(struct job *job, struct paging_record *record)
 
 static int fill_record(struct job *job, struct paging_record *record)
 {
-    const struct node *node = job->context;
+    const struct node *node = job_node(job);
     struct paging_lpar lpar;
-    const char *name = data_text(job, "lpar"), *disk = data_text(job, "disk");
+    const char *name = job_text(job, "lpar"), *disk = job_text(job, "disk");
     int status = paging_lpar_load(job->store, name, &lpar, &job->operation);
     if (status != VIOS_OK) {
         return status;
     }
-    status = paging_policy_parse(data_text(job, "policy"), &record->policy, &job->operation.error);
+    status = paging_policy_parse(job_text(job, "policy"), &record->policy, &job->operation.error);
     snprintf(record->lpar, sizeof record->lpar, "%s", name);
     snprintf(record->uuid, sizeof record->uuid, "%s", lpar.uuid);
     snprintf(record->host, sizeof record->host, "%s", lpar.owner[0] ? lpar.owner : node->name);
-    snprintf(record->disk, sizeof record->disk, "%s", disk ? disk : "");
+    snprintf(record->disk, sizeof record->disk, "%s", disk);
     snprintf(record->job, sizeof record->job, "%s", job->id);
     clock_format(clock_wall_ms(), record->created);
     record->generation = lpar.generation;
@@ -150,7 +145,7 @@ static int is_ours(struct job *job, const char *lpar, struct paging_view *view)
 static int write_record(struct job *job)
 {
     char key[PAGING_KEY_SIZE], lpar_key[PAGING_KEY_SIZE];
-    const char *lpar = data_text(job, "lpar");
+    const char *lpar = job_text(job, "lpar");
     struct paging_view *view = malloc(sizeof *view);
     if (!view) {
         return operation_no_memory(&job->operation, NULL);
@@ -158,7 +153,7 @@ static int write_record(struct job *job)
     paging_record_key(lpar, key);
     snprintf(lpar_key, sizeof lpar_key, "/lpar/%s", lpar);
     struct store_compare compares[] = {{STORE_ABSENT, key, 0}, {STORE_EXISTS, lpar_key, 0}};
-    struct store_change change = {key, data_text(job, "record")};
+    struct store_change change = {key, job_text(job, "record")};
     int status = VIOS_E_UNKNOWN;
     for (int i = 0; i < COMMIT_TRIES && status == VIOS_E_UNKNOWN; i++) {
         status = store_commit(job->store, compares, 2, &change, 1, NULL, &job->operation);
@@ -188,7 +183,7 @@ static int commit_removal(struct job *job, const struct paging_view *view,
 
 static int remove_record(struct job *job)
 {
-    const char *lpar = data_text(job, "lpar");
+    const char *lpar = job_text(job, "lpar");
     struct paging_view *view = malloc(sizeof *view);
     if (!view) {
         return operation_no_memory(&job->operation, NULL);
@@ -207,12 +202,12 @@ static int await_ready(struct job *job)
 {
     struct operation operation;
     struct paging_view *view = malloc(sizeof *view);
-    const char *lpar = data_text(job, "lpar");
+    const char *lpar = job_text(job, "lpar");
     operation_start(&operation, READY_TIMEOUT_MS, job->operation.cancel);
     int status = view ? paging_view_load(job->store, lpar, view, &operation)
                       : operation_no_memory(&operation, NULL);
     if (status == VIOS_OK) {
-        status = paging_reconcile_await(job->context, lpar, view->record.uuid, view->generation,
+        status = paging_reconcile_await(job_node(job), lpar, view->record.uuid, view->generation,
                                         PAGING_WHOLE, &operation);
     }
     job->operation.error = operation.error;
@@ -222,14 +217,14 @@ static int await_ready(struct job *job)
 
 static int attach(struct job *job)
 {
-    const struct paging_guest_operations *guest = paging_guest(job->context);
-    return guest ? guest->attach(job->context, data_text(job, "lpar"), &job->operation) : VIOS_OK;
+    const struct paging_guest_operations *guest = paging_guest(job_node(job));
+    return guest ? guest->attach(job_node(job), job_text(job, "lpar"), &job->operation) : VIOS_OK;
 }
 
 static int detach(struct job *job)
 {
-    const struct paging_guest_operations *guest = paging_guest(job->context);
-    return guest ? guest->detach(job->context, data_text(job, "lpar"), &job->operation) : VIOS_OK;
+    const struct paging_guest_operations *guest = paging_guest(job_node(job));
+    return guest ? guest->detach(job_node(job), job_text(job, "lpar"), &job->operation) : VIOS_OK;
 }
 
 static const struct job_step CREATE_STEPS[] = {
@@ -247,7 +242,7 @@ const struct job_kind paging_create_job = {"paging.create", CREATE_STEPS, 4, 4};
 static int delete_once(struct job *job, struct paging_view *view)
 {
     char lpar_key[PAGING_KEY_SIZE];
-    const char *name = data_text(job, "lpar"), *device = data_text(job, "device");
+    const char *name = job_text(job, "lpar"), *device = job_text(job, "device");
     struct paging_lpar lpar = {0};
     int status = paging_lpar_load(job->store, name, &lpar, &job->operation);
     bool exists = status == VIOS_OK;
@@ -256,7 +251,7 @@ static int delete_once(struct job *job, struct paging_view *view)
     }
     status = paging_view_load(job->store, name, view, &job->operation);
     if (status == VIOS_E_NOT_FOUND ||
-        (status == VIOS_OK && device && strcmp(view->record.job, device) != 0)) {
+        (status == VIOS_OK && device[0] && strcmp(view->record.job, device) != 0)) {
         return VIOS_OK; /* done by an earlier run of this step; another device is not ours */
     }
     if (status != VIOS_OK) {
@@ -291,10 +286,10 @@ static int delete_record(struct job *job)
 static int await_dropped(struct job *job)
 {
     struct operation operation;
-    const char *uuid = data_text(job, "uuid");
+    const char *uuid = job_text(job, "uuid");
     json_int_t generation = json_integer_value(json_object_get(job->data, "generation"));
     operation_start(&operation, DROP_TIMEOUT_MS, job->operation.cancel);
-    int status = paging_reconcile_await(job->context, data_text(job, "lpar"), uuid, generation,
+    int status = paging_reconcile_await(job_node(job), job_text(job, "lpar"), uuid, generation,
                                         PAGING_GONE, &operation);
     job->operation.error = operation.error;
     return status;

@@ -4,6 +4,7 @@
  * clone: source (held, so that nobody starts a guest on it, changes or removes it) -> reserve ->
  *        copy (blocks shared where the file system can) -> publish (the commit point) -> release.
  */
+#include "node/node.h"
 #include "storage/copy_told.h"
 #include "storage/jobs.h"
 #include "storage/lu_make.h"
@@ -18,17 +19,6 @@
 
 #define LPAR_PREFIX "/lpar/"
 #define STAT_BLOCK 512 /* of st_blocks */
-
-static struct node *job_node(const struct job *job)
-{
-    return job->context;
-}
-
-static const char *data_text(const struct job *job, const char *member)
-{
-    const char *text = json_string_value(json_object_get(job->data, member));
-    return text ? text : "";
-}
 
 /* --- the source --- */
 
@@ -59,7 +49,7 @@ static int check_stopped(struct job *job, const struct lu *lu, int64_t *revision
 static int try_hold(struct job *job, struct lu *lu, bool *refused)
 {
     int64_t revision = 0;
-    const char *udid = data_text(job, "source");
+    const char *udid = job_text(job, "source");
     int status = lu_load(job->store, udid, lu, NULL, &job->operation);
     if (status == VIOS_OK) {
         status = check_stopped(job, lu, &revision);
@@ -85,7 +75,7 @@ static int hold_source(struct job *job)
 
 static int release_source(struct job *job)
 {
-    return lu_release(job->store, data_text(job, "source"), job->id, &job->operation);
+    return lu_release(job->store, job_text(job, "source"), job->id, &job->operation);
 }
 
 /* --- the copy --- */
@@ -122,7 +112,7 @@ static int fill(struct job *job, const struct lu *lu, const struct lu_making *ma
 {
     char path[PATH_MAX], object[96];
     struct lu source;
-    int status = lu_load(job->store, data_text(job, "source"), &source, NULL, &job->operation);
+    int status = lu_load(job->store, job_text(job, "source"), &source, NULL, &job->operation);
     if (status == VIOS_OK) {
         status = lu_path(job_node(job), &source, path, &job->operation.error);
     }

@@ -5,6 +5,7 @@
  * remove: mark (deleting; the commit point) -> unlink -> forget.
  * The UDID is chosen before the job begins, so each step finds what an earlier run of it did.
  */
+#include "node/node.h"
 #include "storage/jobs.h"
 #include "storage/lu_file.h"
 #include "storage/lu_make.h"
@@ -13,17 +14,6 @@
 
 #include <stdio.h>
 #include <string.h>
-
-static struct node *job_node(const struct job *job)
-{
-    return job->context;
-}
-
-static const char *data_text(const struct job *job, const char *member)
-{
-    const char *text = json_string_value(json_object_get(job->data, member));
-    return text ? text : "";
-}
 
 void lu_job_result(struct job *job, const char *udid)
 {
@@ -39,7 +29,7 @@ void lu_job_result(struct job *job, const char *udid)
 int lu_job_load(struct job *job, struct lu *lu)
 {
     char object[96];
-    int status = lu_load(job->store, data_text(job, "udid"), lu, NULL, &job->operation);
+    int status = lu_load(job->store, job_text(job, "udid"), lu, NULL, &job->operation);
     return status == VIOS_OK && strcmp(lu->job, job->id) != 0
                ? operation_fail(&job->operation, VIOS_E_STALE, lu_object(lu->name, object), NULL,
                                 "another job has it")
@@ -73,7 +63,7 @@ int lu_job_reserve(struct job *job)
     if (lu_job_load(job, &lu) == VIOS_OK) {
         return VIOS_OK; /* by an earlier run: its own promise would count against it */
     }
-    lu_begin(&lu, data_text(job, "udid"), data_text(job, "name"), data_text(job, "pool"),
+    lu_begin(&lu, job_text(job, "udid"), job_text(job, "name"), job_text(job, "pool"),
              (uint64_t)json_integer_value(json_object_get(job->data, "size_bytes")),
              json_is_true(json_object_get(job->data, "thick")));
     snprintf(lu.job, sizeof lu.job, "%s", job->id);
@@ -83,7 +73,7 @@ int lu_job_reserve(struct job *job)
 
 int lu_job_reserve_undo(struct job *job)
 {
-    return lu_forget(job->store, data_text(job, "udid"), job->id, &job->operation);
+    return lu_forget(job->store, job_text(job, "udid"), job->id, &job->operation);
 }
 
 static int create_file(struct job *job)
@@ -105,7 +95,7 @@ int lu_job_file_undo(struct job *job)
 {
     struct lu lu;
     bool marked = false;
-    int status = lu_abandon(job->store, data_text(job, "udid"), job->id, &marked, &job->operation);
+    int status = lu_abandon(job->store, job_text(job, "udid"), job->id, &marked, &job->operation);
     if (status == VIOS_OK && marked) {
         status = lu_job_load(job, &lu);
     }
@@ -114,7 +104,7 @@ int lu_job_file_undo(struct job *job)
 
 int lu_job_publish(struct job *job)
 {
-    const char *udid = data_text(job, "udid");
+    const char *udid = job_text(job, "udid");
     int status = lu_publish(job->store, udid, job->id, &job->operation);
     if (status == VIOS_OK) {
         lu_job_result(job, udid);
@@ -147,7 +137,7 @@ static int check_removable(struct job *job, const struct lu *lu)
 static int remove_mark(struct job *job)
 {
     struct lu lu;
-    const char *udid = data_text(job, "udid");
+    const char *udid = job_text(job, "udid");
     int status = lu_load(job->store, udid, &lu, NULL, &job->operation);
     if (status == VIOS_E_NOT_FOUND) {
         return VIOS_OK; /* somebody else was faster */
@@ -161,7 +151,7 @@ static int remove_mark(struct job *job)
 /* Nothing was unlinked: that is the next step. */
 static int remove_mark_undo(struct job *job)
 {
-    return lu_unmark(job->store, data_text(job, "udid"), job->id, &job->operation);
+    return lu_unmark(job->store, job_text(job, "udid"), job->id, &job->operation);
 }
 
 static int remove_unlink(struct job *job)
@@ -175,11 +165,11 @@ static int remove_unlink(struct job *job)
 
 static int remove_forget(struct job *job)
 {
-    const char *udid = data_text(job, "udid");
+    const char *udid = job_text(job, "udid");
     int status = lu_forget(job->store, udid, job->id, &job->operation);
     if (status == VIOS_OK) {
         json_decref(job->result);
-        job->result = json_pack("{s:s, s:s}", "name", data_text(job, "name"), "udid", udid);
+        job->result = json_pack("{s:s, s:s}", "name", job_text(job, "name"), "udid", udid);
     }
     return status;
 }

@@ -8,6 +8,7 @@
  * another file meanwhile, so the record's step looks at the file once more.
  */
 #include "base/log.h"
+#include "node/node.h"
 #include "storage/jobs.h"
 #include "storage/lu_guest.h"
 #include "storage/lu_make.h"
@@ -20,14 +21,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-static struct node *job_node(const struct job *job)
-{
-    return job->context;
-}
-
 static const char *job_udid(const struct job *job)
 {
-    return json_string_value(json_object_get(job->data, "udid"));
+    return job_text(job, "udid");
 }
 
 static uint64_t wanted_bytes(const struct job *job)

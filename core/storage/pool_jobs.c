@@ -6,6 +6,7 @@
  * Whoever makes an LU or an image compares the pool's revision, which the mark changes: what comes
  * after the mark is refused, what came before it is seen by the check.
  */
+#include "node/node.h"
 #include "storage/jobs.h"
 #include "storage/lu.h"
 #include "storage/pool_folder.h"
@@ -21,17 +22,6 @@
 #define NAMED_MAX 3 /* LUs or images that an error names */
 
 enum edit { EDIT_WRITE, EDIT_DELETE, EDIT_DONE }; /* what an edit wants; or a negative status */
-
-static struct node *job_node(const struct job *job)
-{
-    return job->context;
-}
-
-static const char *data_text(const struct job *job, const char *member)
-{
-    const char *text = json_string_value(json_object_get(job->data, member));
-    return text ? text : "";
-}
 
 static bool is_ours(const struct job *job, const struct pool *pool)
 {
@@ -60,7 +50,7 @@ static int commit_edit(struct job *job, const struct pool *pool, int wanted)
 static int try_edit(struct job *job, int (*edit)(struct job *, struct pool *), bool *refused)
 {
     struct pool pool = {.revision = 0};
-    int status = pool_load_any(job->store, data_text(job, "name"), &pool, &job->operation);
+    int status = pool_load_any(job->store, job_text(job, "name"), &pool, &job->operation);
     if (status != VIOS_OK && status != VIOS_E_NOT_FOUND) {
         return status;
     }
@@ -102,8 +92,8 @@ static int edit_new(struct job *job, struct pool *pool)
                             : operation_fail(&job->operation, VIOS_E_EXISTS, job->object,
                                              "choose another name", "there is a pool of this name");
     }
-    snprintf(pool->name, sizeof pool->name, "%s", data_text(job, "name"));
-    snprintf(pool->uuid, sizeof pool->uuid, "%s", data_text(job, "uuid"));
+    snprintf(pool->name, sizeof pool->name, "%s", job_text(job, "name"));
+    snprintf(pool->uuid, sizeof pool->uuid, "%s", job_text(job, "uuid"));
     snprintf(pool->job, sizeof pool->job, "%s", job->id);
     pool->overcommit = (int)json_integer_value(json_object_get(job->data, "overcommit"));
     pool->state = POOL_MAKING;
@@ -114,7 +104,7 @@ static int create_record(struct job *job)
 {
     int status = repository_check(job_node(job), job->store, true, &job->operation);
     if (status == VIOS_OK) {
-        bool exists = pool_folder_exists(job_node(job), data_text(job, "name"));
+        bool exists = pool_folder_exists(job_node(job), job_text(job, "name"));
         json_object_set_new(job->data, "existed", json_boolean(exists));
         status = edit_pool(job, edit_new);
     }
@@ -134,7 +124,7 @@ static int create_record_undo(struct job *job)
 /* The record, which this job holds; VIOS_E_NOT_FOUND when it does not. */
 static int load_ours(struct job *job, struct pool *pool)
 {
-    int status = pool_load_any(job->store, data_text(job, "name"), pool, &job->operation);
+    int status = pool_load_any(job->store, job_text(job, "name"), pool, &job->operation);
     return status == VIOS_OK && !is_ours(job, pool)
                ? operation_fail(&job->operation, VIOS_E_NOT_FOUND, job->object, NULL,
                                 "another job has it")
@@ -190,9 +180,9 @@ static void set_result(struct job *job)
     operation_start(&looking, POOL_VIEW_MS, NULL);
     json_decref(job->result);
     job->result = NULL;
-    if (pool_view_one(job_node(job), job->store, data_text(job, "name"), &job->result, &looking) !=
+    if (pool_view_one(job_node(job), job->store, job_text(job, "name"), &job->result, &looking) !=
         VIOS_OK) {
-        job->result = json_pack("{s:s}", "name", data_text(job, "name"));
+        job->result = json_pack("{s:s}", "name", job_text(job, "name"));
     }
 }
 
@@ -253,7 +243,7 @@ static int refuse_used(struct job *job, const char *prefix, const char *what, co
         json_t *json = json_loads(list.values[i].json, 0, NULL);
         const char *pool = json_string_value(json_object_get(json, "pool"));
         const char *name = json_string_value(json_object_get(json, "name"));
-        if (pool && strcmp(pool, data_text(job, "name")) == 0 && count++ < NAMED_MAX) {
+        if (pool && strcmp(pool, job_text(job, "name")) == 0 && count++ < NAMED_MAX) {
             size_t used = strlen(names);
             snprintf(names + used, sizeof names - used, "%s\"%.63s\"", used ? ", " : "",
                      name ? name : list.values[i].key + strlen(prefix));
@@ -309,7 +299,7 @@ static int remove_forget(struct job *job)
     int status = edit_pool(job, edit_forget);
     if (status == VIOS_OK) {
         json_decref(job->result);
-        job->result = json_pack("{s:s}", "name", data_text(job, "name"));
+        job->result = json_pack("{s:s}", "name", job_text(job, "name"));
     }
     return status;
 }
