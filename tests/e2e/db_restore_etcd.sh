@@ -43,6 +43,23 @@ end() { # NODE...
         wait "${PID_OF[$node]}" 2>/dev/null
     done
 }
+# Starts the command, which takes its time, and goes on; `outcome` waits for it, and is what it was.
+declare -A BESIDE
+beside() { # NAME COMMAND...
+    local name=$1
+    shift
+    "$@" >"$DIR/$name.out" 2>"$DIR/$name.err" </dev/null &
+    BESIDE[$name]=$!
+    PIDS+=("$!")
+}
+outcome() { # NAME
+    local status
+    wait "${BESIDE[$1]}"
+    status=$?
+    cat "$DIR/$1.out"
+    cat "$DIR/$1.err" >&2
+    return "$status"
+}
 field() { # KEY FILTER
     vios n1 db get "$1" --json | jq -r ".[0].value | $2"
 }
@@ -110,13 +127,13 @@ like "while nodes live" "$ERR" "a cluster lives there: /alive/n[23] was just wri
 end n2
 kill -9 "${first_pids[0]}" "${first_pids[1]}"
 rm -rf "$ETCD_FOLDER/m0" "$ETCD_FOLDER/m1"
-run_status "nothing can be had" 4 vios n1 db check
+configure lost "$FIRST"
+beside check vios lost db check
 FOLDER=$DIR
 DIR=$FOLDER/second etcd_start 1
 SECOND="etcd:$ETCD_ENDPOINTS?prefix=/vios/lab"
-run_status "a dry run" 0 vios n1 db restore "$DIR/etcd.db" --to "$SECOND" --dry-run
-like "says that the old one is away" "$OUT" "now: +$(cut -d'?' -f1 <<<"$FIRST").*, unreachable"
-like "and what that means" "$OUT" "what is lost cannot be told"
+beside dry_run vios lost db restore "$DIR/etcd.db" --dry-run \
+    --to "etcd:$ETCD_ENDPOINTS?prefix=/vios/dry"
 
 for node in n1 n2; do
     configure "$node" "$SECOND"
@@ -140,6 +157,10 @@ fi
 run_status "it is restored" 0 vios n1 db restore "$DIR/etcd.db" --yes
 start n1 n2
 ok "n1 is up" await '[[ $(vios n1 node list --json | jq -r ".[0].state") = up ]]' 30
+run_status "nothing can be had of the old one" 4 outcome check
+run_status "a dry run" 0 outcome dry_run
+like "says that the old one is away" "$OUT" "now: +$(cut -d'?' -f1 <<<"$FIRST").*, unreachable"
+like "and what that means" "$OUT" "what is lost cannot be told"
 
 # --- one that was cut off all the time ---
 ok "n3 still runs" kill -0 "${PID_OF[n3]}"
