@@ -6,9 +6,9 @@
 #     . "$(dirname "$0")/fence_freeze.sh"
 #     freeze_all MKFS CLONE|GRACE
 #
-# Five nodes are frozen, one after the other, each with a guest of its own that boots from an LU and
-# writes it (tests/guest/sequence_sector.S), and with a client that writes the same LU and notes
-# when each write was acknowledged (tests/tools/ack_writer.c):
+# Five nodes are frozen, each with a guest of its own that boots from an LU and writes it
+# (tests/guest/sequence_sector.S), and with a client that writes the same LU and notes when each
+# write was acknowledged (tests/tools/ack_writer.c):
 #
 #     n1  its daemon is stopped
 #     n2  its daemon and its io are stopped
@@ -37,7 +37,7 @@ FREEZERS='n1 n2 n3 n4 n5'
 NODE_ENVIRONMENT[n3]=VIOS_FREEZE_AT=entered:$((FROZEN_AT * BLOCK))
 NODE_ENVIRONMENT[n4]=VIOS_FREEZE_AT=written:$((FROZEN_AT * BLOCK))
 NODE_ENVIRONMENT[n5]=VIOS_FREEZE_AT=answering:$((FROZEN_AT * BLOCK))
-declare -A FROZEN_MS STOP_AT KILL_AT IO_PID QEMU_PID WRITER TAKER LIVES
+declare -A FROZEN_MS STOP_AT KILL_AT IO_PID QEMU_PID WRITER TAKER EXPORTER LIVES
 
 # --- the file system ---
 
@@ -105,10 +105,14 @@ block_of() { # FILE BLOCK: its first word, as a number
 
 # Until the client's writes pass the block where io stops itself, if this one's does.
 start_writing() { # NODE
-    local count=$((FROZEN_AT - FIRST))
     on "$1" lpar console "g-$1" >"$DIR/$1.console" 2>/dev/null </dev/null &
     PIDS+=("$!")
-    write_blocks "$1" "$FIRST" "$count" ||
+    write_blocks "$1" "$FIRST" $((FROZEN_AT - FIRST)) &
+    WRITER[$1]=$!
+    PIDS+=("$!")
+}
+await_writing() { # NODE
+    wait "${WRITER[$1]}" ||
         bail "$1: its client cannot write: $(cat "$DIR/$1.writer")"
     QEMU_PID[$1]=$(qemu_pid_of "$1")
     await "[ \$(grep -c '^[0-9a-f]\\{4\\}' '$DIR/$1.console') -gt 10 ]" 20 ||
@@ -154,15 +158,21 @@ take_over() { # NODE
     PIDS+=("$!")
 }
 
-# What the new owner serves is copied, and then written by it alone.
-serve() { # NODE
+# What the new owner serves is copied, and then written by it alone. io waits for the lock of one
+# that is still alive, so the exports are begun all before the first is waited for.
+export_copied() { # NODE
     local file
     ok "$1: its guest is taken over" wait "${TAKER[$1]}" || sed 's/^/# /' "$DIR/$1.taken"
     file=$(file_of "$1")
     cp "$file" "$DIR/$1.copy"
     "$CONTROL" "$DIR/$OWNER/run/io.sock" "{\"do\":\"export\",\"name\":\"lu/marks-$1/2\",
         \"lpar\":\"\",\"backend\":{\"kind\":\"file\",\"path\":\"$file\",\"direct\":true,
-        \"gated\":true}}" >"$DIR/$1.export"
+        \"gated\":true}}" >"$DIR/$1.export" &
+    EXPORTER[$1]=$!
+    PIDS+=("$!")
+}
+serve() { # NODE
+    wait "${EXPORTER[$1]}"
     is "$1: the new owner exports its file" "$(cat "$DIR/$1.export")" '{"ok":true}'
     run_status "$1: and writes it" 0 qemu-io -f raw -c "write -P 77 $((MARKS * BLOCK)) 64k" \
         "nbd+unix:///lu%2Fmarks-$1%2F2?socket=$DIR/$OWNER/run/nbd.sock"
@@ -259,7 +269,7 @@ start_elsewhere() { # NODE
 }
 
 freeze_all() { # MKFS HOW
-    local node
+    local node some
     need jq perl qemu-io qemu-system-x86_64 as ld "${1%% *}"
     mount_pool "$1"
     make_lu_disk
@@ -270,13 +280,24 @@ freeze_all() { # MKFS HOW
     for node in $FREEZERS n7; do
         start_writing "$node"
     done
+    for node in $FREEZERS n7; do
+        await_writing "$node"
+    done
     freeze_io_alone n7
-    for node in $FREEZERS; do
-        freeze "$node"
-        ok "$node: it is fenced, and the fence is free" await "[ \"\$(fence_of $node)\" = free ]" 30
-        take_over "$node"
+    for some in 'n1 n2' 'n3 n4' n5; do # those that live are always more than half, and elect
+        for node in $some; do
+            freeze "$node"
+        done
+        for node in $some; do
+            ok "$node: it is fenced, and the fence is free" \
+                await "[ \"\$(fence_of $node)\" = free ]" 30
+            take_over "$node"
+        done
     done
     goes_on n7
+    for node in $FREEZERS; do
+        export_copied "$node"
+    done
     for node in $FREEZERS; do
         serve "$node"
         late_write "$node" "$2"
