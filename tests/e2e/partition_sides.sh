@@ -8,6 +8,7 @@
 
 net_up 5
 cluster_up "sqlite:$DIR/vios.db" 5
+run_status "losers get little time" 0 on n1 cluster set split_time 3s
 split_record() { on "$1" db get "/split/$2" --json | jq -r ".[0].value.$3"; }
 
 # --- 3/2, and the primary is with the two ---
