@@ -25,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mman.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -203,12 +204,17 @@ static void start_some(struct runner *runner)
     }
 }
 
+static double seconds(struct timeval time)
+{
+    return (double)time.tv_sec + (double)time.tv_usec / 1e6;
+}
+
 static void wait_for_one(struct runner *runner)
 {
-    int status;
-    pid_t pid = waitpid(-1, &status, 0);
+    struct rusage usage; /* of a supervisor and of all that it reaped */
+    pid_t pid = wait4(-1, NULL, 0, &usage);
     if (pid < 0 && errno != EINTR) {
-        perror("waitpid");
+        perror("wait4");
         exit(1);
     }
     for (size_t i = 0; i < runner->count; i++) {
@@ -220,6 +226,7 @@ static void wait_for_one(struct runner *runner)
             test->supervisor = 0;
             test->done = true;
             test->duration_ms = clock_now_ms() - test->started_ms;
+            test->cpu_s = seconds(usage.ru_utime) + seconds(usage.ru_stime);
             runner->running--;
             runner->running_heavy -= test->heavy;
             report(runner, test);
@@ -235,11 +242,17 @@ static int slower(const void *a, const void *b)
 
 static void print_summary(struct runner *runner, int64_t started_ms)
 {
+    double cpu_s = 0;
     qsort(runner->tests, runner->count, sizeof *runner->tests, slower);
-    printf("\nslowest, of %.1f s in all:\n", (double)(clock_now_ms() - started_ms) / 1000);
+    for (size_t i = 0; i < runner->count; i++) {
+        cpu_s += runner->tests[i].cpu_s;
+    }
+    printf("\nslowest, of %.1f s in all (%.1f s of CPU):\n",
+           (double)(clock_now_ms() - started_ms) / 1000, cpu_s);
     for (size_t i = 0; i < runner->count && i < SLOWEST_SHOWN; i++) {
-        printf("  %6.1f s  %s\n", (double)runner->tests[i].duration_ms / 1000,
-               runner->tests[i].path);
+        const struct test_case *test = &runner->tests[i];
+        printf("  %6.1f s (%5.1f)  %s\n", (double)test->duration_ms / 1000, test->cpu_s,
+               test->path);
     }
     printf("\n%d passed, %d failed", runner->passed, runner->failed);
     if (runner->skipped) {

@@ -37,6 +37,7 @@ struct test_case {
     pid_t supervisor; /* 0: not started, or ended */
     int64_t started_ms;
     int64_t duration_ms;
+    double cpu_s; /* of all its processes, user and system */
     bool done;
 };
 
