@@ -50,6 +50,8 @@ SUITE := $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) $(wildcard tests/lua/test_*.lua) \
          $(wildcard tests/e2e/*.exp) \
          $(filter-out %/lib.sh,$(wildcard tests/rules/*.sh)) $(SIM) tests/sim/mutations.sh
 JOBS  ?= $(shell nproc)
+# Most tests wait more than they compute; those that do not are `heavy`, of which two run at once.
+TESTS_AT_ONCE ?= $(shell expr 2 \* $(JOBS))
 SLOW  := $(if $(filter asan,$(VARIANT)),4,1)
 
 .PHONY: test-programs tools suite unit
@@ -57,11 +59,11 @@ test-programs: all tools $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) $(RUNNER) $(SIM) $(MU
 tools: $(TOOL_PROGRAMS)
 
 suite: test-programs guest # every test of this VARIANT, or TESTS='...'
-	@BUILD=$(abspath $(B)) VARIANT=$(VARIANT) $(RUNNER) -j $(JOBS) -x $(SLOW) \
+	@BUILD=$(abspath $(B)) VARIANT=$(VARIANT) $(RUNNER) -j $(TESTS_AT_ONCE) -x $(SLOW) \
 	    $(if $(TESTS),$(wildcard $(TESTS) $(addprefix $(B)/,$(TESTS))),$(SUITE))
 
 unit: $(UNIT_PROGRAMS) $(RUNNER) ## build and run the unit tests only
-	@$(RUNNER) -j $(JOBS) -x $(SLOW) $(UNIT_PROGRAMS)
+	@$(RUNNER) -j $(TESTS_AT_ONCE) -x $(SLOW) $(UNIT_PROGRAMS)
 
 # --- what a person or a CI machine calls ---
 

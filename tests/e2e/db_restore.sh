@@ -2,7 +2,6 @@
 # Proves: a VIOS DB that was lost or cut off is restored from a backup while nothing lives, and only
 # then; what is lost is told first; a guest that ran through it is killed; no number goes backwards,
 # also when the same backup is restored twice; a restore killed at any step can be repeated.
-# needs: heavy
 # limit: 240
 . "$(dirname "$0")/lib.sh"
 need jq sqlite3 qemu-system-x86_64 as ld

@@ -3,7 +3,6 @@
 # its data, to a new one; a cluster that lives in an etcd is not replaced; a restore into an etcd
 # that is killed at any step leaves one that daemons refuse, until it is repeated; no number goes
 # backwards.
-# needs: heavy
 # limit: 240
 . "$(dirname "$0")/lib.sh"
 # shellcheck source=etcd.sh

@@ -1,7 +1,6 @@
 #!/bin/bash
 # Proves: pages of a mirrored device go to other nodes by TLS over TCP, under their certificates,
 # and come back identical after kill -9 of a replica's io, of the host's io, and of the daemons.
-# needs: heavy
 # limit: 120
 . "$(dirname "$0")/lib.sh"
 need nbdcopy jq

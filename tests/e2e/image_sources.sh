@@ -2,7 +2,6 @@
 # Proves: images come from raw, qcow2, vmdk and vhd disks, from archives, compressed files, folders,
 # URLs and standard input, the same content each time; hostile, damaged and wrong ones are refused
 # with the reason, and leave nothing, in the pool or outside of it.
-# needs: heavy
 # limit: 150
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/nodes.sh"

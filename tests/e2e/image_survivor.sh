@@ -2,7 +2,6 @@
 # Proves: an import, a deploy, a capture and a removal whose node dies in the middle and is fenced
 # are finished, or undone, by the primary; afterwards what is listed and what lies in the pool
 # agree.
-# needs: heavy
 # limit: 240
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/nodes.sh"

@@ -3,7 +3,6 @@
 # nothing when io is killed where it runs, io of a replica, its daemon, its daemon and io one
 # after the other, or a whole replica; no page is lost, and the daemon finds the guest again. When
 # both end together there, its device fails instead of reading as zeroes.
-# needs: heavy
 # limit: 120
 . "$(dirname "$0")/lib.sh"
 need jq nbdcopy qemu-io qemu-system-x86_64 as ld

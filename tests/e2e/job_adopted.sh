@@ -1,7 +1,6 @@
 #!/bin/bash
 # Proves: a job whose node dies in the middle of it, and is fenced, is brought to its end by the
 # primary; the node that comes back finds it done.
-# needs: heavy
 # limit: 120
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/nodes.sh"

@@ -4,7 +4,7 @@
 #
 #     #!/bin/bash
 #     # Proves: what it proves, in a line or two.
-#     # needs: heavy        (takes a token: QEMU guests, etcd, fio)
+#     # needs: heavy        (takes a token: keeps a core busy, as Linux guests and fio do)
 #     # limit: 60           (seconds)
 #     . "$(dirname "$0")/lib.sh"
 #

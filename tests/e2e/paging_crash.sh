@@ -1,7 +1,6 @@
 #!/bin/bash
 # Proves: a daemon killed before or after any step of paging.create and paging.remove leaves,
 # once it is back, the device whole or not at all, and no page memory lost.
-# needs: heavy
 # limit: 240
 . "$(dirname "$0")/lib.sh"
 need jq
