@@ -154,15 +154,16 @@ run_status() { # WHAT WANTED-STATUS COMMAND...
     tap_line 0 "$what"
 }
 
-# Tries the shell words until they succeed; false after SECONDS (more in a slow build).
+# Tries the shell words until they succeed; false after SECONDS (more in a slow build). At first
+# often, then five times a second, as a look that asks a daemon takes half as long as the pause.
 await() { # SHELL-WORDS SECONDS
-    local end=$((SECONDS + $2 * SLOW + 1))
+    local end=$((SECONDS + $2 * SLOW + 1)) looks=0
     until eval "$1" >/dev/null 2>&1; do
         if ((SECONDS >= end)); then
             echo "# gave up after $2 s: $1"
             return 1
         fi
-        sleep 0.05
+        sleep $((++looks > 20 ? 200 : 50))e-3
     done
 }
 
