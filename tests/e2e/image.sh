@@ -17,7 +17,7 @@ image() { on n1 image show "$1" --json | jq -rc "$2"; } # IMAGE FILTER
 state() { on n1 lpar show "$1" --json | jq -r .state; }
 console() { on n1 lpar console "$1" --dump 2>/dev/null | tr -d '\r'; }
 boots() { # GUEST; and its console takes what `answers` sends until the guest ends
-    ok "$1 boots" await "console $1 | grep -q 'guest ready'" 60
+    ok "$1 boots" await "console $1 | grep -q 'guest ready'" 100
     rm -f "$DIR/$1.keys" && mkfifo "$DIR/$1.keys"
     on n1 lpar console "$1" <>"$DIR/$1.keys" >>"$DIR/$1.seen" 2>&1 &
     PIDS+=($!)

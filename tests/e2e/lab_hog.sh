@@ -50,7 +50,7 @@ run_status "a guest of 96 MiB" 0 on_n1 lpar create g --memory 96M --kernel "$GUE
     --initrd "$GUEST/initrd" --append "console=ttyS0 quiet vios.hog_mib=192 vios.hog_passes=0"
 run_status "with 240 MiB on other nodes" 0 on_n1 paging create g --size 240M
 run_status "starts" 0 on_n1 lpar start g
-ok "its hog runs" await 'console_has "^hog passed pass=1 "' 60
+ok "its hog runs" await 'console_has "^hog passed pass=1 "' 150
 
 qemu=$(on_n1 lpar show g --json | jq .qemu_pid)
 kill -9 "$(pid_of n1 daemon_pid)"
