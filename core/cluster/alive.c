@@ -7,6 +7,8 @@
  */
 #include "cluster/agent_private.h"
 
+#include "base/json.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -198,10 +200,9 @@ static void read_again(struct agent *agent, const struct agent_answer *answer)
         return;
     }
     json_t *record = json_loads(answer->value->json, 0, NULL);
-    enum renewal_reading reading =
-        renewal_read(&agent->renewal, json_integer_value(json_object_get(record, "incarnation")),
-                     json_integer_value(json_object_get(record, "start")),
-                     json_integer_value(json_object_get(record, "n")), answer->value->revision);
+    enum renewal_reading reading = renewal_read(
+        &agent->renewal, json_get_integer(record, "incarnation"), json_get_integer(record, "start"),
+        json_get_integer(record, "n"), answer->value->revision);
     json_decref(record);
     if (reading == RENEWAL_OURS && agent->renewal.renewed_ms > before_ms) {
         succeeded(agent);

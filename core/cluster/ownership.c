@@ -60,7 +60,7 @@ static bool learn(struct ownership *ownership, const struct store_value *value)
     const json_t *generation = json_object_get(record, "generation");
     const json_t *owner = json_object_get(record, "owner");
     const char *node = json_get_word(owner, "node");
-    int64_t incarnation = json_integer_value(json_object_get(owner, "incarnation"));
+    int64_t incarnation = json_get_integer(owner, "incarnation");
     bool owned = json_is_object(owner);
     if (!json_is_integer(generation) || json_integer_value(generation) < 0 ||
         (owned && (parse_name(node, "node", NULL) != VIOS_OK || incarnation < 1)) ||

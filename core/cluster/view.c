@@ -34,7 +34,7 @@ static const char *primary_state(const struct agent *agent, int64_t now_ms)
 json_t *agent_show_primary(const struct agent *agent, int64_t now_ms)
 {
     json_t *record = primary_record(agent);
-    bool listed = json_integer_value(json_object_get(record, "epoch")) == agent->epoch;
+    bool listed = json_get_integer(record, "epoch") == agent->epoch;
     json_t *shown =
         json_pack("{s:s, s:I, s:s, s:s, s:s}", "node", agent->primary, "epoch",
                   (json_int_t)agent->epoch, "state", primary_state(agent, now_ms), "since",

@@ -56,7 +56,7 @@ static int read_boot(struct node *node, struct boot *boot, struct vios_error *er
         return status;
     }
     json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    const char *id = json_string_value(json_object_get(json, "boot_id"));
+    const char *id = json_get_text(json, "boot_id");
     free(text);
     if (!id) {
         json_decref(json);
@@ -64,8 +64,8 @@ static int read_boot(struct node *node, struct boot *boot, struct vios_error *er
                          "the file that names the last boot is damaged");
     }
     snprintf(boot->id, sizeof boot->id, "%s", id);
-    boot->incarnation = json_integer_value(json_object_get(json, "incarnation"));
-    boot->start = json_integer_value(json_object_get(json, "start"));
+    boot->incarnation = json_get_integer(json, "incarnation");
+    boot->start = json_get_integer(json, "start");
     json_decref(json);
     return VIOS_OK;
 }
@@ -98,9 +98,9 @@ static int read_own(struct store *store, const struct node *node, struct own_rec
         return VIOS_OK;
     }
     if (status == VIOS_OK) {
-        own->incarnation = json_integer_value(json_object_get(record, "incarnation"));
-        own->start = json_integer_value(json_object_get(record, "start"));
-        own->n = json_integer_value(json_object_get(record, "n"));
+        own->incarnation = json_get_integer(record, "incarnation");
+        own->start = json_get_integer(record, "start");
+        own->n = json_get_integer(record, "n");
         json_decref(record);
     }
     return status;

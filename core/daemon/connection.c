@@ -1,6 +1,7 @@
 /* connection.c - see connection.h. */
 #include "daemon/connection.h"
 
+#include "base/json.h"
 #include "base/log.h"
 #include "daemon/dispatch.h"
 #include "daemon/outlet.h"
@@ -194,8 +195,8 @@ static int read_caller(const struct connection *connection, const json_t *messag
                        struct connection_peer *caller, struct vios_error *error)
 {
     const json_t *actor = json_object_get(message, "actor");
-    const char *name = json_string_value(json_object_get(actor, "name"));
-    const char *role = json_string_value(json_object_get(actor, "role"));
+    const char *name = json_get_text(actor, "name");
+    const char *role = json_get_text(actor, "role");
     *caller = connection->peer;
     if (!actor) {
         return VIOS_OK;
@@ -302,7 +303,7 @@ static int take_notification(struct connection *connection, const char *method,
     if (strcmp(method, "rpc.cancel") == 0) {
         cancel_trigger(running->cancel);
     } else if (strcmp(method, "rpc.more") == 0) {
-        json_int_t items = json_integer_value(json_object_get(parameters, "items"));
+        json_int_t items = json_get_integer(parameters, "items");
         if (items <= 0) {
             return error_set(error, VIOS_E_INVALID, "rpc.more", NULL, "items is not a number");
         }
@@ -319,7 +320,7 @@ static int take_message(struct connection *connection, const struct rpc_message 
                         struct vios_error *error)
 {
     const json_t *id = json_object_get(message->json, "id");
-    const char *method = json_string_value(json_object_get(message->json, "method"));
+    const char *method = json_get_text(message->json, "method");
     if (!method || (id && !json_is_integer(id))) {
         return error_set(error, VIOS_E_INVALID, NULL, NULL,
                          "neither a call nor a notification, or an id that is no integer");

@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "base/guests.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "daemon/adoption.h"
 #include "daemon/boot.h"
@@ -81,7 +82,7 @@ static int not_the_member(struct daemon *daemon, const char *why, struct operati
 static int read_identity(struct daemon *daemon, const json_t *self, struct operation *operation)
 {
     struct identity *identity;
-    const char *serial = json_string_value(json_object_get(self, "serial"));
+    const char *serial = json_get_text(self, "serial");
     int status = identity_new(&identity, &daemon->node, &operation->error);
     if (status == VIOS_E_NOT_FOUND) {
         return not_the_member(daemon, "this one has no certificate", operation);
@@ -118,7 +119,7 @@ static int read_membership(struct daemon *daemon, struct operation *operation)
                                 "run \"vios cluster create NAME\"", "there is no cluster yet");
     }
     if (status == VIOS_OK) {
-        const char *name = json_string_value(json_object_get(cluster, "name"));
+        const char *name = json_get_text(cluster, "name");
         snprintf(daemon->cluster, sizeof daemon->cluster, "%s", name ? name : "");
         status = read_identity(daemon, self, operation);
     }

@@ -1,6 +1,7 @@
 /* parameters.c - see parameters.h. */
 #include "daemon/parameters.h"
 
+#include "base/json.h"
 #include "base/parse.h"
 #include "node/method.h"
 
@@ -271,7 +272,7 @@ void parameters_object(const char *specification, const json_t *checked, char *o
     size_t count = parse_specification(specification, 0, parameters);
     object[0] = '\0';
     for (size_t i = 0; i < count; i++) {
-        const char *text = json_string_value(json_object_get(checked, parameters[i].name));
+        const char *text = json_get_text(checked, parameters[i].name);
         if (text && find_type(parameters[i].type)->check == check_name) {
             const char *what =
                 strcmp(parameters[i].type, "name") == 0 ? parameters[i].name : parameters[i].type;

@@ -1,6 +1,7 @@
 /* capture.c - the method image.capture; its job is in capture_job.c. */
 #include "image/capture.h"
 
+#include "base/json.h"
 #include "image/begin.h"
 #include "image/jobs.h"
 #include "image/making.h"
@@ -32,7 +33,7 @@ int capture_call(struct call *call, const json_t *parameters, json_t **result,
 {
     struct image image = {.state = IMAGE_MAKING};
     char owner[NAME_MAX_LENGTH + 1], object[96];
-    const char *name = json_string_value(json_object_get(parameters, "lpar"));
+    const char *name = json_get_text(parameters, "lpar");
     int status = find_owner(call->node, name, owner, operation);
     if (status == VIOS_OK && owner[0] && !strchr(call->actor, '@')) {
         return others_call(call, owner, "image.capture", json_deep_copy(parameters), result,

@@ -1,6 +1,7 @@
 /* capture_guest.c - see capture.h. */
 #include "image/capture.h"
 
+#include "base/json.h"
 #include "lpar/guest_exports.h"
 #include "lpar/qemu.h"
 
@@ -117,13 +118,13 @@ static int look(const struct capture *capture, struct state *state, struct opera
     int status = guest_call(capture->guest, "query-jobs", NULL, &jobs, operation);
     json_array_foreach(jobs, i, job)
     {
-        const char *error = json_string_value(json_object_get(job, "error"));
-        const char *now = json_string_value(json_object_get(job, "status"));
-        if (is_ours(capture, json_string_value(json_object_get(job, "id")))) {
+        const char *error = json_get_text(job, "error");
+        const char *now = json_get_text(job, "status");
+        if (is_ours(capture, json_get_text(job, "id"))) {
             state->count++;
             state->ended += now && strcmp(now, "concluded") == 0;
-            state->done += json_integer_value(json_object_get(job, "current-progress"));
-            state->total += json_integer_value(json_object_get(job, "total-progress"));
+            state->done += json_get_integer(job, "current-progress");
+            state->total += json_get_integer(job, "total-progress");
             if (error && !state->failure[0]) {
                 snprintf(state->failure, sizeof state->failure, "%s", error);
             }

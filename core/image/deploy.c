@@ -62,9 +62,9 @@ static int not_started(const char *name, const char *why, int code, struct opera
 static int await_start(struct call *call, json_t **result, struct operation *operation)
 {
     json_t *started = NULL, *deployed = *result;
-    const char *job = json_string_value(json_object_get(deployed, "start"));
-    const char *why = json_string_value(json_object_get(deployed, "start_error"));
-    const char *name = json_string_value(json_object_get(deployed, "name"));
+    const char *job = json_get_text(deployed, "start");
+    const char *why = json_get_text(deployed, "start_error");
+    const char *name = json_get_text(deployed, "name");
     int status = VIOS_OK;
     if (name && why && why[0]) {
         status = not_started(name, why, VIOS_E_CONFLICT, operation);

@@ -1,6 +1,7 @@
 /* description.c - see description.h. */
 #include "image/description.h"
 
+#include "base/json.h"
 #include "image/disk_header.h"
 #include "image/file_digest.h"
 
@@ -119,7 +120,7 @@ static int take_size(const json_t *object, struct description_file *file, struct
 static int take_file(const json_t *object, struct description_file *file, struct vios_error *error)
 {
     static const char *const MEMBERS[] = {"name", "format", "size_bytes", "digest", NULL};
-    const char *name = json_string_value(json_object_get(object, "name"));
+    const char *name = json_get_text(object, "name");
     if (!json_is_object(object) || !name) {
         return bad("files", error);
     }
@@ -168,9 +169,9 @@ static int take_all(const json_t *json, struct image_description *description,
                     struct vios_error *error)
 {
     static const char *const MEMBERS[] = {"v", "name", "version", "architecture", "files", NULL};
-    const char *name = json_string_value(json_object_get(json, "name"));
+    const char *name = json_get_text(json, "name");
     int status = check_members(json, MEMBERS, error);
-    if (status == VIOS_OK && json_integer_value(json_object_get(json, "v")) != 1) {
+    if (status == VIOS_OK && json_get_integer(json, "v") != 1) {
         status = bad("v", error);
     }
     if (status == VIOS_OK && (!name || parse_name(name, "image", NULL) < 0)) {

@@ -2,6 +2,7 @@
 #include "image/discover.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "image/description.h"
 #include "image/image_folder.h"
 #include "lpar/guest.h"
@@ -151,7 +152,7 @@ static void discover_partitions(json_t *list, const struct node *node, struct ca
         const struct lpar *lpar = guest_lpar(guests[i]);
         operation_start(&asking, QMP_TIMEOUT_MS, cancel);
         int status = guest_call(guests[i], "query-status", NULL, &answer, &asking);
-        const char *state = json_string_value(json_object_get(answer, "status"));
+        const char *state = json_get_text(answer, "status");
         add(list, node, "partition", lpar->name, lpar->memory_bytes,
             status == VIOS_OK && state ? state : "no answer",
             status == VIOS_OK ? lpar->uuid : asking.error.message);
@@ -179,7 +180,7 @@ static json_t *find_same(const json_t *list, const json_t *object)
 {
     size_t i;
     json_t *other;
-    const char *kind = json_string_value(json_object_get(object, "kind"));
+    const char *kind = json_get_text(object, "kind");
     if (!kind || strcmp(kind, "image") != 0) {
         return NULL;
     }
@@ -265,7 +266,7 @@ int discover_call(struct call *call, const json_t *parameters, json_t **result,
                   struct operation *operation)
 {
     char primary[NAME_MAX_LENGTH + 1] = "";
-    const char *only = json_string_value(json_object_get(parameters, "node"));
+    const char *only = json_get_text(parameters, "node");
     others_primary(call->node, primary);
     if (primary[0] && !strchr(call->actor, '@')) { /* forwarded once: it may have changed */
         return others_call(call, primary, "image.discover", json_deep_copy(parameters), result,

@@ -1,6 +1,7 @@
 /* disk_format.c - see disk_format.h. */
 #include "image/disk_format.h"
 
+#include "base/json.h"
 #include "image/qemu_img.h"
 #include "storage/chunk_walk.h"
 #include "storage/copy_error.h"
@@ -83,8 +84,8 @@ static int read_answer(const json_t *answer, const char *name, struct disk_info 
                        struct vios_error *error)
 {
     const json_t *data = json_object_get(json_object_get(answer, "format-specific"), "data");
-    json_int_t size = json_integer_value(json_object_get(answer, "virtual-size"));
-    const char *format = json_string_value(json_object_get(answer, "format"));
+    json_int_t size = json_get_integer(answer, "virtual-size");
+    const char *format = json_get_text(answer, "format");
     const char *why = NULL;
     if (!format || strcmp(format, DRIVERS[info->format]) != 0) {
         why = "it is of another format inside";
@@ -247,7 +248,7 @@ static uint64_t data_bytes(int from, const char *name, const struct disk_info *i
     struct operation asking = *operation;
     uint64_t bytes = info->allocated_bytes;
     if (ask(from, name, arguments, 0, &answer, &asking) == VIOS_OK) {
-        bytes = (uint64_t)json_integer_value(json_object_get(answer, "required"));
+        bytes = (uint64_t)json_get_integer(answer, "required");
     }
     json_decref(answer);
     return bytes;

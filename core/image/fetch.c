@@ -2,6 +2,7 @@
 #include "image/fetch.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/parse.h"
 #include "storage/copy_error.h"
 
@@ -50,8 +51,8 @@ static void load_note(struct fetch *fetch)
     struct stat info;
     if (file_read(fetch->folder_fd, fetch->note, NOTE_MAX, &text, &size, NULL) == VIOS_OK) {
         json_t *note = json_loads(text, 0, NULL);
-        const char *url = json_string_value(json_object_get(note, "url"));
-        const char *validator = json_string_value(json_object_get(note, "validator"));
+        const char *url = json_get_text(note, "url");
+        const char *validator = json_get_text(note, "validator");
         if (url && validator && strcmp(url, fetch->url) == 0 && fstat(fetch->fd, &info) == 0 &&
             strlen(validator) < sizeof fetch->old) {
             snprintf(fetch->old, sizeof fetch->old, "%s", validator);

@@ -93,7 +93,7 @@ static bool take_files(const json_t *json, struct image *image)
 
 static const char *find_bad(const json_t *json, struct image *image)
 {
-    return json_integer_value(json_object_get(json, "v")) != 1                       ? "v"
+    return json_get_integer(json, "v") != 1                                          ? "v"
            : !take_name(json, "name", image->name)                                   ? "name"
            : !take_name(json, "pool", image->pool)                                   ? "pool"
            : !json_read_text(json, "version", image->version, sizeof image->version) ? "version"

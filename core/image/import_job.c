@@ -6,6 +6,7 @@
  * folder, with the digests of all chunks) -> publish -> commit. See making.h.
  */
 #include "base/file.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "image/fileset.h"
 #include "image/import_source.h"
@@ -220,8 +221,8 @@ static int import_publish(struct job *job)
 static void remove_spool(struct job *job)
 {
     const json_t *source = json_object_get(job->data, "source");
-    const char *kind = json_string_value(json_object_get(source, "kind"));
-    const char *path = json_string_value(json_object_get(source, "path"));
+    const char *kind = json_get_text(source, "kind");
+    const char *path = json_get_text(source, "path");
     if (kind && path && strcmp(kind, "spool") == 0 && unlink(path) != 0 && errno != ENOENT) {
         log_warning("image", "%s: %s", path, strerror(errno));
     }

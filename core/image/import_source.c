@@ -2,6 +2,7 @@
 #include "image/import_source.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "image/fetch.h"
 #include "image/fileset.h"
 #include "image/image_folder.h"
@@ -96,8 +97,7 @@ int import_source_from(const struct node *node, const char *word, json_t **sourc
 
 static const char *source_text(const struct job *job, const char *member)
 {
-    const char *text =
-        json_string_value(json_object_get(json_object_get(job->data, "source"), member));
+    const char *text = json_get_text(json_object_get(job->data, "source"), member);
     return text ? text : "";
 }
 

@@ -1,6 +1,8 @@
 /* view.c - see view.h. */
 #include "image/view.h"
 
+#include "base/json.h"
+
 #include <assert.h>
 #include <stdlib.h>
 #include <string.h>
@@ -73,8 +75,7 @@ static size_t count_clones(const struct store_list *lus, const struct image *ima
 static int compare_names(const void *one, const void *other)
 {
     const json_t *a = *(json_t *const *)one, *b = *(json_t *const *)other;
-    return strcmp(json_string_value(json_object_get(a, "name")),
-                  json_string_value(json_object_get(b, "name")));
+    return strcmp(json_get_text(a, "name"), json_get_text(b, "name"));
 }
 
 /* Takes over the objects; a new array. */

@@ -1,6 +1,7 @@
 /* backends.c - see the header. */
 #include "io/backends.h"
 
+#include "base/json.h"
 #include "base/parse.h"
 
 #include <ctype.h>
@@ -261,7 +262,7 @@ static void discard(struct nbd_export *export)
 int backend_export(struct io *io, const char *name, const char *lpar, const json_t *backend,
                    int *fd, struct vios_error *error)
 {
-    const char *kind = json_string_value(json_object_get(backend, "kind"));
+    const char *kind = json_get_text(backend, "kind");
     struct nbd_export *export = NULL;
     int status = check_name(name, error);
     if (status == VIOS_OK && lpar[0]) {

@@ -1,6 +1,7 @@
 /* handover.c - see the header. */
 #include "io/handover.h"
 
+#include "base/json.h"
 #include "base/log.h"
 #include "io/backends.h"
 
@@ -196,9 +197,8 @@ static int take_listeners(struct io *io, const json_t *description, struct contr
     int status = check_listeners(list, error);
     for (size_t i = 0; status == VIOS_OK && i < request->fd_count; i++) {
         const json_t *one = json_array_get(list, i);
-        status = listeners_add(io->listeners, json_string_value(json_object_get(one, "path")),
-                               json_string_value(json_object_get(one, "as")), request->fds[i], NULL,
-                               0, error);
+        status = listeners_add(io->listeners, json_get_text(one, "path"), json_get_text(one, "as"),
+                               request->fds[i], NULL, 0, error);
         if (status == VIOS_OK) {
             control_take_descriptor(request, i);
         }
@@ -242,7 +242,7 @@ static int read_handed(const json_t *one, struct control_message *request, struc
                        &handed->backend, "descriptor", &descriptor) != 0) {
         return malformed("pager", json_error.text, error);
     }
-    const char *kind = json_string_value(json_object_get(handed->backend, "kind"));
+    const char *kind = json_get_text(handed->backend, "kind");
     json_int_t index = json_integer_value(descriptor);
     bool has_state = json_is_integer(descriptor) && index >= 0 &&
                      (size_t)index < request->fd_count && request->fds[index] >= 0;
@@ -259,7 +259,7 @@ static json_t *current_backend(const struct handed *handed)
 {
     json_t *backend = json_deep_copy(handed->backend);
     uint64_t there = handed->state_fd ? pager_state_generation(*handed->state_fd) : 0;
-    if ((json_int_t)there > json_integer_value(json_object_get(backend, "generation"))) {
+    if ((json_int_t)there > json_get_integer(backend, "generation")) {
         json_object_set_new(backend, "generation", json_integer((json_int_t)there));
     }
     return backend;

@@ -1,6 +1,7 @@
 /* io.c - what needs more than one part: the page memory's place among the exports, and the end. */
 #include "io/io.h"
 
+#include "base/json.h"
 #include "base/log.h"
 
 #include <stdlib.h>
@@ -29,10 +30,9 @@ static int raise_pages(void *context, const char *name, const char *node)
 static void tell_unlocked(struct page_memory *memory)
 {
     json_t *told = page_memory_statistics(memory);
-    if (json_integer_value(json_object_get(told, "size_bytes")) > 0 &&
+    if (json_get_integer(told, "size_bytes") > 0 &&
         !json_is_true(json_object_get(told, "locked"))) {
-        log_warning("io", "page memory is not locked: %s",
-                    json_string_value(json_object_get(told, "why")));
+        log_warning("io", "page memory is not locked: %s", json_get_text(told, "why"));
     }
     json_decref(told);
 }

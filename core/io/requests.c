@@ -7,6 +7,7 @@
  */
 #include "io/requests.h"
 
+#include "base/json.h"
 #include "base/parse.h"
 #include "io/backends.h"
 #include "io/handover.h"
@@ -500,7 +501,7 @@ static const struct {
 static int dispatch(struct request *request)
 {
     json_t *json = request->message->json;
-    const char *word = json_string_value(json_object_get(json, "do"));
+    const char *word = json_get_text(json, "do");
     if (!json_is_object(json)) {
         return usage(request, "the line is no JSON object");
     }

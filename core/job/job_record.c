@@ -1,6 +1,8 @@
 /* job_record.c - the record of a job to JSON and back. */
 #include "job/job_record.h"
 
+#include "base/json.h"
+
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -98,7 +100,7 @@ static bool decode_object(json_t *json, struct job_record *record)
         step < 0 || !find_state(state, &record->state)) {
         return false;
     }
-    texts[4] = json_string_value(json_object_get(json, "actor"));
+    texts[4] = json_get_text(json, "actor");
     record->incarnation = incarnation;
     record->step = (size_t)step;
     record->writes = writes;

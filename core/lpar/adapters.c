@@ -1,6 +1,7 @@
 /* adapters.c - see adapters.h. */
 #include "lpar/adapters.h"
 
+#include "base/json.h"
 #include "lpar/record.h"
 #include "lpar/view.h"
 #include "node/node.h"
@@ -185,8 +186,8 @@ int adapters_call_list(struct call *call, const json_t *parameters, json_t **res
 {
     struct lpar lpar;
     char state[VIEW_STATE_SIZE];
-    return list_rows(call->node, json_string_value(json_object_get(parameters, "lpar")), &lpar,
-                     state, result, operation);
+    return list_rows(call->node, json_get_text(parameters, "lpar"), &lpar, state, result,
+                     operation);
 }
 
 int adapters_call_show(struct call *call, const json_t *parameters, json_t **result,
@@ -195,8 +196,8 @@ int adapters_call_show(struct call *call, const json_t *parameters, json_t **res
     struct lpar lpar;
     char hash[65], state[VIEW_STATE_SIZE];
     json_t *list = NULL;
-    int status = list_rows(call->node, json_string_value(json_object_get(parameters, "lpar")),
-                           &lpar, state, &list, operation);
+    int status =
+        list_rows(call->node, json_get_text(parameters, "lpar"), &lpar, state, &list, operation);
     if (status < 0) {
         return status;
     }

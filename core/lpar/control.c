@@ -1,6 +1,7 @@
 /* control.c - see control.h. */
 #include "lpar/control.h"
 
+#include "base/json.h"
 #include "lpar/guest.h"
 #include "lpar/hold.h"
 #include "lpar/jobs.h"
@@ -39,7 +40,7 @@ int lpar_call_start(struct call *call, const json_t *parameters, json_t **result
 {
     struct lpar lpar;
     char node[NAME_MAX_LENGTH + 1] = "", why[96] = "";
-    const char *wanted = json_string_value(json_object_get(parameters, "node"));
+    const char *wanted = json_get_text(parameters, "node");
     int status = lpar_of_call(call, parameters, &lpar, operation);
     if (status == VIOS_OK && wanted && strcmp(wanted, PLACE_ANY) == 0) {
         status = place_choose(call, &lpar, node, why, operation);
@@ -88,7 +89,7 @@ static int await_reset(struct guest *guest, bool *stands, struct operation *oper
     for (;;) {
         json_t *answer = NULL;
         int status = guest_call(guest, "query-status", NULL, &answer, operation);
-        const char *state = json_string_value(json_object_get(answer, "status"));
+        const char *state = json_get_text(answer, "status");
         *stands = state && strcmp(state, "prelaunch") == 0;
         bool done = *stands || (state && strcmp(state, "running") == 0);
         json_decref(answer);

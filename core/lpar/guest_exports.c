@@ -2,6 +2,7 @@
 #include "lpar/guest_exports.h"
 
 #include "base/guests.h"
+#include "base/json.h"
 #include "lpar/qemu.h"
 #include "storage/lu.h"
 
@@ -118,8 +119,8 @@ static int drop_disks(struct node *node, const char *uuid, struct operation *ope
                                 operation);
     json_array_foreach(json_object_get(answer, "exports"), i, export)
     {
-        const char *kind = json_string_value(json_object_get(export, "kind"));
-        const char *lpar = json_string_value(json_object_get(export, "lpar"));
+        const char *kind = json_get_text(export, "kind");
+        const char *lpar = json_get_text(export, "lpar");
         bool gated = json_is_true(json_object_get(export, "gated"));
         if (kind && strcmp(kind, "file") == 0 && (uuid ? lpar && strcmp(lpar, uuid) == 0 : gated)) {
             json_t *name = json_object_get(export, "name");

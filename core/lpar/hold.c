@@ -1,6 +1,8 @@
 /* hold.c - see hold.h. */
 #include "lpar/hold.h"
 
+#include "base/json.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -16,7 +18,7 @@ static bool job_is_over(struct store *store, const char *id, struct operation *o
         return status == VIOS_E_NOT_FOUND;
     }
     json_t *json = json_loads(value.json, 0, NULL);
-    const char *state = json_string_value(json_object_get(json, "state"));
+    const char *state = json_get_text(json, "state");
     bool over = !state || (strcmp(state, "running") != 0 && strcmp(state, "undoing") != 0);
     json_decref(json);
     store_value_clear(&value);

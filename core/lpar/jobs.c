@@ -10,6 +10,7 @@
  */
 #include "lpar/jobs.h"
 
+#include "base/json.h"
 #include "lpar/adopt.h"
 #include "lpar/disks.h"
 #include "lpar/guest.h"
@@ -286,7 +287,7 @@ static int guest_is_here(struct job *job, const struct lpar *lpar, bool *here)
 {
     struct node *node = job_node(job);
     struct operation waiting;
-    json_int_t started = json_integer_value(json_object_get(job->data, "generation"));
+    json_int_t started = json_get_integer(job->data, "generation");
     *here = false;
     if (lpar->generation != started || !is_own(job, lpar)) {
         return VIOS_OK;
@@ -396,7 +397,7 @@ static int stop_powerdown(struct job *job)
         strcmp(now.state, "running") == 0) {
         job_limit(job, &asking, QUIT_TIMEOUT_MS);
         status = guest_call(guest, "system_powerdown", NULL, NULL, &asking);
-        job_limit(job, &waiting, json_integer_value(json_object_get(job->data, "timeout_ms")));
+        job_limit(job, &waiting, json_get_integer(job->data, "timeout_ms"));
         if (status == VIOS_OK) {
             status = guest_await_end(guest, &waiting);
         }

@@ -1,6 +1,7 @@
 /* lookup.c - see lookup.h. */
 #include "lpar/lookup.h"
 
+#include "base/json.h"
 #include "node/node.h"
 
 #include <string.h>
@@ -9,7 +10,7 @@ int lpar_of_call(struct call *call, const json_t *parameters, struct lpar *lpar,
                  struct operation *operation)
 {
     struct store *store = NULL;
-    const char *name = json_string_value(json_object_get(parameters, "name"));
+    const char *name = json_get_text(parameters, "name");
     lpar->owner[0] = lpar->name[0] = 0;
     int status = node_store(call->node, &store, operation);
     if (status == VIOS_OK) {

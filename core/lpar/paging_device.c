@@ -1,6 +1,7 @@
 /* paging_device.c - plugging the paging device into a running guest. See the header. */
 #include "lpar/paging_device.h"
 
+#include "base/json.h"
 #include "lpar/guest.h"
 #include "lpar/qemu.h"
 #include "lpar/run_folder.h"
@@ -35,7 +36,7 @@ static int lists(struct guest *guest, const char *command, json_t *arguments, co
     int found = call(guest, command, arguments, &list, operation);
     json_array_foreach(list, i, item)
     {
-        const char *text = json_string_value(json_object_get(item, member));
+        const char *text = json_get_text(item, member);
         found = found == 0 && text && strcmp(text, name) == 0 ? 1 : found;
     }
     json_decref(list);

@@ -1,6 +1,7 @@
 /* place.c - see place.h. Each node is asked when it is needed: what it said before may be old. */
 #include "lpar/place.h"
 
+#include "base/json.h"
 #include "lpar/guest.h"
 #include "node/members.h"
 #include "node/others.h"
@@ -110,7 +111,7 @@ static int64_t ask(struct call *call, const char *name, const json_t *needs,
                      ? place_call_capacity(call, NULL, &answer, &asking)
                      : others_call(call, name, "daemon.capacity", json_object(), &answer, &asking);
     int64_t bytes = status == VIOS_OK && has_all(json_object_get(answer, "pools"), needs)
-                        ? json_integer_value(json_object_get(answer, "free_bytes"))
+                        ? json_get_integer(answer, "free_bytes")
                         : -1;
     json_decref(answer);
     return bytes;

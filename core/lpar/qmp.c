@@ -164,11 +164,10 @@ static int refusal(const struct qmp_message *message, const char *command,
                    struct operation *operation)
 {
     const json_t *error = json_object_get(message->json, "error");
-    const char *class = json_string_value(json_object_get(error, "class"));
+    const char *class = json_get_text(error, "class");
     bool absent = strcmp(class, "DeviceNotFound") == 0 || strcmp(class, "CommandNotFound") == 0;
     return operation_fail(operation, absent ? VIOS_E_NOT_FOUND : VIOS_E_IO, "qmp", NULL,
-                          "QEMU refused %s: %s", command,
-                          json_string_value(json_object_get(error, "desc")));
+                          "QEMU refused %s: %s", command, json_get_text(error, "desc"));
 }
 
 int qmp_call(struct qmp *qmp, const char *command, json_t *arguments, int descriptor,
@@ -191,8 +190,7 @@ int qmp_call(struct qmp *qmp, const char *command, json_t *arguments, int descri
     if (status < 0) {
         return status;
     }
-    if (message.kind == QMP_GREETING ||
-        json_integer_value(json_object_get(message.json, "id")) != id) {
+    if (message.kind == QMP_GREETING || json_get_integer(message.json, "id") != id) {
         qmp->broken = true;
         status = operation_fail(operation, VIOS_E_CORRUPT, "qmp", NULL,
                                 "an answer to nothing that was asked");

@@ -9,6 +9,7 @@
  */
 #include "lpar/remove.h"
 
+#include "base/json.h"
 #include "lpar/hold.h"
 #include "lpar/lookup.h"
 #include "lpar/record.h"
@@ -215,8 +216,7 @@ static int each_lu(struct job *job, int (*work)(struct job *, const struct lu *)
     json_array_foreach(json_object_get(job->data, "lus"), i, item)
     {
         struct lu lu;
-        status = lu_load(job->store, json_string_value(json_object_get(item, "udid")), &lu, NULL,
-                         &job->operation);
+        status = lu_load(job->store, json_get_text(item, "udid"), &lu, NULL, &job->operation);
         if (status == VIOS_OK && lu.state == LU_DELETING && strcmp(lu.job, job->id) == 0) {
             status = work(job, &lu);
         }

@@ -2,6 +2,7 @@
 #include "lpar/run_folder.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "net/transport.h"
 
 #include <assert.h>
@@ -143,8 +144,8 @@ int run_folder_read_guest(const struct run_folder *folder, struct run_guest *gue
         return status;
     }
     json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
-    const char *name = json_string_value(json_object_get(json, "name"));
-    const char *uuid = json_string_value(json_object_get(json, "uuid"));
+    const char *name = json_get_text(json, "name");
+    const char *uuid = json_get_text(json, "uuid");
     const json_t *generation = json_object_get(json, "generation");
     if (!name || parse_name(name, "LPAR", NULL) < 0 || !uuid || parse_uuid(uuid, NULL) < 0 ||
         !json_is_integer(generation)) {

@@ -1,6 +1,8 @@
 /* spec.c - LPARs from an administrator's words. See the header. */
 #include "lpar/spec.h"
 
+#include "base/json.h"
+
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -12,7 +14,7 @@
 
 static int take_path(const json_t *parameters, const char *key, char *out, struct vios_error *error)
 {
-    const char *path = json_string_value(json_object_get(parameters, key));
+    const char *path = json_get_text(parameters, key);
     if (!path || !path[0]) {
         out[0] = 0;
         return VIOS_OK;
@@ -32,7 +34,7 @@ static int take_path(const json_t *parameters, const char *key, char *out, struc
 static int take_word(const json_t *parameters, const char *key, const char *otherwise, char *out,
                      size_t size, struct vios_error *error)
 {
-    const char *word = json_string_value(json_object_get(parameters, key));
+    const char *word = json_get_text(parameters, key);
     word = word && word[0] ? word : otherwise;
     size_t length =
         strspn(word, "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789_.+-");
@@ -46,7 +48,7 @@ static int take_word(const json_t *parameters, const char *key, const char *othe
 
 static int take_append(const json_t *parameters, struct lpar *lpar, struct vios_error *error)
 {
-    const char *text = json_string_value(json_object_get(parameters, "append"));
+    const char *text = json_get_text(parameters, "append");
     if (text && strlen(text) >= sizeof lpar->append) {
         return error_set(error, VIOS_E_USAGE, "append", NULL, "it is longer than %d bytes",
                          LPAR_APPEND_MAX - 1);
@@ -180,7 +182,7 @@ static int take_nics(const json_t *parameters, struct lpar *lpar, struct vios_er
 
 static int take_memory(const json_t *parameters, struct lpar *lpar, struct vios_error *error)
 {
-    json_int_t bytes = json_integer_value(json_object_get(parameters, "memory"));
+    json_int_t bytes = json_get_integer(parameters, "memory");
     if (bytes < (json_int_t)LPAR_MEMORY_MIN || bytes > (json_int_t)LPAR_MEMORY_MAX ||
         bytes % (1 << 20) != 0) {
         return error_set(error, VIOS_E_USAGE, "memory", "give whole MiB, from 1M to 64T",
@@ -312,7 +314,7 @@ int spec_build(const json_t *parameters, const struct lu *lus, size_t lu_count, 
 {
     memset(lpar, 0, sizeof *lpar);
     uuid_make(lpar->uuid);
-    const char *name = json_string_value(json_object_get(parameters, "name"));
+    const char *name = json_get_text(parameters, "name");
     int status = parse_name(name ? name : "", "LPAR", error);
     if (status == VIOS_OK) {
         snprintf(lpar->name, sizeof lpar->name, "%s", name);

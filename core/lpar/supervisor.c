@@ -8,6 +8,7 @@
 #include "lpar/guest_private.h"
 #include "lpar/hold.h"
 
+#include "base/json.h"
 #include "base/log.h"
 #include "base/thread.h"
 
@@ -49,11 +50,11 @@ static void note(struct guest *guest, const char *text)
 
 static void note_event(struct guest *guest, const json_t *event)
 {
-    const char *name = json_string_value(json_object_get(event, "event"));
+    const char *name = json_get_text(event, "event");
     const json_t *data = json_object_get(event, "data");
     char text[160];
     if (strcmp(name, "SHUTDOWN") == 0) {
-        const char *reason = json_string_value(json_object_get(data, "reason"));
+        const char *reason = json_get_text(data, "reason");
         pthread_mutex_lock(&guest->lock);
         guest->shut_down = true;
         pthread_mutex_unlock(&guest->lock);
@@ -62,7 +63,7 @@ static void note_event(struct guest *guest, const json_t *event)
     } else if (strcmp(name, "GUEST_PANICKED") == 0) {
         note(guest, "panicked");
     } else if (strcmp(name, "BLOCK_IO_ERROR") == 0) {
-        const char *device = json_string_value(json_object_get(data, "node-name"));
+        const char *device = json_get_text(data, "node-name");
         snprintf(text, sizeof text, "I/O error on %.40s", device ? device : "a disk");
         recorder_note(guest->lpars->node->recorder, "lpar", "%s: %s", guest->lpar.name, text);
     } else if (strcmp(name, "WATCHDOG") == 0 || strcmp(name, "RESET") == 0) {
@@ -116,7 +117,7 @@ static void ask_state(struct guest *guest)
     json_t *result = NULL;
     operation_start(&operation, CALL_TIMEOUT_MS, guest->lpars->cancel);
     if (qmp_call(guest->qmp, "query-status", NULL, -1, &result, &operation) == VIOS_OK) {
-        const char *status = json_string_value(json_object_get(result, "status"));
+        const char *status = json_get_text(result, "status");
         set_state(guest, status ? status : "unknown");
         if (status && strcmp(status, "io-error") == 0) {
             (void)qmp_call(guest->qmp, "cont", NULL, -1, NULL, &operation);

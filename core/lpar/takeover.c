@@ -6,6 +6,7 @@
  */
 #include "lpar/takeover.h"
 
+#include "base/json.h"
 #include "base/log.h"
 #include "cluster/ownership.h"
 #include "lpar/adopt.h"
@@ -244,7 +245,7 @@ static bool was_taken(const struct job *job, const struct lpar *lpar)
     const struct node *node = job_node(job);
     return !lpar->taken && strcmp(lpar->owner, node->name) == 0 &&
            lpar->owner_incarnation == node->incarnation &&
-           lpar->generation > json_integer_value(json_object_get(job->data, "generation"));
+           lpar->generation > json_get_integer(job->data, "generation");
 }
 
 /* The record at `prefix` and `name`; NULL when it is not there, or cannot be read now. */

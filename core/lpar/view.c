@@ -1,6 +1,7 @@
 /* view.c - LPARs as people and scripts see them. See the header. */
 #include "lpar/view.h"
 
+#include "base/json.h"
 #include "lpar/guest.h"
 #include "node/members.h"
 
@@ -31,13 +32,13 @@ static void see_published(struct store *store, const struct lpar *lpar, struct s
         return;
     }
     json_t *json = json_loads(value.json, 0, NULL);
-    const char *why = json_string_value(json_object_get(json, "why"));
-    const char *state = json_string_value(json_object_get(json, "state"));
+    const char *why = json_get_text(json, "why");
+    const char *state = json_get_text(json, "state");
     snprintf(seen->why, sizeof seen->why, "%s", why ? why : "");
     if (lpar->owner[0] && state) {
         snprintf(seen->state, sizeof seen->state, "%s",
                  strcmp(state, "stopped") == 0 ? "starting" : state);
-        seen->qemu_pid = json_integer_value(json_object_get(json, "qemu_pid"));
+        seen->qemu_pid = json_get_integer(json, "qemu_pid");
     }
     json_decref(json);
     store_value_clear(&value);
@@ -115,7 +116,7 @@ static json_t *since_of(struct store *store, const char *name, struct operation 
     snprintf(key, sizeof key, "/lpar-run/%s", name);
     (void)node_record(store, key, &run, NULL, operation);
     operation->error = before;
-    const char *since = json_string_value(json_object_get(run, "since"));
+    const char *since = json_get_text(run, "since");
     json_t *text = json_string(since ? since : "");
     json_decref(run);
     return text;

@@ -125,7 +125,7 @@ static ssize_t framer_line(struct rpc_framer *framer)
 /* The size of the data behind a "bytes"; 0 for other messages; negative: malformed. */
 static ssize_t message_data_size(const json_t *json)
 {
-    const char *method = json_string_value(json_object_get(json, "method"));
+    const char *method = json_get_text(json, "method");
     if (!method || strcmp(method, "bytes") != 0) {
         return 0;
     }
@@ -148,7 +148,7 @@ static int framer_parse(struct rpc_framer *framer, size_t length, struct vios_er
     if (!json) {
         return error_set(error, VIOS_E_INVALID, NULL, NULL, "not a line of JSON: %s", why.text);
     }
-    const char *version = json_string_value(json_object_get(json, "jsonrpc"));
+    const char *version = json_get_text(json, "jsonrpc");
     ssize_t data_size = message_data_size(json);
     if (!json_is_object(json) || !version || strcmp(version, "2.0") != 0) {
         json_decref(json);

@@ -9,6 +9,7 @@
  * more, and so may we before it does; rpc.more is the word for both.
  */
 #include "base/clock.h"
+#include "base/json.h"
 #include "net/rpc.h"
 #include "net/transport.h"
 
@@ -184,7 +185,7 @@ static int exchange_notified(struct exchange *exchange, const char *method,
                              const json_t *parameters, const struct rpc_message *message)
 {
     const struct rpc_handlers *handlers = exchange->handlers;
-    if (json_integer_value(json_object_get(parameters, "id")) != exchange->id) {
+    if (json_get_integer(parameters, "id") != exchange->id) {
         return VIOS_OK;
     }
     if (strcmp(method, "progress") == 0) {
@@ -201,7 +202,7 @@ static int exchange_notified(struct exchange *exchange, const char *method,
                     handlers->bytes(handlers->context, message->data, message->data_size, end);
         return exchange_received(exchange, more);
     } else if (strcmp(method, "rpc.more") == 0) {
-        json_int_t items = json_integer_value(json_object_get(parameters, "items"));
+        json_int_t items = json_get_integer(parameters, "items");
         if (items > 0 && items <= RPC_CREDIT_START) {
             exchange->input_credit += (int)items;
         }
@@ -223,7 +224,7 @@ static void exchange_answered(struct exchange *exchange, const json_t *json)
 static int exchange_message(struct exchange *exchange, const struct rpc_message *message)
 {
     const json_t *id = json_object_get(message->json, "id");
-    const char *method = json_string_value(json_object_get(message->json, "method"));
+    const char *method = json_get_text(message->json, "method");
     if (method && !id) {
         return exchange_notified(exchange, method, json_object_get(message->json, "params"),
                                  message);

@@ -62,7 +62,7 @@ static size_t choose_expired(const struct store_list *list, struct store_change 
     size_t count = 0;
     for (size_t i = 0; i < list->count && count < MEMBERSHIP_TOKENS_PRUNED_MAX; i++) {
         json_t *record = json_loads(list->values[i].json, 0, NULL);
-        if (json_integer_value(json_object_get(record, "expires")) < clock_wall_ms()) {
+        if (json_get_integer(record, "expires") < clock_wall_ms()) {
             changes[count++] = (struct store_change){.key = list->values[i].key};
         }
         json_decref(record);
@@ -150,7 +150,7 @@ int membership_read_applicant(const json_t *parameters, struct applicant *applic
         .address = json_get_word(parameters, "address"),
         .run_dir = json_get_word(parameters, "run_dir"),
         .role = json_is_true(json_object_get(parameters, "witness")) ? "witness" : "member",
-        .level = json_integer_value(json_object_get(parameters, "level"))};
+        .level = json_get_integer(parameters, "level")};
     const char *id = json_get_word(parameters, "id"), *secret = json_get_word(parameters, "secret");
     uint8_t id_bytes[TOKEN_ID_BYTES];
     if (!crypto_unhex(id, id_bytes, sizeof id_bytes) ||
@@ -174,9 +174,9 @@ static int check_token(struct store *store, struct applicant *applicant,
     if (status != VIOS_OK) {
         return status == VIOS_E_NOT_FOUND ? refuse_token(operation) : status;
     }
-    const char *hash = json_string_value(json_object_get(record, "hash"));
+    const char *hash = json_get_text(record, "hash");
     bool matches = hash && token_matches(&applicant->token, hash);
-    bool over = json_integer_value(json_object_get(record, "expires")) < clock_wall_ms();
+    bool over = json_get_integer(record, "expires") < clock_wall_ms();
     json_decref(record);
     return matches && !over ? VIOS_OK : refuse_token(operation);
 }
@@ -199,7 +199,7 @@ static int check_name(struct store *store, const struct applicant *applicant,
 static int check_level(const json_t *cluster, const struct applicant *applicant,
                        struct operation *operation)
 {
-    json_int_t level = json_integer_value(json_object_get(cluster, "level"));
+    json_int_t level = json_get_integer(cluster, "level");
     return applicant->level >= level
                ? VIOS_OK
                : operation_fail(operation, VIOS_E_INVALID, applicant->node,
@@ -246,11 +246,10 @@ static int admit(struct node *node, struct store *store, const struct applicant 
     }
     if (status == VIOS_OK) {
         log_notice("cluster", "node %s joined", applicant->node);
-        *result = json_pack("{s:s, s:s, s:s, s:s, s:s}", "certificate", certificate, "authority",
-                            authority_certificate(authority), "cluster",
-                            json_string_value(json_object_get(cluster, "name")), "uuid",
-                            json_string_value(json_object_get(cluster, "uuid")), "store",
-                            store_address(store));
+        *result =
+            json_pack("{s:s, s:s, s:s, s:s, s:s}", "certificate", certificate, "authority",
+                      authority_certificate(authority), "cluster", json_get_text(cluster, "name"),
+                      "uuid", json_get_text(cluster, "uuid"), "store", store_address(store));
     }
     free(certificate);
     authority_free(authority);

@@ -1,5 +1,6 @@
 /* config_methods.c - config.list, config.get and config.set: the node's configuration file. */
 #include "base/config.h"
+#include "base/json.h"
 #include "base/parse.h"
 #include "node/job_methods.h"
 #include "node/method.h"
@@ -52,7 +53,7 @@ static int config_list_method(struct call *call, const json_t *parameters, json_
 static int config_get_method(struct call *call, const json_t *parameters, json_t **result,
                              struct operation *operation)
 {
-    const char *key = json_string_value(json_object_get(parameters, "key"));
+    const char *key = json_get_text(parameters, "key");
     const struct config_row *row = find_key(key, operation);
     if (!row) {
         return operation->error.code;
@@ -65,8 +66,8 @@ static int config_get_method(struct call *call, const json_t *parameters, json_t
 static int config_set_method(struct call *call, const json_t *parameters, json_t **result,
                              struct operation *operation)
 {
-    const char *key = json_string_value(json_object_get(parameters, "key"));
-    const char *value = json_string_value(json_object_get(parameters, "value"));
+    const char *key = json_get_text(parameters, "key");
+    const char *value = json_get_text(parameters, "value");
     const char *path = call->node->config_path;
     if (!find_key(key, operation)) {
         return operation->error.code;

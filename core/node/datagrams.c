@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "cluster/keepalive.h"
 
+#include "base/json.h"
 #include "net/datagram.h"
 #include "node/ports.h"
 
@@ -153,8 +154,8 @@ static void read_route(struct datagrams *datagrams, struct route *route,
     const char *name = node->key + strlen("/node/");
     json_t *record = json_loads(node->json, 0, NULL);
     json_t *life = alive ? json_loads(alive->json, 0, NULL) : NULL;
-    const char *address = json_string_value(json_object_get(record, "address"));
-    json_int_t port = json_integer_value(json_object_get(life, "port"));
+    const char *address = json_get_text(record, "address");
+    json_int_t port = json_get_integer(life, "port");
     if (!address || port <= 0 || port > UINT16_MAX ||
         ports_parse(address, (int)port, &route->socket, &route->size, NULL) != VIOS_OK) {
         route->size = 0;
@@ -162,9 +163,8 @@ static void read_route(struct datagrams *datagrams, struct route *route,
     snprintf(route->name, sizeof route->name, "%s", name);
     bool other = strcmp(name, datagrams->own) != 0; /* our own, sent back to us, are nobody's */
     if (other && datagram_know(datagrams->sealing, name, NULL) == VIOS_OK && life) {
-        datagram_expect(datagrams->sealing, name,
-                        json_integer_value(json_object_get(life, "incarnation")),
-                        json_integer_value(json_object_get(life, "start")));
+        datagram_expect(datagrams->sealing, name, json_get_integer(life, "incarnation"),
+                        json_get_integer(life, "start"));
     }
     json_decref(record);
     json_decref(life);

@@ -24,7 +24,7 @@ static void count_key(json_t *counts, const char *key)
 {
     char kind[64];
     snprintf(kind, sizeof kind, "%.*s", (int)strcspn(key + 1, "/"), key + 1);
-    json_int_t before = json_integer_value(json_object_get(counts, kind));
+    json_int_t before = json_get_integer(counts, kind);
     if (before > 0 || json_object_size(counts) < KINDS_MAX) {
         json_object_set_new(counts, kind, json_integer(before + 1));
     }

@@ -173,8 +173,8 @@ static int look(struct founding *founding, struct store *store, bool *ours,
         memset(&operation->error, 0, sizeof operation->error);
         return VIOS_OK;
     }
-    const char *name = json_string_value(json_object_get(record, "name"));
-    const char *authority = json_string_value(json_object_get(record, "ca"));
+    const char *name = json_get_text(record, "name");
+    const char *authority = json_get_text(record, "ca");
     if (status == VIOS_OK) {
         *ours = founding->authority && authority &&
                 strcmp(authority, authority_certificate(founding->authority)) == 0;
@@ -254,9 +254,8 @@ int cluster_create(struct call *call, const json_t *parameters, json_t **result,
 {
     struct node *node = call->node;
     struct founding founding = {.node = node,
-                                .name = json_string_value(json_object_get(parameters, "name")),
-                                .passphrase =
-                                    json_string_value(json_object_get(parameters, "passphrase"))};
+                                .name = json_get_text(parameters, "name"),
+                                .passphrase = json_get_text(parameters, "passphrase")};
     if (atomic_load(&node->active)) {
         return refuse_second(node->cluster, operation);
     }

@@ -2,6 +2,7 @@
 #include "node/identity.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "node/credentials.h"
@@ -148,8 +149,8 @@ static int find_listener(struct identity *identity, char *path, size_t size)
                          &answer);
     json_array_foreach(json_object_get(answer, "listeners"), i, one)
     {
-        const char *as = json_string_value(json_object_get(one, "as"));
-        const char *at = json_string_value(json_object_get(one, "path"));
+        const char *as = json_get_text(one, "as");
+        const char *at = json_get_text(one, "path");
         if (as && at && strcmp(as, "peer") == 0) {
             snprintf(path, size, "%s", at);
         }
@@ -176,7 +177,7 @@ static void listen_for_peers(struct identity *identity)
     }
     if (call_io(identity, json_pack("{s:s, s:s, s:s}", "do", "listen", "path", path, "as", "peer"),
                 &answer) == VIOS_OK) {
-        const char *bound = json_string_value(json_object_get(answer, "path"));
+        const char *bound = json_get_text(answer, "path");
         pthread_mutex_lock(&identity->lock);
         snprintf(identity->nbd, sizeof identity->nbd, "%s", bound ? bound : "");
         pthread_mutex_unlock(&identity->lock);
@@ -222,8 +223,7 @@ static void look_at_nbd(struct identity *identity)
     if (call_io(identity, json_pack("{s:s}", "do", "statistics"), &answer) != VIOS_OK) {
         return;
     }
-    json_int_t refused =
-        json_integer_value(json_object_get(json_object_get(answer, "peers"), "refused"));
+    json_int_t refused = json_get_integer(json_object_get(answer, "peers"), "refused");
     if (refused > identity->nbd_refused) {
         snprintf(why, sizeof why, "%lld connections; io's log says who and why",
                  (long long)(refused - identity->nbd_refused));
@@ -243,7 +243,7 @@ static void look_at_keepalives(struct identity *identity)
     json_t *counts = driver_keepalives(identity->node->driver);
     why[0] = '\0';
     for (size_t i = 0; i < KINDS; i++) {
-        json_int_t count = json_integer_value(json_object_get(counts, kinds[i]));
+        json_int_t count = json_get_integer(counts, kinds[i]);
         bool more = count > identity->dropped[i];
         bool told = more && (i != STRANGERS || identity->strangers);
         identity->strangers = i == STRANGERS ? more : identity->strangers;

@@ -12,6 +12,7 @@
 #include "node/io_client.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "net/transport.h"
@@ -182,7 +183,7 @@ static pid_t say_hello(struct io_client *client, struct operation *operation)
     bool answered;
     json_t *hello = json_pack("{s:s, s:i}", "do", "hello", "level", IO_CLIENT_LEVEL);
     int status = exchange_once(client, true, hello, NULL, &answer, NULL, &answered, operation);
-    pid_t pid = (pid_t)json_integer_value(json_object_get(answer, "pid"));
+    pid_t pid = (pid_t)json_get_integer(answer, "pid");
     json_decref(hello);
     json_decref(answer);
     if (status == VIOS_OK && pid <= 0) {
@@ -344,8 +345,8 @@ static void *keeper_run(void *argument)
 static void note_memory(struct io_client *client, const json_t *answer)
 {
     const json_t *memory = json_object_get(answer, "page_memory");
-    json_int_t size = json_integer_value(json_object_get(memory, "size_bytes"));
-    json_int_t used = json_integer_value(json_object_get(memory, "used_bytes"));
+    json_int_t size = json_get_integer(memory, "size_bytes");
+    json_int_t used = json_get_integer(memory, "used_bytes");
     pthread_mutex_lock(&client->lock);
     client->memory_size_bytes = size > 0 ? (uint64_t)size : 0;
     client->memory_used_bytes = used > 0 ? (uint64_t)used : 0;

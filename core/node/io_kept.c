@@ -1,6 +1,8 @@
 /* io_kept.c - see io_kept.h. */
 #include "node/io_kept.h"
 
+#include "base/json.h"
+
 #include <pthread.h>
 #include <stdlib.h>
 #include <string.h>
@@ -75,7 +77,7 @@ enum io_kept_what io_kept_changed_by(const json_t *request)
                 {"export", IO_KEPT_PAGER},     {"drop", IO_KEPT_PAGER},
                 {"regions", IO_KEPT_PAGER},    {"claim", IO_KEPT_PAGER},
                 {"standby", IO_KEPT_PAGER},    {"open", IO_KEPT_PAGER}};
-    const char *word = json_string_value(json_object_get(request, "do"));
+    const char *word = json_get_text(request, "do");
     for (size_t i = 0; word && i < sizeof rows / sizeof rows[0]; i++) {
         if (strcmp(rows[i].word, word) == 0) {
             return rows[i].what;
@@ -154,7 +156,7 @@ static int fetch_batch(enum io_kept_what what, const struct io_kept_way *way, js
     if (status != VIOS_OK) {
         io_descriptors_close(&descriptors);
     } else if (state->count == 1) {
-        state->revision = json_integer_value(json_object_get(answer, "revision"));
+        state->revision = json_get_integer(answer, "revision");
     }
     json_decref(*after);
     *after = json_incref(next);

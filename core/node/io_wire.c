@@ -1,6 +1,8 @@
 /* io_wire.c - see io_wire.h. */
 #include "node/io_wire.h"
 
+#include "base/json.h"
+
 #include <errno.h>
 #include <poll.h>
 #include <stdlib.h>
@@ -108,7 +110,7 @@ static int answer_status(const json_t *answer, struct operation *operation)
     const char *words[4];
     static const char *const keys[] = {"code", "object", "message", "hint"};
     for (size_t i = 0; i < 4; i++) {
-        words[i] = json_string_value(json_object_get(error, keys[i]));
+        words[i] = json_get_text(error, keys[i]);
     }
     int code = error_code(words[0] ? words[0] : "");
     return operation_fail(operation, code < 0 ? code : VIOS_E_SYSTEM, words[1], words[3], "%s",

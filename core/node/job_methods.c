@@ -1,6 +1,7 @@
 /* job_methods.c - job.list, job.show, job.wait, job.cancel: core/job through the daemon. */
 #include "node/job_methods.h"
 
+#include "base/json.h"
 #include "job/job.h"
 #include "node/node.h"
 
@@ -8,7 +9,7 @@
 
 static const char *job_of(const json_t *parameters)
 {
-    return json_string_value(json_object_get(parameters, "job"));
+    return json_get_text(parameters, "job");
 }
 
 static int list_jobs(struct call *call, const json_t *parameters, json_t **result,

@@ -8,6 +8,7 @@
  */
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "net/crypto.h"
 #include "net/rpc.h"
 #include "net/tls.h"
@@ -79,7 +80,7 @@ static int check_store(struct joining *joining, struct operation *operation)
         status = status == VIOS_E_NOT_FOUND ? refuse_store(configured, operation) : status;
     }
     if (status == VIOS_OK) {
-        const char *authority = json_string_value(json_object_get(cluster, "ca"));
+        const char *authority = json_get_text(cluster, "ca");
         bool same = authority && certificate_fingerprint(authority, fingerprint, NULL) == VIOS_OK &&
                     strcmp(fingerprint, joining->token.fingerprint) == 0;
         status = same ? VIOS_OK : refuse_store(configured, operation);
@@ -145,7 +146,7 @@ static int take_store(struct joining *joining, const json_t *answer, struct oper
 {
     struct node *node = joining->node;
     const char *configured = config_text(node->config, "store");
-    const char *address = json_string_value(json_object_get(answer, "store"));
+    const char *address = json_get_text(answer, "store");
     if (configured && configured[0]) {
         return VIOS_OK;
     }
@@ -168,8 +169,8 @@ static int take_answer(struct joining *joining, const json_t *answer, struct ope
 {
     char serial[CERTIFICATE_SERIAL_SIZE], fingerprint[DIGEST_TEXT_SIZE];
     struct credentials *credentials = &joining->credentials;
-    const char *certificate = json_string_value(json_object_get(answer, "certificate"));
-    const char *authority = json_string_value(json_object_get(answer, "authority"));
+    const char *certificate = json_get_text(answer, "certificate");
+    const char *authority = json_get_text(answer, "authority");
     if (!certificate || !authority) {
         return operation_fail(operation, VIOS_E_INVALID, "node.admit", NULL,
                               "the answer has no certificate");
@@ -223,7 +224,7 @@ int node_join(struct call *call, const json_t *parameters, json_t **result,
     struct node *node = call->node;
     struct joining joining = {.node = node,
                               .witness = json_is_true(json_object_get(parameters, "witness"))};
-    const char *text = json_string_value(json_object_get(parameters, "token"));
+    const char *text = json_get_text(parameters, "token");
     if (atomic_load(&node->active)) {
         return operation_fail(operation, VIOS_E_EXISTS, "this node", NULL,
                               "it is a member of cluster \"%s\" already", node->cluster);

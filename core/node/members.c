@@ -1,6 +1,7 @@
 /* members.c - see members.h. A new listing makes a new table. */
 #include "node/members.h"
 
+#include "base/json.h"
 #include "node/driver.h"
 
 #include <pthread.h>
@@ -34,13 +35,13 @@ void members_free(struct members *members)
 
 static void copy_text(char *to, size_t size, const json_t *record, const char *key)
 {
-    const char *text = json_string_value(json_object_get(record, key));
+    const char *text = json_get_text(record, key);
     snprintf(to, size, "%s", text ? text : "");
 }
 
 static uint64_t member_size(const json_t *record, const char *key)
 {
-    json_int_t value = json_integer_value(json_object_get(record, key));
+    json_int_t value = json_get_integer(record, key);
     return value > 0 ? (uint64_t)value : 0;
 }
 
@@ -52,7 +53,7 @@ static void read_node(struct member *member, const char *json)
     copy_text(member->serial, sizeof member->serial, record, "serial");
     copy_text(member->role, sizeof member->role, record, "role");
     copy_text(member->since, sizeof member->since, record, "since");
-    member->level = json_integer_value(json_object_get(record, "level"));
+    member->level = json_get_integer(record, "level");
     json_decref(record);
 }
 
@@ -61,11 +62,11 @@ static void read_alive(struct member *member, const char *json)
 {
     json_t *record = json_loads(json, 0, NULL);
     const json_t *memory = json_object_get(record, "page_memory");
-    json_int_t port = json_integer_value(json_object_get(record, "port"));
+    json_int_t port = json_get_integer(record, "port");
     member->state = MEMBER_UP;
     member->port = port > 0 && port <= UINT16_MAX ? (int)port : 0;
     copy_text(member->nbd_tls, sizeof member->nbd_tls, record, "nbd");
-    member->incarnation = json_integer_value(json_object_get(record, "incarnation"));
+    member->incarnation = json_get_integer(record, "incarnation");
     member->page_memory_bytes = member_size(memory, "size");
     member->page_memory_used_bytes = member_size(memory, "used");
     json_decref(record);

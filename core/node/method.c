@@ -1,6 +1,7 @@
 /* method.c - see method.h: the names of roles, and the calls whose work is a job. */
 #include "node/method.h"
 
+#include "base/json.h"
 #include "node/node.h"
 
 #include <assert.h>
@@ -25,10 +26,9 @@ enum role role_parse(const char *name)
 static void show_progress(void *context, const json_t *progress)
 {
     struct call *call = context;
-    const char *unit = json_string_value(json_object_get(progress, "unit"));
-    call->operations->progress(
-        call, call->job, json_integer_value(json_object_get(progress, "done")),
-        json_integer_value(json_object_get(progress, "total")), unit ? unit : "");
+    const char *unit = json_get_text(progress, "unit");
+    call->operations->progress(call, call->job, json_get_integer(progress, "done"),
+                               json_get_integer(progress, "total"), unit ? unit : "");
 }
 
 int call_wait(struct call *call, json_t **result, struct operation *operation)
@@ -39,7 +39,7 @@ int call_wait(struct call *call, json_t **result, struct operation *operation)
 int call_job(struct call *call, const struct job_kind *kind, const char *object, json_t *data,
              const json_t *parameters, json_t **result, struct operation *operation)
 {
-    const char *retry = json_string_value(json_object_get(parameters, "operation"));
+    const char *retry = json_get_text(parameters, "operation");
     const json_t *wait = json_object_get(parameters, "wait");
     int status = job_submit(call->node->jobs, kind, object, data, retry, call->job, operation);
     if (status != VIOS_OK) {

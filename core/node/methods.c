@@ -135,7 +135,7 @@ static int unknown_node(const char *name, const struct member *members, size_t c
 static int node_show(struct call *call, const json_t *parameters, json_t **result,
                      struct operation *operation)
 {
-    const char *name = json_string_value(json_object_get(parameters, "node"));
+    const char *name = json_get_text(parameters, "node");
     struct member *members = NULL;
     size_t count, i = 0;
     int status = take_members(call->node, &members, &count, operation);
@@ -201,7 +201,7 @@ static int write_node_state(struct store *store, const char *name, json_t *recor
 static int set_node_state(struct call *call, const json_t *parameters, const char *state,
                           json_t **result, struct operation *operation)
 {
-    const char *name = json_string_value(json_object_get(parameters, "node"));
+    const char *name = json_get_text(parameters, "node");
     struct store *store = NULL;
     json_t *record = NULL;
     int64_t revision;

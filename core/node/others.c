@@ -3,6 +3,7 @@
 #include "node/others.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "net/rpc.h"
 #include "net/tls.h"
 #include "node/driver.h"
@@ -90,11 +91,11 @@ struct passing {
 static void pass_progress(void *context, const json_t *progress)
 {
     struct passing *passing = context;
-    const char *job = json_string_value(json_object_get(progress, "job"));
-    const char *unit = json_string_value(json_object_get(progress, "unit"));
-    passing->call->operations->progress(
-        passing->call, job ? job : "", json_integer_value(json_object_get(progress, "done")),
-        json_integer_value(json_object_get(progress, "total")), unit ? unit : "");
+    const char *job = json_get_text(progress, "job");
+    const char *unit = json_get_text(progress, "unit");
+    passing->call->operations->progress(passing->call, job ? job : "",
+                                        json_get_integer(progress, "done"),
+                                        json_get_integer(progress, "total"), unit ? unit : "");
 }
 
 /* Blocks while our caller takes no more; until it returns the other daemon gets no credit. */
@@ -185,8 +186,8 @@ void others_primary(struct node *node, char name[NAME_MAX_LENGTH + 1])
 int node_call(struct call *call, const json_t *parameters, json_t **result,
               struct operation *operation)
 {
-    const char *name = json_string_value(json_object_get(parameters, "node"));
-    const char *method = json_string_value(json_object_get(parameters, "method"));
+    const char *name = json_get_text(parameters, "node");
+    const char *method = json_get_text(parameters, "method");
     json_t *given = json_object_get(parameters, "parameters");
     if (strcmp(method, "node.call") == 0) {
         return operation_fail(operation, VIOS_E_USAGE, method, NULL, "a call is forwarded once");

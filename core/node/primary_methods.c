@@ -1,5 +1,6 @@
 /* primary_methods.c - primary.*, cluster.matrix and cluster.simulate: this node's agent, asked. */
 #include "base/clock.h"
+#include "base/json.h"
 #include "node/driver.h"
 #include "node/job_methods.h"
 #include "node/method.h"
@@ -67,7 +68,7 @@ static int await_successor(struct node *node, struct operation *operation)
 static int primary_resign(struct call *call, const json_t *parameters, json_t **result,
                           struct operation *operation)
 {
-    const char *to = json_string_value(json_object_get(parameters, "to"));
+    const char *to = json_get_text(parameters, "to");
     struct node *node = call->node;
     char primary[NAME_MAX_LENGTH + 1];
     int64_t now_ms;

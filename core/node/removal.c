@@ -11,6 +11,7 @@
  * The step looks at what the DB has and does what is next, so that it may be run again, and several
  * removals at once end with one change or two.
  */
+#include "base/json.h"
 #include "net/crypto.h"
 #include "node/driver.h"
 #include "node/members.h"
@@ -138,7 +139,7 @@ static int choose_fence(struct job *job, const char *alive_key, char *key, size_
         return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
     }
     snprintf(key, size, "/fence/%s/%lld", job_text(job, "node"),
-             (long long)json_integer_value(json_object_get(alive, "incarnation")));
+             (long long)json_get_integer(alive, "incarnation"));
     json_decref(alive);
     status = node_has_record(job->store, key, &fenced, operation);
     if (fenced) {
@@ -168,11 +169,10 @@ static int remove_record(struct job *job)
     if (status != VIOS_OK) {
         return status;
     }
-    const struct store_compare compares[] = {
-        {.kind = STORE_REVISION_IS,
-         .key = node_key,
-         .revision = json_integer_value(json_object_get(job->data, "revision"))},
-        {.kind = STORE_ABSENT, .key = fence_key}};
+    const struct store_compare compares[] = {{.kind = STORE_REVISION_IS,
+                                              .key = node_key,
+                                              .revision = json_get_integer(job->data, "revision")},
+                                             {.kind = STORE_ABSENT, .key = fence_key}};
     const struct store_change changes[] = {
         {.key = node_key},
         {.key = alive_key},
@@ -205,8 +205,7 @@ static int all_have(struct job *job, uint32_t id, bool seals, bool *all)
     for (size_t i = 0; status == VIOS_OK && i < list.count; i++) {
         const char *name = list.values[i].key + strlen("/alive/");
         json_t *alive = json_loads(list.values[i].json, 0, NULL);
-        bool has = has_key(alive, id) &&
-                   (!seals || json_integer_value(json_object_get(alive, "seal")) == id);
+        bool has = has_key(alive, id) && (!seals || json_get_integer(alive, "seal") == id);
         *all = *all && (has || node_member_state(job_node(job), name) == MEMBER_DOWN);
         json_decref(alive);
     }
@@ -233,8 +232,7 @@ static int advance(struct job *job, struct ring *ring, int64_t revision, bool *d
 {
     uint32_t newest = ring_newest(ring);
     bool ready = true, sealed = ring->seal == newest;
-    *done =
-        ring->count == 1 && ring->seal > json_integer_value(json_object_get(job->data, "known"));
+    *done = ring->count == 1 && ring->seal > json_get_integer(job->data, "known");
     if (*done) {
         return VIOS_OK;
     }
@@ -295,7 +293,7 @@ const struct job_kind node_remove_job = {"node.remove", STEPS, 4, 1};
 int node_remove(struct call *call, const json_t *parameters, json_t **result,
                 struct operation *operation)
 {
-    const char *name = json_string_value(json_object_get(parameters, "node"));
+    const char *name = json_get_text(parameters, "node");
     char key[STORE_KEY_MAX], object[96];
     struct store *store = NULL;
     json_t *record = NULL;

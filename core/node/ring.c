@@ -63,8 +63,8 @@ char *ring_format(const struct ring *ring)
 
 static bool read_key(const json_t *json, struct datagram_key *key)
 {
-    json_int_t id = json_integer_value(json_object_get(json, "id"));
-    const char *hex = json_string_value(json_object_get(json, "key"));
+    json_int_t id = json_get_integer(json, "id");
+    const char *hex = json_get_text(json, "key");
     if (id < 1 || id > UINT32_MAX || !hex || !crypto_unhex(hex, key->bytes, sizeof key->bytes)) {
         return false;
     }
@@ -75,7 +75,7 @@ static bool read_key(const json_t *json, struct datagram_key *key)
 static bool read_ring(const json_t *json, struct ring *ring)
 {
     const json_t *keys = json_object_get(json, "keys");
-    json_int_t seal = json_integer_value(json_object_get(json, "seal"));
+    json_int_t seal = json_get_integer(json, "seal");
     bool sealable = false;
     ring->count = json_array_size(keys);
     if (ring->count < 1 || ring->count > DATAGRAM_KEYS_MAX) {

@@ -118,8 +118,8 @@ static int commit_setting(struct store *store, const char *key, json_t *value,
 static int cluster_set(struct call *call, const json_t *parameters, json_t **result,
                        struct operation *operation)
 {
-    const char *key = json_string_value(json_object_get(parameters, "key"));
-    const char *words = json_string_value(json_object_get(parameters, "value"));
+    const char *key = json_get_text(parameters, "key");
+    const char *words = json_get_text(parameters, "value");
     const struct setting *setting = find_setting(key, operation);
     json_t *value = setting ? setting->read(call->node, words, operation) : NULL;
     struct store *store = NULL;

@@ -8,6 +8,7 @@
 #include "paging/device.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "paging/paging.h"
 #include "paging/placement.h"
@@ -27,7 +28,7 @@ json_t *paging_find_export(const json_t *statistics, const char *name)
     json_t *item;
     json_array_foreach(json_object_get(statistics, "exports"), index, item)
     {
-        const char *text = json_string_value(json_object_get(item, "name"));
+        const char *text = json_get_text(item, "name");
         if (text && strcmp(text, name) == 0) {
             return item;
         }
@@ -101,9 +102,8 @@ static json_t *find_entry(const struct paging_round *round, const char *uuid, js
     json_t *item;
     json_array_foreach(json_object_get(memory, "entries"), index, item)
     {
-        const char *lpar = json_string_value(json_object_get(item, "lpar"));
-        if (lpar && strcmp(lpar, uuid) == 0 &&
-            json_integer_value(json_object_get(item, "region")) == region) {
+        const char *lpar = json_get_text(item, "lpar");
+        if (lpar && strcmp(lpar, uuid) == 0 && json_get_integer(item, "region") == region) {
             return item;
         }
     }
@@ -114,9 +114,9 @@ static json_t *find_entry(const struct paging_round *round, const char *uuid, js
  * would close the connections to the replicas that are well. */
 static bool entry_is_current(const json_t *entry, const struct paging_view *view)
 {
-    const char *node = json_string_value(json_object_get(entry, "node"));
+    const char *node = json_get_text(entry, "node");
     return entry && node && strcmp(node, view->owner) == 0 &&
-           json_integer_value(json_object_get(entry, "generation")) >= view->generation;
+           json_get_integer(entry, "generation") >= view->generation;
 }
 
 static size_t count_entries(const struct paging_round *round, const char *uuid)
@@ -126,7 +126,7 @@ static size_t count_entries(const struct paging_round *round, const char *uuid)
     json_t *item;
     json_array_foreach(json_object_get(memory, "entries"), index, item)
     {
-        const char *lpar = json_string_value(json_object_get(item, "lpar"));
+        const char *lpar = json_get_text(item, "lpar");
         count += lpar && strcmp(lpar, uuid) == 0;
     }
     return count;
@@ -142,7 +142,7 @@ static int grant(struct paging_round *round, const struct paging_view *view)
     json_t *item;
     json_array_foreach(regions, index, item)
     {
-        json_int_t region = json_integer_value(json_object_get(item, "index"));
+        json_int_t region = json_get_integer(item, "index");
         json_t *entry = find_entry(round, view->record.uuid, region);
         current = current && entry_is_current(entry, view);
         other = other || (entry && !json_equal(json_object_get(entry, "size_bytes"),
@@ -195,7 +195,7 @@ static json_t *io_region(const json_t *export, size_t index)
     json_t *item;
     json_array_foreach(json_object_get(export, "regions"), i, item)
     {
-        if (json_integer_value(json_object_get(item, "index")) == (json_int_t)index) {
+        if (json_get_integer(item, "index") == (json_int_t)index) {
             return item;
         }
     }
@@ -213,7 +213,7 @@ static bool lacks_nodes(const struct paging_region *region, const json_t *known)
         json_t *item;
         json_array_foreach(json_object_get(known, "replicas"), i, item)
         {
-            const char *node = json_string_value(json_object_get(item, "node"));
+            const char *node = json_get_text(item, "node");
             found = found || (node && strcmp(node, region->replicas[r]) == 0);
         }
         if (!found) {
@@ -228,7 +228,7 @@ static int follow_numbers(struct paging_round *round, struct paging_view *view,
 {
     bool behind = false, ahead = false;
     for (size_t i = 0; i < view->record.region_count; i++) {
-        int64_t number = json_integer_value(json_object_get(io_region(export, i), "number"));
+        int64_t number = json_get_integer(io_region(export, i), "number");
         behind = behind || view->record.regions[i].number < number;
         ahead = ahead || view->record.regions[i].number > number ||
                 lacks_nodes(&view->record.regions[i], io_region(export, i));
@@ -242,8 +242,7 @@ static int follow_numbers(struct paging_round *round, struct paging_view *view,
         return VIOS_OK;
     }
     for (size_t i = 0; i < view->record.region_count; i++) {
-        view->record.regions[i].number =
-            json_integer_value(json_object_get(io_region(export, i), "number"));
+        view->record.regions[i].number = json_get_integer(io_region(export, i), "number");
     }
     return paging_view_commit(round->store, view, round->operation);
 }
@@ -329,13 +328,13 @@ static int replace_lost(struct paging_round *round, struct paging_view *view, co
     int status = VIOS_OK;
     for (size_t i = 0; status == VIOS_OK && i < view->record.region_count; i++) {
         json_t *region = io_region(export, i);
-        int64_t number = json_integer_value(json_object_get(region, "number"));
+        int64_t number = json_get_integer(region, "number");
         size_t index;
         json_t *item;
         json_array_foreach(json_object_get(region, "replicas"), index, item)
         {
-            const char *node = json_string_value(json_object_get(item, "node"));
-            const char *state = json_string_value(json_object_get(item, "state"));
+            const char *node = json_get_text(item, "node");
+            const char *state = json_get_text(item, "state");
             bool lost = state && strcmp(state, "lost") == 0;
             if (node && paging_region_find(&view->record.regions[i], node) >= 0 &&
                 should_replace(round, view, i, node, lost)) {
@@ -372,7 +371,7 @@ static json_t *regions_to_tell(const json_t *export)
 static int publish(struct paging_round *round, const struct paging_view *view, const json_t *export)
 {
     const char *lpar = view->record.lpar;
-    const char *state = json_string_value(json_object_get(export, "state"));
+    const char *state = json_get_text(export, "state");
     json_t *run = json_pack("{s:i, s:s, s:s, s:s, s:o}", "v", 1, "node", round->node->name,
                             "device", view->record.job, "state", state ? state : "DOWN", "regions",
                             regions_to_tell(export));
@@ -495,7 +494,7 @@ static void sweep_memory(struct paging_round *round)
     json_t *item;
     json_array_foreach(json_object_get(memory, "entries"), index, item)
     {
-        const char *uuid = json_string_value(json_object_get(item, "lpar"));
+        const char *uuid = json_get_text(item, "lpar");
         if (uuid && !has_grant(find_view(round, uuid), round->node->name)) {
             call_io(round, json_pack("{s:s, s:s}", "do", "revoke", "lpar", uuid));
         }
@@ -508,9 +507,9 @@ static void sweep_pagers(struct paging_round *round)
     json_t *item;
     json_array_foreach(json_object_get(round->statistics, "exports"), index, item)
     {
-        const char *name = json_string_value(json_object_get(item, "name"));
-        const char *uuid = json_string_value(json_object_get(item, "lpar"));
-        const char *kind = json_string_value(json_object_get(item, "kind"));
+        const char *name = json_get_text(item, "name");
+        const char *uuid = json_get_text(item, "lpar");
+        const char *kind = json_get_text(item, "kind");
         if (!name || !uuid || !kind || strcmp(kind, "pager") != 0) {
             continue;
         }

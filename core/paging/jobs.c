@@ -8,6 +8,7 @@
 #include "paging/jobs.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "paging/device.h"
 #include "paging/placement.h"
 #include "paging/reconcile.h"
@@ -88,7 +89,7 @@ static int fill_record(struct job *job, struct paging_record *record)
     snprintf(record->job, sizeof record->job, "%s", job->id);
     clock_format(clock_wall_ms(), record->created);
     record->generation = lpar.generation;
-    record->size_bytes = (uint64_t)json_integer_value(json_object_get(job->data, "size_bytes"));
+    record->size_bytes = (uint64_t)json_get_integer(job->data, "size_bytes");
     return status;
 }
 
@@ -287,7 +288,7 @@ static int await_dropped(struct job *job)
 {
     struct operation operation;
     const char *uuid = job_text(job, "uuid");
-    json_int_t generation = json_integer_value(json_object_get(job->data, "generation"));
+    json_int_t generation = json_get_integer(job->data, "generation");
     operation_start(&operation, DROP_TIMEOUT_MS, job->operation.cancel);
     int status = paging_reconcile_await(job_node(job), job_text(job, "lpar"), uuid, generation,
                                         PAGING_GONE, &operation);

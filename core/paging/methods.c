@@ -1,5 +1,6 @@
 /* methods.c - paging.create, list, show, stat, remove; and the part that joins the daemon. */
 #include "base/clock.h"
+#include "base/json.h"
 #include "node/members.h"
 #include "paging/device.h"
 #include "paging/jobs.h"
@@ -81,7 +82,7 @@ static json_t *show_device(struct node *node, struct store *store, const struct 
     bool here = strcmp(view->owner, node->name) == 0;
     json_t *source = here ? paging_reconcile_export(node, record->uuid, view->generation)
                           : published(store, record->lpar, operation);
-    const char *state = json_string_value(json_object_get(source, "state"));
+    const char *state = json_get_text(source, "state");
     if (!state || (!here && node_member_state(node, view->owner) == MEMBER_DOWN)) {
         state = "DOWN";
     }
@@ -150,7 +151,7 @@ static int load_view(struct node *node, const char *lpar, struct paging_view **v
 static int show(struct call *call, const json_t *parameters, json_t **result,
                 struct operation *operation)
 {
-    const char *lpar = json_string_value(json_object_get(parameters, "lpar"));
+    const char *lpar = json_get_text(parameters, "lpar");
     struct paging_view *view;
     struct store *store;
     int status = load_view(call->node, lpar, &view, &store, operation);
@@ -176,8 +177,8 @@ static int check_size(uint64_t size, const char *object, struct operation *opera
 static int check_create(const json_t *parameters, enum paging_policy *policy, const char *object,
                         struct operation *operation)
 {
-    const char *text = json_string_value(json_object_get(parameters, "policy"));
-    const char *disk = json_string_value(json_object_get(parameters, "disk"));
+    const char *text = json_get_text(parameters, "policy");
+    const char *disk = json_get_text(parameters, "disk");
     int status = paging_policy_parse(text ? text : "mirror", policy, &operation->error);
     if (status != VIOS_OK) {
         return status;
@@ -188,8 +189,7 @@ static int check_create(const json_t *parameters, enum paging_policy *policy, co
                               "give --policy disk --disk /absolute/path",
                               "policy disk and an absolute path go together");
     }
-    return check_size((uint64_t)json_integer_value(json_object_get(parameters, "size")), object,
-                      operation);
+    return check_size((uint64_t)json_get_integer(parameters, "size"), object, operation);
 }
 
 /* The hosting node makes the device, since its io serves it. */
@@ -248,15 +248,14 @@ static int create(struct call *call, const json_t *parameters, json_t **result,
 {
     enum paging_policy policy;
     char object[96];
-    const char *lpar = json_string_value(json_object_get(parameters, "lpar"));
+    const char *lpar = json_get_text(parameters, "lpar");
     snprintf(object, sizeof object, "paging \"%s\"", lpar);
     int status = check_create(parameters, &policy, object, operation);
     if (status == VIOS_OK) {
         status = check_lpar(call->node, lpar, object, operation);
     }
     if (status == VIOS_OK && policy == PAGING_DISK) {
-        status =
-            check_disk(json_string_value(json_object_get(parameters, "disk")), object, operation);
+        status = check_disk(json_get_text(parameters, "disk"), object, operation);
     }
     if (status != VIOS_OK) {
         return status;
@@ -278,7 +277,7 @@ static int create(struct call *call, const json_t *parameters, json_t **result,
 static int remove_device(struct call *call, const json_t *parameters, json_t **result,
                          struct operation *operation)
 {
-    const char *lpar = json_string_value(json_object_get(parameters, "lpar"));
+    const char *lpar = json_get_text(parameters, "lpar");
     char object[96];
     struct paging_view *view;
     struct store *store;

@@ -8,6 +8,7 @@
 #include "paging/reconcile.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
 #include "base/thread.h"
 #include "paging/device.h"
@@ -280,7 +281,7 @@ json_t *paging_reconcile_export(struct node *node, const char *uuid, int64_t gen
 
 static bool reached(const json_t *export, enum paging_await what)
 {
-    const char *state = json_string_value(json_object_get(export, "state"));
+    const char *state = json_get_text(export, "state");
     switch (what) {
     case PAGING_GONE:
         return export == NULL;
@@ -302,9 +303,9 @@ static void say_why(const json_t *export, const struct vios_error *round, char *
     {
         json_array_foreach(json_object_get(region, "replicas"), inner, replica)
         {
-            const char *state = json_string_value(json_object_get(replica, "state"));
-            const char *node = json_string_value(json_object_get(replica, "node"));
-            const char *why = json_string_value(json_object_get(replica, "why"));
+            const char *state = json_get_text(replica, "state");
+            const char *node = json_get_text(replica, "node");
+            const char *why = json_get_text(replica, "why");
             if (state && strcmp(state, "current") != 0) {
                 snprintf(text, size, "node %s is %s%s%s", node ? node : "?", state,
                          why && *why ? ": " : "", why ? why : "");

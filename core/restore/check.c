@@ -1,6 +1,8 @@
 /* check.c - whether a content of the VIOS DB is whole, record by record: see plan.h. */
 #include "restore/plan.h"
 
+#include "base/json.h"
+
 #include <string.h>
 
 static int bad(const char *key, const char *what, struct vios_error *error)
@@ -86,7 +88,7 @@ int restore_check(const struct store_list *list, struct vios_error *error)
         }
         json_t *record = json_loads(value->json, JSON_REJECT_DUPLICATES, NULL);
         int status = check_record(value->key, record, error);
-        const char *name = json_string_value(json_object_get(record, "name"));
+        const char *name = json_get_text(record, "name");
         cluster = cluster || (strcmp(value->key, "/cluster") == 0 && name && name[0]);
         json_decref(record);
         if (status != VIOS_OK) {

@@ -1,6 +1,8 @@
 /* loss.c - see loss.h: both lists are walked at once, in the order of their keys. */
 #include "restore/loss.h"
 
+#include "base/json.h"
+
 #include <stdio.h>
 #include <string.h>
 
@@ -35,8 +37,8 @@ static json_t *find_entry(json_t *entries, const char *kind, const char *what)
     json_t *entry;
     json_array_foreach(entries, index, entry)
     {
-        if (strcmp(json_string_value(json_object_get(entry, "kind")), kind) == 0 &&
-            strcmp(json_string_value(json_object_get(entry, "what")), what) == 0) {
+        if (strcmp(json_get_text(entry, "kind"), kind) == 0 &&
+            strcmp(json_get_text(entry, "what"), what) == 0) {
             return entry;
         }
     }
@@ -52,7 +54,7 @@ static bool add(json_t *entries, const char *key, enum what what)
     }
     json_t *entry = find_entry(entries, kind, WHATS[what]);
     json_t *names = json_object_get(entry, "names");
-    json_int_t count = json_integer_value(json_object_get(entry, "count"));
+    json_int_t count = json_get_integer(entry, "count");
     const char *name = key + 1 + strlen(kind);
     name += *name == '/';
     if (!entry || json_object_set_new(entry, "count", json_integer(count + 1)) != 0) {

@@ -1,6 +1,7 @@
 /* numbers.c - see numbers.h: one function for each kind of record that carries numbers. */
 #include "restore/numbers.h"
 
+#include "base/json.h"
 #include "base/parse.h"
 
 #include <stdio.h>
@@ -34,7 +35,7 @@ const char *restore_key_behind(const char *key, const char *prefix)
 
 static int64_t number_of(const json_t *record, const char *name)
 {
-    int64_t number = json_integer_value(json_object_get(record, name));
+    int64_t number = json_get_integer(record, name);
     return number >= 0 && number <= RESTORE_NUMBER_MAX ? number : 0;
 }
 
@@ -68,7 +69,7 @@ static void see(struct restore_numbers *numbers, const char *node, int64_t incar
 /* {"node", "incarnation"}, as many records have it. */
 static void see_owner(struct restore_numbers *numbers, const json_t *record)
 {
-    const char *node = json_string_value(json_object_get(record, "node"));
+    const char *node = json_get_text(record, "node");
     if (node && node[0]) {
         see(numbers, node, number_of(record, "incarnation"));
     }

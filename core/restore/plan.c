@@ -5,6 +5,7 @@
 #include "restore/plan.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 
 #include <stdio.h>
 #include <stdlib.h>
@@ -61,7 +62,7 @@ static void note(struct making *making, json_t *array, const char *name)
 
 static bool is_text(const json_t *record, const char *member, const char *text)
 {
-    const char *value = json_string_value(json_object_get(record, member));
+    const char *value = json_get_text(record, member);
     return value && strcmp(value, text) == 0;
 }
 
@@ -97,7 +98,7 @@ static int64_t raise(const struct making *making, int64_t seen, int64_t step)
 
 static int64_t raised(const struct making *making, const json_t *map, const char *name)
 {
-    return raise(making, json_integer_value(json_object_get(map, name)), RESTORE_STEP);
+    return raise(making, json_get_integer(map, name), RESTORE_STEP);
 }
 
 /* A job that held it has failed, and who ran it may have been anywhere since. */
@@ -154,7 +155,7 @@ static bool job(struct making *making, const char *name, json_t *record)
     if (!is_text(record, "state", "running") && !is_text(record, "state", "undoing")) {
         return true;
     }
-    const char *object = json_string_value(json_object_get(record, "object"));
+    const char *object = json_get_text(record, "object");
     note(making, making->plan->jobs, name);
     set(making, record, "state", json_string("failed"));
     set(making, record, "changed", json_string(making->now));

@@ -15,6 +15,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "base/json.h"
 #include "restore/loss.h"
 #include "restore/plan.h"
 #include "store/replace.h"
@@ -112,8 +113,8 @@ static json_t *cluster_of(const struct store_list *list)
 
 static bool differ(const json_t *one, const json_t *other, const char *member)
 {
-    const char *a = json_string_value(json_object_get(one, member));
-    const char *b = json_string_value(json_object_get(other, member));
+    const char *a = json_get_text(one, member);
+    const char *b = json_get_text(other, member);
     return a && b && strcmp(a, b) != 0;
 }
 
@@ -144,8 +145,8 @@ static int check_cluster(struct restoring *restoring)
     json_t *target = cluster_of(&restoring->readings[TARGET].list);
     int status = VIOS_OK;
     if (is_other(restoring, TARGET)) {
-        const char *there = json_string_value(json_object_get(target, "name"));
-        const char *ours = json_string_value(json_object_get(backup, "name"));
+        const char *there = json_get_text(target, "name");
+        const char *ours = json_get_text(backup, "name");
         status = operation_fail(restoring->operation, VIOS_E_INVALID, restoring->request->to,
                                 "give --to with a place that has no VIOS DB yet",
                                 "it has another cluster, \"%.63s\"; the backup is of \"%.63s\"",
@@ -300,7 +301,7 @@ static json_t *describe_backup(const struct restoring *restoring)
         clock_format((int64_t)file.st_mtim.tv_sec * 1000, time);
     }
     json_t *cluster = cluster_of(&restoring->readings[BACKUP].list);
-    const char *name = json_string_value(json_object_get(cluster, "name"));
+    const char *name = json_get_text(cluster, "name");
     json_t *backup = json_pack("{s:I, s:I, s:s, s:s}", "revision",
                                (json_int_t)restoring->readings[BACKUP].revision, "keys",
                                (json_int_t)restoring->readings[BACKUP].list.count, "time", time,

@@ -63,9 +63,9 @@ static const char *find_bad(const json_t *json, struct lu *lu)
 {
     const json_t *thick = json_object_get(json, "thick");
     lu->thick = json_is_true(thick);
-    return json_integer_value(json_object_get(json, "v")) != 1 ? "v"
-           : !get_name(json, "name", lu->name, true)           ? "name"
-           : !get_name(json, "pool", lu->pool, true)           ? "pool"
+    return json_get_integer(json, "v") != 1          ? "v"
+           : !get_name(json, "name", lu->name, true) ? "name"
+           : !get_name(json, "pool", lu->pool, true) ? "pool"
            : !json_read_text(json, "file", lu->file, sizeof lu->file) || !is_file_name(lu->file)
                ? "file"
            : !get_size(json, &lu->size_bytes)                      ? "size_bytes"

@@ -5,6 +5,7 @@
  * remove: mark (deleting; the commit point) -> unlink -> forget.
  * The UDID is chosen before the job begins, so each step finds what an earlier run of it did.
  */
+#include "base/json.h"
 #include "node/node.h"
 #include "storage/jobs.h"
 #include "storage/lu_file.h"
@@ -64,7 +65,7 @@ int lu_job_reserve(struct job *job)
         return VIOS_OK; /* by an earlier run: its own promise would count against it */
     }
     lu_begin(&lu, job_text(job, "udid"), job_text(job, "name"), job_text(job, "pool"),
-             (uint64_t)json_integer_value(json_object_get(job->data, "size_bytes")),
+             (uint64_t)json_get_integer(job->data, "size_bytes"),
              json_is_true(json_object_get(job->data, "thick")));
     snprintf(lu.job, sizeof lu.job, "%s", job->id);
     int status = check_pool(job, &lu);

@@ -7,6 +7,7 @@
  * commit point cuts it back if no LPAR has it. A takeover may have given the LU
  * another file meanwhile, so the record's step looks at the file once more.
  */
+#include "base/json.h"
 #include "base/log.h"
 #include "node/node.h"
 #include "storage/jobs.h"
@@ -28,7 +29,7 @@ static const char *job_udid(const struct job *job)
 
 static uint64_t wanted_bytes(const struct job *job)
 {
-    return (uint64_t)json_integer_value(json_object_get(job->data, "size_bytes"));
+    return (uint64_t)json_get_integer(job->data, "size_bytes");
 }
 
 static int check_larger(struct job *job, const struct lu *lu)

@@ -1,6 +1,8 @@
 /* lu_view.c - see lu_view.h. */
 #include "storage/lu_view.h"
 
+#include "base/json.h"
+
 #include <jansson.h>
 #include <stdlib.h>
 #include <string.h>
@@ -38,8 +40,7 @@ static int compare_views(const void *left, const void *right)
     const json_t *a = *(json_t *const *)left, *b = *(json_t *const *)right;
     int result = 0;
     for (size_t i = 0; i < 2 && result == 0; i++) {
-        result = strcmp(json_string_value(json_object_get(a, KEYS[i])),
-                        json_string_value(json_object_get(b, KEYS[i])));
+        result = strcmp(json_get_text(a, KEYS[i]), json_get_text(b, KEYS[i]));
     }
     return result;
 }

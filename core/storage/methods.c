@@ -22,7 +22,7 @@ static int call_pool_create(struct call *call, const json_t *parameters, json_t 
 {
     char object[96], uuid[UUID_TEXT_SIZE];
     const char *name = json_get_text(parameters, "name");
-    json_int_t overcommit = json_integer_value(json_object_get(parameters, "overcommit"));
+    json_int_t overcommit = json_get_integer(parameters, "overcommit");
     pool_object(name, object);
     if (overcommit < 0 || overcommit > POOL_OVERCOMMIT_MAX) {
         return operation_fail(operation, VIOS_E_USAGE, object,
@@ -124,7 +124,7 @@ static int call_lu_create(struct call *call, const json_t *parameters, json_t **
     struct pool pool;
     char object[96], udid[UUID_TEXT_SIZE];
     const char *name = json_get_text(parameters, "name");
-    uint64_t size_bytes = (uint64_t)json_integer_value(json_object_get(parameters, "size"));
+    uint64_t size_bytes = (uint64_t)json_get_integer(parameters, "size");
     int status = check_size(size_bytes, lu_object(name, object), operation);
     if (status == VIOS_OK) {
         status = choose_pool(call->node, json_get_text(parameters, "pool"), &pool, operation);

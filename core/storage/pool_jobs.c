@@ -6,6 +6,7 @@
  * Whoever makes an LU or an image compares the pool's revision, which the mark changes: what comes
  * after the mark is refused, what came before it is seen by the check.
  */
+#include "base/json.h"
 #include "node/node.h"
 #include "storage/jobs.h"
 #include "storage/lu.h"
@@ -95,7 +96,7 @@ static int edit_new(struct job *job, struct pool *pool)
     snprintf(pool->name, sizeof pool->name, "%s", job_text(job, "name"));
     snprintf(pool->uuid, sizeof pool->uuid, "%s", job_text(job, "uuid"));
     snprintf(pool->job, sizeof pool->job, "%s", job->id);
-    pool->overcommit = (int)json_integer_value(json_object_get(job->data, "overcommit"));
+    pool->overcommit = (int)json_get_integer(job->data, "overcommit");
     pool->state = POOL_MAKING;
     return EDIT_WRITE;
 }
@@ -241,8 +242,8 @@ static int refuse_used(struct job *job, const char *prefix, const char *what, co
     int status = store_list(job->store, prefix, &list, NULL, &job->operation);
     for (size_t i = 0; status == VIOS_OK && i < list.count; i++) {
         json_t *json = json_loads(list.values[i].json, 0, NULL);
-        const char *pool = json_string_value(json_object_get(json, "pool"));
-        const char *name = json_string_value(json_object_get(json, "name"));
+        const char *pool = json_get_text(json, "pool");
+        const char *name = json_get_text(json, "name");
         if (pool && strcmp(pool, job_text(job, "name")) == 0 && count++ < NAMED_MAX) {
             size_t used = strlen(names);
             snprintf(names + used, sizeof names - used, "%s\"%.63s\"", used ? ", " : "",

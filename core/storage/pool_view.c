@@ -1,6 +1,7 @@
 /* pool_view.c - see pool_view.h. */
 #include "storage/pool_view.h"
 
+#include "base/json.h"
 #include "node/members.h"
 #include "node/others.h"
 #include "storage/lu.h"
@@ -38,7 +39,7 @@ static void count_content(const struct store_list lists[LISTS], const char *name
     }
     for (size_t i = 0; i < lists[IMAGES].count; i++) {
         json_t *image = json_loads(lists[IMAGES].values[i].json, 0, NULL);
-        const char *pool = json_string_value(json_object_get(image, "pool"));
+        const char *pool = json_get_text(image, "pool");
         images += pool && strcmp(pool, name) == 0;
         json_decref(image);
     }
@@ -185,7 +186,7 @@ struct sum {
 static void add_to_sum(struct sum *sum, const json_t *one)
 {
     static const char *const WORST[] = {"local-only", "grace", "clone"};
-    const char *fence = json_string_value(json_object_get(one, "fence"));
+    const char *fence = json_get_text(one, "fence");
     sum->whole += json_is_true(json_object_get(one, "writable"));
     for (size_t i = 0; fence && i < 3; i++) {
         if (strcmp(fence, WORST[i]) == 0 || (sum->fence && strcmp(sum->fence, WORST[i]) == 0)) {
@@ -236,8 +237,8 @@ int pool_view_show(struct call *call, struct store *store, const char *name, jso
     if (status != VIOS_OK) {
         return status;
     }
-    double size = (double)json_integer_value(json_object_get(*view, "size_bytes"));
-    double promised = (double)json_integer_value(json_object_get(*view, "promised_bytes"));
+    double size = (double)json_get_integer(*view, "size_bytes");
+    double promised = (double)json_get_integer(*view, "promised_bytes");
     json_object_set_new(*view, "promised_percent",
                         size > 0 ? json_integer((json_int_t)(promised / size * PERCENT))
                                  : json_null());

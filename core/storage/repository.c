@@ -2,6 +2,7 @@
 #include "storage/repository.h"
 
 #include "base/file.h"
+#include "base/json.h"
 #include "base/parse.h"
 
 #include <fcntl.h>
@@ -83,7 +84,7 @@ int repository_check(const struct node *node, struct store *store, bool make,
     if (status < 0) {
         return status;
     }
-    const char *uuid = json_string_value(json_object_get(cluster, "uuid"));
+    const char *uuid = json_get_text(cluster, "uuid");
     int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     if (!uuid) {
         status = operation_fail(operation, VIOS_E_CORRUPT, "cluster", "look at it with db get",

@@ -3,6 +3,8 @@
  */
 #include "store/etcd_json.h"
 
+#include "base/json.h"
+
 #include <openssl/evp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -129,7 +131,7 @@ static void read_refusal(const json_t *json, struct etcd_refusal *refusal)
     const json_t *inner = json_object_get(json, "error"); /* an object in streams */
     const json_t *holder = json_is_object(inner) ? inner : json;
     const json_t *code = json_object_get(holder, json_is_object(inner) ? "grpc_code" : "code");
-    const char *message = json_string_value(json_object_get(holder, "message"));
+    const char *message = json_get_text(holder, "message");
     if (json_is_integer(code) && json_integer_value(code) > 0 && json_integer_value(code) < 100) {
         refusal->grpc = (int)json_integer_value(code);
     }
@@ -265,7 +267,7 @@ int etcd_json_txn_answer(const json_t *answer, const struct etcd_txn *txn, bool 
 
 int etcd_json_token(const json_t *answer, char **token, struct vios_error *error)
 {
-    const char *text = json_string_value(json_object_get(answer, "token"));
+    const char *text = json_get_text(answer, "token");
     size_t length = text ? strlen(text) : 0;
     if (length == 0 || length > TOKEN_MAX ||
         strspn(text, "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
@@ -284,7 +286,7 @@ static int add_events(const json_t *events, const char *space, int64_t after,
     for (size_t i = 0; i < json_array_size(events) && status == VIOS_OK; i++) {
         const json_t *event = json_array_get(events, i);
         const json_t *kv = json_object_get(event, "kv");
-        const char *type = json_string_value(json_object_get(event, "type"));
+        const char *type = json_get_text(event, "type");
         int64_t revision;
         if (!kv || (type && strcmp(type, "PUT") != 0 && strcmp(type, "DELETE") != 0) ||
             !read_number(kv, "mod_revision", &revision) || revision < message->revision) {
@@ -318,7 +320,7 @@ int etcd_json_watch_message(const char *text, size_t size, const char *space, in
                (events && !json_is_array(events))) {
         status = corrupt(&operation->error, "not a message of a watch");
     } else {
-        const char *reason = json_string_value(json_object_get(result, "cancel_reason"));
+        const char *reason = json_get_text(result, "cancel_reason");
         copy_printable(message->refusal.message, sizeof message->refusal.message, reason);
         status = add_events(events, space, after, message, gather, operation);
     }
