@@ -50,10 +50,14 @@ static void job_crash_child(const struct job_crash *crash, const char *address, 
     setenv("VIOS_CRASH_AT", where, 1);
     struct jobs *jobs = job_crash_start(crash, address, 1);
     operation_start(&operation, JOB_CRASH_PATIENCE_MS, NULL);
-    if (job_submit(jobs, crash->kind, crash->object, crash->data ? crash->data() : NULL, NULL, id,
-                   &operation) == VIOS_OK) {
-        job_wait(jobs, id, NULL, NULL, &result, &operation);
+    int status = job_submit(jobs, crash->kind, crash->object, crash->data ? crash->data() : NULL,
+                            NULL, id, &operation);
+    if (status == VIOS_OK) {
+        status = job_wait(jobs, id, NULL, NULL, &result, &operation);
     }
+    printf("# %s: not passed, ended with %s: %s\n", where, error_name(status),
+           operation.error.message);
+    fflush(stdout);
     _exit(1);
 }
 
@@ -64,6 +68,7 @@ static bool job_crash_at(const struct job_crash *crash, const char *where)
     struct operation operation;
     json_t *result = NULL;
     const char *address = crash->fresh();
+    fflush(stdout);
     pid_t child = fork();
     if (child == 0) {
         job_crash_child(crash, address, where);
