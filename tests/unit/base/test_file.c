@@ -1,6 +1,7 @@
-/* Proves: a file is replaced whole or not at all, reading is bounded, and a tree is removed
- * without following links. */
+/* Proves: a file is replaced whole or not at all, and durably; reading is bounded, and a tree is
+ * removed without following links. */
 #include "base/file.h"
+#include "tests/synced.h"
 #include "tests/tap.h"
 
 #include <dirent.h>
@@ -37,6 +38,13 @@ static void replaces_whole_files(void)
     is_int(status.st_mode & 0777, 0600);
     is_int(count_entries(), 1);
     free(data);
+}
+
+static void what_has_the_name_is_on_the_disk(void)
+{
+    synced_begin(tap_folder());
+    is_int(file_replace(folder_fd, "f", "third", 5, 0600, &error), VIOS_OK);
+    is_text(synced(), "temporary rename:f folder");
 }
 
 static void leaves_nothing_when_it_cannot(void)
@@ -116,6 +124,7 @@ int main(void)
 {
     folder_fd = open(tap_folder(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
     RUN(replaces_whole_files);
+    RUN(what_has_the_name_is_on_the_disk);
     RUN(leaves_nothing_when_it_cannot);
     RUN(bounds_reading);
     RUN(makes_folders);

@@ -1,6 +1,8 @@
-/* test_lu_jobs.c - making, cloning and removing LUs: killed at each step, refused, and undone. */
+/* test_lu_jobs.c - making, cloning and removing LUs: killed at each step, refused, and undone; and
+ * that what is published lies on the disk. */
 /* limit: 90 */
 #include "storage/lu_guest.h"
+#include "tests/synced.h"
 #include "tests/unit/storage/jobs_world.h"
 
 #include <fcntl.h>
@@ -122,6 +124,26 @@ static void crash(const struct job_kind *kind, json_t *(*data)(void), int status
                                    .fresh = fresh,
                                    .check = check};
     job_crash_everywhere(&here, status != VIOS_OK);
+}
+
+static void is_synced(const struct job_kind *kind, json_t *data)
+{
+    struct operation operation;
+    json_t *result = NULL;
+    char path[128];
+    make_source_world();
+    snprintf(path, sizeof path, "%.90s/pools/p1/lu", world);
+    synced_begin(path);
+    is_int(run_job(kind, data, &result, &operation), VIOS_OK);
+    json_decref(result);
+    const char *named = strstr(synced(), "temporary link:" UDID ".0 folder");
+    ok(named != NULL, "%s: %s", kind->name, synced());
+}
+
+static void what_is_published_is_on_the_disk(void)
+{
+    is_synced(&lu_create_job, create_data());
+    is_synced(&lu_clone_job, clone_data());
 }
 
 static void it_is_made_whatever_happens(void)
@@ -338,6 +360,7 @@ int main(void)
     RUN(one_that_failed_is_cut_back);
     RUN(its_guest_is_told);
     RUN(it_never_shrinks);
+    RUN(what_is_published_is_on_the_disk);
     RUN(it_is_made_whatever_happens);
     RUN(it_is_cloned_whatever_happens);
     RUN(it_is_removed_whatever_happens);

@@ -1,11 +1,13 @@
 /*
  * test_sparse_copy.c - copies of files with holes: content, holes, digests; a full file system; a
- * copy that is killed and goes on; clones. Some need root, for file systems of their own.
+ * copy that is killed and goes on, by a journal that is never ahead of the disk; clones. Some need
+ * root, for file systems of their own.
  */
 #include "base/file.h"
 #include "storage/copy_journal.h"
 #include "storage/sparse_copy.h"
 #include "tests/loop_mount.h"
+#include "tests/synced.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -295,6 +297,25 @@ static void a_killed_copy_goes_on(void)
     close(to);
 }
 
+/* Each batch of the journal behind a sync of the copy. */
+static void the_journal_names_what_is_on_the_disk(void)
+{
+    struct chunks chunks;
+    struct copy_journal journal;
+    int from = made_large(), to = emptied("copy"), batches = 0;
+    unlinkat(folder_fd, "journal", 0);
+    synced_begin(tap_folder());
+    is_int(copied(from, to, 5, &chunks, &journal, NULL), VIOS_OK);
+    for (const char *at = synced(); (at = strstr(at, " journal")); at++) {
+        ok(strncmp(at - 4, "copy", 4) == 0, "not synced before batch %d: %s", batches, synced());
+        batches++;
+    }
+    ok(batches > 1, "%d batches: %s", batches, synced());
+    chunks_clear(&chunks);
+    close(from);
+    close(to);
+}
+
 static void another_source_starts_over(void)
 {
     struct chunks chunks;
@@ -390,6 +411,7 @@ int main(void)
     RUN(a_bad_descriptor_is_named);
     RUN(missing_bytes_are_named);
     RUN(a_killed_copy_goes_on);
+    RUN(the_journal_names_what_is_on_the_disk);
     RUN(another_source_starts_over);
     RUN(a_copy_of_another_size_starts_over);
     RUN(what_is_torn_in_the_journal_is_cut);
