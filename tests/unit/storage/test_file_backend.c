@@ -9,6 +9,7 @@
 #include <stdatomic.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 
 #define FILE_SIZE (1u << 20)
 #define PATIENCE_MS 20000
@@ -17,8 +18,15 @@ static struct worker *home;
 static struct file_pool *pool;
 static char path[128];
 static uint8_t *buffer;
+static bool no_holes; /* the file system cannot punch any */
 static uint64_t holes[64];
 static bool is_done;
+
+int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+    errno = EOPNOTSUPP;
+    return no_holes ? -1 : (int)syscall(SYS_fallocate, fd, mode, offset, length);
+}
 
 static void done(struct nbd_request *request)
 {
@@ -126,6 +134,40 @@ static void buffered(void)
 static void direct(void)
 {
     data_and_holes(true);
+}
+
+/* How many bytes of the export are not `byte`, from `start` up to `end`. */
+static uint64_t others(struct nbd_export *export, uint8_t byte, uint64_t start, uint64_t end)
+{
+    uint64_t count = 0;
+    for (uint64_t at = start; at < end; at += 4096) {
+        is_int(run(export, NBD_READ, 0, at, 4096), 0);
+        for (int i = 0; i < 4096; i++) {
+            count += buffer[i] != byte;
+        }
+    }
+    return count;
+}
+
+static void zeroes_are_written_where_no_hole_can_be(void)
+{
+    make_file(FILE_SIZE);
+    struct nbd_export *export = open_as(NULL, false, false);
+    memset(buffer, 0x5a, 65536);
+    for (uint64_t at = 0; at < FILE_SIZE; at += 65536) {
+        is_int(run(export, NBD_WRITE, 0, at, 65536), 0);
+    }
+    no_holes = true;
+    is_int(run(export, NBD_WRITE_ZEROES, 0, 65536, 196608), 0);
+    is_int(run(export, NBD_WRITE_ZEROES, NBD_FLAG_NO_HOLE, 524288, 4096), 0);
+    is_int(run(export, NBD_TRIM, 0, 0, 65536), 0); /* a hint */
+    no_holes = false;
+    is_int(others(export, 0x5a, 0, 65536), 0);
+    is_int(others(export, 0, 65536, 262144), 0);
+    is_int(others(export, 0x5a, 262144, 524288), 0);
+    is_int(others(export, 0, 524288, 528384), 0);
+    is_int(others(export, 0x5a, 528384, FILE_SIZE), 0);
+    end(export);
 }
 
 static void a_file_that_was_cut_gives_errors(void)
@@ -325,6 +367,7 @@ int main(void)
     }
     RUN(buffered);
     RUN(direct);
+    RUN(zeroes_are_written_where_no_hole_can_be);
     RUN(a_file_that_was_cut_gives_errors);
     RUN(a_file_that_grew_is_measured_again);
     RUN(what_cannot_be_opened);
