@@ -418,6 +418,21 @@ static void a_removed_node_is_no_member_any_more(void)
     end();
 }
 
+static void a_renewal_that_a_removal_overtakes_fails(void)
+{
+    begin_running(3);
+    const struct pending *renewal = &lab.nodes[2].pending[AGENT_RENEWAL];
+    while (!renewal->used || renewal->executed || renewal->request.kind != AGENT_COMMIT) {
+        run_ms(1);
+    }
+    put("/node/n3", NULL);
+    int64_t revision = revision_of("/alive/n3");
+    run_ms(3000);
+    is_int(revision_of("/alive/n3"), revision);
+    is_int((long long)notices(2, AGENT_REMOVED, NULL, 0), 1);
+    end();
+}
+
 /* The newest row of n1 on its way to n2 names `name`. */
 static bool n1_says(const char *name)
 {
@@ -495,6 +510,7 @@ int main(void)
     RUN(a_resignation_of_unknown_outcome_is_looked_up);
     RUN(an_old_primary_whose_record_changed_finds_out);
     RUN(a_removed_node_is_no_member_any_more);
+    RUN(a_renewal_that_a_removal_overtakes_fails);
     RUN(contact_that_is_lost_is_told_at_once);
     RUN(foreign_bytes_are_refused);
     return tap_done();
