@@ -353,6 +353,33 @@ static void with_no_replica_requests_wait_then_fail(void)
     teardown();
 }
 
+/* The guest's page stays locked until it is known which of its two contents it has. */
+static void what_gave_up_waiting_unlocks_nothing(void)
+{
+    struct guest_call call;
+    stall_ms = 2000;
+    setup(2);
+    write_pattern(28);
+    host_await("OK");
+    node_kill(0);
+    node_kill(1);
+    host_await("DOWN");
+    fill(device, PAGE, 29);
+    is_int(guest_io(NBD_WRITE, 0, PAGE, device), EIO);
+    is_int(guest_io(NBD_READ, 0, PAGE, back), EIO); /* behind that one */
+    fill(device, PAGE, 30);
+    guest_start(&call, NBD_WRITE, 0, PAGE, device);
+    node_start(0);
+    node_start(1);
+    int error = guest_wait(&call);
+    host_await("OK");
+    if (error) { /* a slow machine */
+        is_int(guest_io(NBD_WRITE, 0, PAGE, device), 0);
+    }
+    check_pattern("after all came back");
+    teardown();
+}
+
 static void a_single_replica_moves(void)
 {
     policy = PAGER_SINGLE;
@@ -560,6 +587,7 @@ int main(void)
     RUN(a_claim_meets_requests_on_their_way);
     RUN(a_bad_copy_is_repaired);
     RUN(with_no_replica_requests_wait_then_fail);
+    RUN(what_gave_up_waiting_unlocks_nothing);
     RUN(a_single_replica_moves);
     RUN(a_disk_may_take_the_place);
     RUN(random_work_while_replicas_die);
