@@ -3,6 +3,7 @@
  * with a crash at every step; afterwards records and files agree.
  */
 #include "base/log.h"
+#include "image/fileset.h"
 #include "tests/unit/image/world.h"
 
 #include <sys/stat.h>
@@ -110,24 +111,41 @@ static void a_deploy_survives_every_crash(void)
     job_crash_everywhere(&crash, false);
 }
 
-static void damage_image(void)
+/* With `digests`, those beside it are made to fit. */
+static void damage_image(bool digests)
 {
     struct image image;
-    char path[320];
+    struct operation operation;
+    struct chunks chunks = {0};
+    char path[320], name[UUID_TEXT_SIZE + sizeof FILESET_DIGESTS];
     world_image("i", &image);
-    snprintf(path, sizeof path, "%s/image/%s/%s", pool_folder, image.handle, image.files[0].udid);
-    int fd = open(path, O_WRONLY | O_CLOEXEC);
+    snprintf(path, sizeof path, "%s/image/%s", pool_folder, image.handle);
+    int folder = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    int fd = openat(folder, image.files[0].udid, O_RDWR | O_CLOEXEC);
     is_int(pwrite(fd, "x", 1, 4096), 1);
+    if (digests) {
+        operation_start(&operation, OPERATION_NO_DEADLINE, NULL);
+        snprintf(name, sizeof name, "%s" FILESET_DIGESTS, image.files[0].udid);
+        is_int(chunks_of(fd, WORLD_SIZE, &chunks, NULL, &operation), VIOS_OK);
+        is_int(chunks_save(folder, name, &chunks, NULL), VIOS_OK);
+        chunks_clear(&chunks);
+    }
     close(fd);
+    close(folder);
 }
 
 static void a_damaged_image_is_not_deployed(void)
 {
     struct operation operation;
     fresh_with_image();
-    damage_image();
+    damage_image(false);
     is_int(run_job(&image_deploy_job, deploy_data(), NULL, &operation), VIOS_E_CORRUPT);
     world_agrees("refused");
+    fresh_with_image();
+    damage_image(true);
+    is_int(run_job(&image_deploy_job, deploy_data(), NULL, &operation), VIOS_E_CORRUPT);
+    is_text(operation.error.message, "the digests of its file disk.raw are not its own");
+    world_agrees("refused again");
     is_int((long long)world_entries("lu"), 0);
 }
 
