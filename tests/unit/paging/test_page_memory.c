@@ -196,6 +196,8 @@ static void fences_older_connections(void)
     snprintf(name, sizeof name, "page/%s/0.5/3", LPAR_A);
     is_int(page_memory_raise(memory, name, "n2", &error), VIOS_E_NOT_FOUND);
     is_int(page_memory_raise(memory, "page/x/0.5/3", "n1", &error), VIOS_E_NOT_FOUND);
+    is_int(page_memory_raise(memory, "page/" LPAR_A "/0.5/2", "n1", &error), VIOS_E_NOT_FOUND);
+    is_int(page_memory_raise(memory, "page/" LPAR_A "/0.5/4", "n1", &error), VIOS_E_NOT_FOUND);
     is_int(page_memory_raise(memory, name, "n1", &error), VIOS_OK);
     struct nbd_export *second = find(LPAR_A, "0.5/3");
     is_int(request(first, NBD_READ, 0, 1, &byte, &(uint64_t){0}), ESHUTDOWN);
