@@ -55,9 +55,12 @@ WRITER=$!
 in_flight() { [ "$(control '{"do":"statistics"}' | jq '.exports[0].in_flight')" -gt 0 ]; }
 ok "a client's I/O waits" await in_flight 20
 is "nothing was written" "$(od -An -tu1 -N1 "$DIR/disk.img" | tr -d ' ')" 0
+like "a drain waits for it too" "$(control '{"do":"drain","name":"lu/disk/1"}')" '"error":"timeout"'
 
 # --- open ---
 is "serve" "$(serve 60000 60000)" '{"ok":true}'
+is "drained then" "$(control '{"do":"drain","name":"lu/disk/1"}')" '{"ok":true}'
+control '{"do":"open","name":"lu/disk/1"}' >/dev/null
 wait "$WRITER"
 is "the client goes on" "$? $(grep -ci fail "$DIR/write.out")" "0 0"
 is "it is written" "$(od -An -tu1 -N1 "$DIR/disk.img" | tr -d ' ')" 9
