@@ -91,6 +91,10 @@ refused "plain NBD" 'does not begin TLS' nbdinfo "nbd://127.0.0.1:$PORT/$PAGE"
 refused "another cluster's n2" 'of another cluster' nbdinfo "$(uri n2 "$PAGE" "$DIR/other")"
 is "n3 is removed" "$(control n1 "$(peers n1 n2)")" '{"ok":true}'
 refused "n3" 'node n3 is not of the cluster, or was removed' nbdinfo --list "$(uri n3)"
+is "n2 has another certificate" "$(control n1 "{\"do\":\"peers\",\"allowed\":[
+    {\"node\":\"n2\",\"serial\":\"$(<"$IDS/n3/serial")\"}]}")" '{"ok":true}'
+refused "the one of before" 'node n2 has another certificate now' nbdinfo --list "$(uri n2)"
+is "and has this one" "$(control n1 "$(peers n1 n2)")" '{"ok":true}'
 
 # --- a pager whose replica is on n1 ---
 region() { # NODE
