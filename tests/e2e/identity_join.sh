@@ -1,14 +1,14 @@
 #!/bin/bash
-# Proves: how a node becomes a member: a token used twice, expired, cut off, of another cluster, a
-# name that is taken, software that is too old, a VIOS DB of another cluster or on another machine
-# are refused with the way out; a node joins while another is down, as a witness, and without being
-# told where the VIOS DB is; two neighbouring releases work together. `cluster create` goes on where
-# it was cut off, and tells no secret.
+# Proves: how a node becomes a member: a token used twice, also at once, expired, cut off, of
+# another cluster, a name that is taken, software that is too old, a VIOS DB of another cluster or
+# on another machine are refused with the way out; a node joins while another is down, as a witness,
+# and without being told where the VIOS DB is; two neighbouring releases work together. `cluster
+# create` goes on where it was cut off, and tells no secret.
 # limit: 120
 . "$(dirname "$0")/lib.sh"
 
 CALL=$BUILD/tests/tools/rpc_call
-need jq sqlite3
+need jq openssl sqlite3
 
 at_exit end_strays
 
@@ -111,6 +111,31 @@ run_status "one that lost its files" 1 vios n3 node join "$(token)"
 like "is told the way out" "$ERR" 'node remove n3'
 run_status "it is removed" 0 vios n1 node remove n3 --yes
 run_status "then it joins" 0 vios n3 node join "$(token)"
+
+# --- two at once ---
+TOKEN=$(token)
+of_token() { # FIRST COUNT: bytes, in hex
+    tr -- -_ +/ <<<"${TOKEN#vios1.}" | base64 -di 2>/dev/null |
+        od -An -v -tx1 -j "$1" -N "$2" | tr -d ' \n'
+}
+request() { # NODE
+    openssl req -new -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -keyout /dev/null \
+        -subj "/CN=$1" 2>/dev/null |
+        jq -Rsc --arg node "$1" --arg id "$(of_token 32 8)" --arg secret "$(of_token 40 32)" \
+            '{$node, $id, $secret, request: ., address: "127.0.0.1", run_dir: "unix:/x", level: 1}'
+}
+REQUESTS=() CALLERS=()
+for i in 1 2 3 4 5 6 7 8; do
+    REQUESTS+=("$(request "r$i")")
+done
+for one in "${REQUESTS[@]}"; do
+    call n1 node.admit "$one" >"$DIR/admitted" 2>>"$DIR/admit.err" &
+    CALLERS+=($!)
+done
+wait "${CALLERS[@]}"
+is "of eight that come at once with one token, one gets in" \
+    "$(sqlite3 "$DIR/vios.db" "select count(*) from kv where key like '/node/r%'")" 1
+is "the others are refused" "$(grep -cE 'used already|another node joined' "$DIR/admit.err")" 7
 
 # --- levels ---
 end n3
