@@ -13,6 +13,7 @@
 
 static char repository[128], pool_folder[160], run_dir[128];
 static bool have_clones; /* the pool is on a file system that clones */
+static bool is_mounted;  /* it is on one of its own */
 
 int io_client_call(struct io_client *client, json_t *request, const int *descriptors,
                    size_t descriptor_count, json_t **answer, struct operation *operation)
@@ -23,6 +24,17 @@ int io_client_call(struct io_client *client, json_t *request, const int *descrip
     }
     json_decref(request);
     return VIOS_OK;
+}
+
+/* Puts the pool on a new file system. False, and it is a folder: its user may not mount one. */
+static bool world_mount(const char *make)
+{
+    if (is_mounted) {
+        loop_unmount(pool_folder);
+    }
+    is_mounted = loop_mount(pool_folder, make);
+    mkdir(pool_folder, 0700);
+    return is_mounted;
 }
 
 static void world_begin(void)
@@ -39,8 +51,7 @@ static void world_begin(void)
     node.config = config_new();
     is_int(guests_new(&node.guests, NULL), VIOS_OK);
     is_int(config_set(node.config, "repository", repository, NULL), VIOS_OK);
-    have_clones = loop_mount(pool_folder, LOOP_XFS);
-    mkdir(pool_folder, 0700);
+    have_clones = world_mount(LOOP_XFS);
 }
 
 static void world_end(void)
@@ -49,7 +60,7 @@ static void world_end(void)
     store_pool_free(node.stores);
     config_free(node.config);
     guests_free(node.guests);
-    if (have_clones) {
+    if (is_mounted) {
         loop_unmount(pool_folder);
     }
 }
