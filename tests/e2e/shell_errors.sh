@@ -1,5 +1,6 @@
 #!/bin/bash
-# Proves: each exit status, the words of usage errors, errors as JSON, and Ctrl-C of a command.
+# Proves: each exit status, what is not done unasked, the words of usage errors, errors as JSON, and
+# Ctrl-C of a command.
 . "$(dirname "$0")/lib.sh"
 need jq
 
@@ -29,6 +30,18 @@ stale 1
 corrupt 1
 io 1
 TABLE
+
+# Where nobody can be asked.
+ASKING=$("$VIOS" -e 'local commands = require("vios.commands")
+for _, noun in ipairs(commands.nouns()) do
+  for _, row in ipairs(commands.noun(noun).rows) do
+    if row.confirm then print(row.name .. (" x"):rep(#row.arguments)) end
+  end
+end')
+while read -ra words; do
+    run_status "${words[*]} is not done unasked" 2 "$VIOS" "${words[@]}"
+    like "but says how" "$ERR" "^vios: ${words[*]:0:2} .*: say --yes to do it\$"
+done <<<"$ASKING"
 
 run_status "an unknown noun" 2 "$VIOS" nosuch
 like "says so" "$ERR" 'no command "nosuch": see "help"'
