@@ -70,7 +70,7 @@ unit: $(UNIT_PROGRAMS) $(RUNNER) ## build and run the unit tests only
 # Parallel also when the person did not say -j.
 SUBMAKE = $(MAKE) --no-print-directory $(if $(findstring -j,$(MAKEFLAGS)),,-j$(JOBS))
 
-.PHONY: deps deps-check check check-asan check-long fuzz sim bench demo
+.PHONY: deps deps-check check check-asan check-long breaks fuzz sim bench demo
 deps: ## install what building and the demo need (Debian)
 	@.ci/deps.sh build
 
@@ -91,7 +91,7 @@ check-asan: deps deps-check ## every test under AddressSanitizer and UBSan
 ROUNDS       ?= 5
 CHAOS_ROUNDS ?= 50
 FUZZ_SECONDS ?= 60
-check-long: deps deps-check ## the suite ROUNDS=5 times, ASan, sim, fuzzing (over an hour)
+check-long: deps deps-check ## the suite ROUNDS=5 times, ASan, sim, breaks, fuzzing (hours)
 	@for round in $$(seq $(ROUNDS)); do \
 	    echo "round $$round of $(ROUNDS)"; $(SUBMAKE) VARIANT=test suite || exit 1; done
 	@CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(SUBMAKE) VARIANT=test SLOW=10 suite TESTS=tests/e2e/chaos.sh
@@ -100,7 +100,12 @@ check-long: deps deps-check ## the suite ROUNDS=5 times, ASan, sim, fuzzing (ove
 	@$(SUBMAKE) sim
 	@$(SUBMAKE) VARIANT=test test-programs
 	@MUTATIONS=all BUILD=build/test bash tests/sim/mutations.sh
+	@$(SUBMAKE) breaks
 	@$(SUBMAKE) fuzz
+
+breaks: ## break a line of the product, tests/breaks/*.patch, and see a test fail; BREAKS='a b'
+	@$(SUBMAKE) VARIANT=test test-programs guest
+	@BREAKS='$(BREAKS)' bash tests/breaks.sh
 
 SEEDS ?= 10000
 sim: ## simulate SEEDS=10000 clusters, each with faults of its own
