@@ -18,8 +18,7 @@ static void what_is_none_has_no_length(void)
         "",
         "\x80",
         "\xc3",
-        "\xc3"
-        "a",
+        "\xc3\x61",
         "\xe2\x82",
         "\xc0\xaf", /* overlong */
         "\xe0\x9f\xbf",
