@@ -178,7 +178,7 @@ static int start_parts(struct daemon *daemon, struct operation *operation)
     size_t count;
     const struct part *const *parts = parts_all(&count);
     for (size_t i = 0; i < count; i++) {
-        int status = parts[i]->start(&daemon->node, &operation->error);
+        int status = parts[i]->start ? parts[i]->start(&daemon->node, &operation->error) : VIOS_OK;
         if (status != VIOS_OK) {
             log_error("daemon", "%s does not start", parts[i]->name);
             return status;
@@ -203,7 +203,10 @@ static void deactivate(struct daemon *daemon)
     jobs_stop(node->jobs);
     node->jobs = NULL;
     while (daemon->parts_started > 0) {
-        parts[--daemon->parts_started]->stop(node, stop_guests);
+        const struct part *part = parts[--daemon->parts_started];
+        if (part->stop) {
+            part->stop(node, stop_guests);
+        }
     }
     entrance_close(&daemon->entrance);
     store_pool_guard(node->stores, NULL);

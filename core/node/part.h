@@ -15,11 +15,11 @@ struct part {
     /* Before start: the incarnation before was fenced. Ends what of it still runs; VIOS_OK when
      * nothing does any more. May be NULL. */
     int (*fenced)(struct node *node, struct operation *operation);
-    int (*start)(struct node *node, struct vios_error *error);
+    int (*start)(struct node *node, struct vios_error *error); /* NULL: it has no state */
     /* A new io process has taken over and knows nothing of what was configured but what its
      * predecessor handed on: say everything again. On the io client's thread; may be NULL. */
     void (*restored)(struct node *node);
-    /* `stop_guests`: the whole node goes down, not only its daemon. */
+    /* `stop_guests`: the whole node goes down, not only its daemon. May be NULL. */
     void (*stop)(struct node *node, bool stop_guests);
     const struct method_group *methods;
     const struct job_kind *const *job_kinds; /* NULL-terminated; may be NULL */

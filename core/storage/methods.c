@@ -298,21 +298,8 @@ static const struct job_kind *const JOB_KINDS[] = {&pool_create_job,
                                                    &lu_resize_job,
                                                    NULL};
 
-static int part_start(struct node *node, struct vios_error *error)
-{
-    (void)node, (void)error;
-    return VIOS_OK;
-}
-
-static void part_stop(struct node *node, bool stop_guests)
-{
-    (void)node, (void)stop_guests;
-}
-
 const struct part storage_part = {
     .name = "storage",
-    .start = part_start,
-    .stop = part_stop,
     .methods = &STORAGE_METHODS,
     .job_kinds = JOB_KINDS,
 };
