@@ -13,12 +13,18 @@
 
 #define STAT_BLOCK 512 /* of st_blocks */
 
+/* Bytes that this process may take. */
+static uint64_t left_bytes(int fd)
+{
+    struct statvfs info = {0};
+    fstatvfs(fd, &info);
+    return (uint64_t)(geteuid() == 0 ? info.f_bfree : info.f_bavail) * info.f_frsize;
+}
+
 static int no_space(int fd, const struct lu *lu, uint64_t need_bytes, struct vios_error *error)
 {
     char object[96], need[PARSE_SIZE_TEXT], have[PARSE_SIZE_TEXT];
-    struct statvfs info = {0};
-    fstatvfs(fd, &info);
-    uint64_t left = (uint64_t)(geteuid() == 0 ? info.f_bfree : info.f_bavail) * info.f_frsize;
+    uint64_t left = left_bytes(fd);
     uint64_t missing = need_bytes > left ? need_bytes - left : 0;
     return error_set(
         error, VIOS_E_NO_SPACE, lu_object(lu->name, object), "give --pool, or remove LUs",
@@ -42,9 +48,15 @@ static int too_large(const struct lu *lu, struct vios_error *error)
                      "the file system of pool \"%s\" has no files this large", lu->pool);
 }
 
-static int take_space(int fd, uint64_t size_bytes)
+/* Looks first whether `need_bytes` are free: the file system would take all that there are before
+ * it said no, and guests that write to thin LUs meanwhile would find it full. */
+static int take_space(int fd, uint64_t size_bytes, uint64_t need_bytes)
 {
     int result;
+    if (need_bytes > left_bytes(fd)) {
+        errno = ENOSPC;
+        return -1;
+    }
     do {
         result = fallocate(fd, 0, 0, (off_t)size_bytes);
     } while (result != 0 && errno == EINTR);
@@ -76,9 +88,10 @@ int lu_make_larger(int fd, const struct lu *lu, uint64_t size_bytes, struct vios
         return fail(lu, "look at", error);
     }
     bool grows = (uint64_t)before.st_size < size_bytes;
-    if (lu->thick && take_space(fd, size_bytes) != 0) {
-        uint64_t used = (uint64_t)before.st_blocks * STAT_BLOCK;
-        status = cannot_take(fd, lu, size_bytes > used ? size_bytes - used : 0, error);
+    uint64_t used = (uint64_t)before.st_blocks * STAT_BLOCK;
+    uint64_t need = size_bytes > used ? size_bytes - used : 0;
+    if (lu->thick && take_space(fd, size_bytes, need) != 0) {
+        status = cannot_take(fd, lu, need, error);
         if (ftruncate(fd, before.st_size) != 0) {
             return status; /* the space stays taken: the first failure is the one to tell */
         }

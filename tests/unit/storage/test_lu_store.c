@@ -5,11 +5,21 @@
 #include "storage/lu_store.h"
 #include "tests/tap.h"
 
+#include <fcntl.h>
 #include <stdlib.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
+#include <unistd.h>
 
 static char database[160];
 static struct node node = {.name = "n1", .incarnation = 4};
+static unsigned space_asked_for;
+
+int fallocate(int fd, int mode, off_t offset, off_t length)
+{
+    space_asked_for++;
+    return (int)syscall(SYS_fallocate, fd, mode, offset, length);
+}
 
 /* PLAN "": a store without faults. */
 static struct store *open_world(const char *plan, struct operation *operation)
@@ -309,7 +319,9 @@ static void a_full_pool_is_named(void)
     make_folder(folder);
     lu.thick = true;
     lu.size_bytes = LU_SIZE_MAX / 8; /* ext4 has no files of 64 TiB */
+    unsigned before = space_asked_for;
     is_int(lu_make(&node, &lu, &error), VIOS_E_NO_SPACE);
+    is_int(space_asked_for, before); /* it would be taken from everybody else meanwhile */
     is_text(error.object, "lu \"huge\"");
     ok(strstr(error.message, "no space in pool \"p1\" (need 8 TiB, free ") == error.message, "%s",
        error.message);
