@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -149,9 +150,7 @@ static bool handle_one(struct control *control)
     message_clear(&answer);
     message_clear(&control->request);
     if (after == AFTER_STOP) {
-        uint64_t one = 1;
-        ssize_t written = write(control->io->stop_event, &one, sizeof one);
-        (void)written;
+        eventfd_write(control->io->stop_event, 1);
     } else if (after == AFTER_WATCH) {
         stream_events(control);
         return false;

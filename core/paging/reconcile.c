@@ -196,12 +196,11 @@ static void *reconciler(void *argument)
     struct paging *paging = argument;
     while (!cancel_triggered(paging->cancel)) {
         struct operation nap;
-        uint64_t count;
+        eventfd_t ignored;
         run_round(paging);
         operation_start(&nap, ROUND_INTERVAL_MS, paging->cancel);
         operation_wait(&nap, paging->poke, POLLIN);
-        ssize_t got = read(paging->poke, &count, sizeof count);
-        (void)got; /* EAGAIN: the interval passed */
+        eventfd_read(paging->poke, &ignored); /* fails when the interval passed */
     }
     return NULL;
 }
@@ -210,9 +209,7 @@ static void *reconciler(void *argument)
 
 void paging_reconcile_poke(struct node *node)
 {
-    uint64_t one = 1;
-    ssize_t written = write(node->paging->poke, &one, sizeof one);
-    (void)written; /* a full counter is readable all the same */
+    eventfd_write(node->paging->poke, 1); /* fails only when it is full: readable all the same */
 }
 
 static int watch_changes(struct watcher *watcher, struct store *store, struct operation *operation)

@@ -33,9 +33,7 @@ struct walkers {
 
 static void wake_caller(struct walkers *walkers)
 {
-    uint64_t one = 1;
-    ssize_t written = write(walkers->wake, &one, sizeof one);
-    (void)written; /* it can only fail when the counter is full: readable all the same */
+    eventfd_write(walkers->wake, 1); /* fails only when it is full: readable all the same */
 }
 
 static void fail(struct walkers *walkers, int status, const struct vios_error *error)
@@ -222,9 +220,8 @@ static int attend(struct walkers *walkers, const struct copy_progress *progress,
         if (status < 0) {
             return status;
         }
-        uint64_t wakes;
-        ssize_t got = read(walkers->wake, &wakes, sizeof wakes);
-        (void)got; /* nothing but an event may be read from it */
+        eventfd_t ignored;
+        eventfd_read(walkers->wake, &ignored);
     }
 }
 
