@@ -46,9 +46,7 @@ measure() { # NAME POOL
     report "$1" "$(median <"$WORK/$2")" aim 300 lower
 }
 
-as --32 -o "$WORK/boot.o" tests/guest/sequence_sector.S
-ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o "$WORK/disk.raw" "$WORK/boot.o"
-truncate -s 32M "$WORK/disk.raw"
+tests/guest/make_boot_disk.sh sequence "$WORK/disk.raw" 32M
 "$BUILD/bin/vios" lab up 1 --dir "$DIR" --page-memory 16M >/dev/null
 measure deploy_to_first_write_ms p1
 mount_xfs "$XFS" 512M || exit 0

@@ -6,9 +6,7 @@
 . "$(dirname "$0")/lib.sh"
 need jq perl qemu-system-x86_64 as ld
 
-as --32 -o "$DIR/boot.o" "$ROOT/tests/guest/boot_sector.S"
-ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o "$DIR/disk.raw" "$DIR/boot.o"
-truncate -s 1M "$DIR/disk.raw"
+"$ROOT/tests/guest/make_boot_disk.sh" boot "$DIR/disk.raw" 1M
 SOCKET=$DIR/n1/run/vios.sock
 NOTIFY=$DIR/notify.sock
 

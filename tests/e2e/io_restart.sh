@@ -9,9 +9,7 @@ need jq nbdcopy qemu-io qemu-system-x86_64 as ld
 
 export VIOS_LAB_DIR=$DIR/lab
 at_exit '"$VIOS" lab down --quiet'
-as --32 -o "$DIR/boot.o" "$ROOT/tests/guest/boot_sector.S"
-ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o "$DIR/disk.raw" "$DIR/boot.o"
-truncate -s 1M "$DIR/disk.raw"
+"$ROOT/tests/guest/make_boot_disk.sh" boot "$DIR/disk.raw" 1M
 
 run "$VIOS" lab up 4 --page-memory 64M
 [ "$STATUS" = 0 ] || bail "four nodes come up: $ERR"

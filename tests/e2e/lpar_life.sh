@@ -9,9 +9,7 @@ need jq qemu-system-x86_64 as ld
 LAB=$DIR/lab
 at_exit '"$VIOS" lab down --dir "$LAB" >/dev/null 2>&1'
 
-as --32 -o "$DIR/boot.o" "$ROOT/tests/guest/boot_sector.S"
-ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o "$DIR/disk.raw" "$DIR/boot.o"
-truncate -s 1M "$DIR/disk.raw"
+"$ROOT/tests/guest/make_boot_disk.sh" boot "$DIR/disk.raw" 1M
 
 on() { # NODE WORDS...
     local node=$1

@@ -22,9 +22,7 @@ udid_of() { echo "aaaaaaaa-2222-4333-8444-00000000000$1"; }                # NUM
 make_lu() { # NUMBER
     local udid
     udid=$(udid_of "$1")
-    as --32 -o "$DIR/boot.o" "$ROOT/tests/guest/boot_sector.S"
-    ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o "$POOL/lu/$udid.0" "$DIR/boot.o"
-    truncate -s 1M "$POOL/lu/$udid.0"
+    "$ROOT/tests/guest/make_boot_disk.sh" boot "$POOL/lu/$udid.0" 1M
     put "/lu/$udid" "{\"v\":1,\"name\":\"d$1\",\"pool\":\"p1\",\"file\":\"$udid.0\",
         \"size_bytes\":1048576,\"state\":\"ready\",\"dead\":[]}"
     put "/lu-name/p1/d$1" "{\"v\":1,\"udid\":\"$udid\"}"

@@ -9,8 +9,7 @@ declare -A UDID
 
 # What a disk of LU_BLOCKS begins with: it boots and writes itself (tests/guest/sequence_sector.S).
 make_lu_disk() {
-    as --32 -o "$DIR/boot.o" "$ROOT/tests/guest/sequence_sector.S"
-    ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o "$DIR/disk.raw" "$DIR/boot.o"
+    "$ROOT/tests/guest/make_boot_disk.sh" sequence "$DIR/disk.raw" 512
 }
 
 udid_of() { echo "${UDID[$1]}"; }                # NODE

@@ -1,10 +1,7 @@
 # boot_sector.S - the smallest guest: a boot sector that does its own verified disk I/O.
 #
-#   as --32 -o boot.o boot_sector.S
-#   ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o boot.bin boot.o
-#
-# The disk is boot.bin padded to 1 MiB. On the serial console it says "boot", then a dot for each
-# sector written, read back and compared, paced by the timer; "BAD" when one was wrong. It
+# make_boot_disk.sh makes its disk, of 1 MiB. On the serial console it says "boot", then a dot for
+# each sector written, read back and compared, paced by the timer; "BAD" when one was wrong. It
 # takes single letters: q powers off, p panics (pvpanic), r resets; anything else comes back.
         .code16
         .globl  _start
@@ -78,44 +75,6 @@ reset:  movb    $0xfe, %al              # keyboard controller: pulse reset
         outb    %al, $0x64
         jmp     stay
 
-# %ah: 0x42 reads, 0x43 writes the sector at `block`.
-disk:   xorb    %al, %al
-        movb    drive, %dl
-        movw    $packet, %si
-        int     $0x13
-        jc      bad
-        ret
-bad:    movw    $wrong, %si
-        call    puts
-stay:   cli
-        hlt
-        jmp     stay
-
-puts:   lodsb
-        testb   %al, %al
-        jz      1f
-        call    putc
-        jmp     puts
-1:      ret
-
-putc:   movb    %al, %bl
-        movw    $0x3fd, %dx
-2:      inb     %dx, %al
-        testb   $0x20, %al
-        jz      2b
-        movw    $0x3f8, %dx
-        movb    %bl, %al
-        outb    %al, %dx
-        ret
-
 hello:  .asciz  "boot\r\n"
-wrong:  .asciz  "BAD\r\n"
-drive:  .byte   0x80
-count:  .word   0
-packet: .byte   16, 0
-        .word   1                       # sectors
-        .word   0x8000, 0               # buffer
-block:  .long   0, 0
 
-        .org    _start + 510
-        .word   0xaa55
+        .include "sector_end.S"

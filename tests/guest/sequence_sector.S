@@ -1,12 +1,9 @@
 # sequence_sector.S - a guest that writes its disk from the front, and says what was acknowledged.
 #
-#   as --32 -o boot.o sequence_sector.S
-#   ld -m elf_i386 -Ttext=0x7c00 --oformat binary -o boot.bin boot.o
-#
-# The disk is boot.bin padded to more than 1 MiB. Sector n + 1 gets the number n, in each of its
-# 16-bit words, for n from 0 to 2046; after each write that the disk acknowledged the serial console
-# says n in four hexadecimal digits, a line each, and begins anew behind the last. "boot" comes
-# first, "BAD" when a write fails. Paced by the timer: about 100 writes a second.
+# make_boot_disk.sh makes its disk, of more than 1 MiB. Sector n + 1 gets the number n, in each of
+# its 16-bit words, for n from 0 to 2046; after each write that the disk acknowledged the serial
+# console says n in four hexadecimal digits, a line each, and begins anew behind the last. "boot"
+# comes first, "BAD" when a write fails. Paced by the timer: about 100 writes a second.
         .code16
         .globl  _start
 _start: cli
@@ -32,11 +29,8 @@ again:  movw    $0x8000, %di
         rep     stosw
         incw    %ax
         movw    %ax, block
-        movw    $0x4300, %ax
-        movb    drive, %dl
-        movw    $packet, %si
-        int     $0x13
-        jc      bad
+        movb    $0x43, %ah
+        call    disk
         movw    count, %dx              # acknowledged: say so
         movw    $4, %cx
 digit:  rolw    $4, %dx
@@ -62,39 +56,8 @@ digit:  rolw    $4, %dx
         hlt
         jmp     again
 
-bad:    movw    $wrong, %si
-        call    puts
-stay:   cli
-        hlt
-        jmp     stay
-
-puts:   lodsb
-        testb   %al, %al
-        jz      3f
-        call    putc
-        jmp     puts
-3:      ret
-
-putc:   movb    %al, %bl
-        movw    $0x3fd, %dx
-4:      inb     %dx, %al
-        testb   $0x20, %al
-        jz      4b
-        movw    $0x3f8, %dx
-        movb    %bl, %al
-        outb    %al, %dx
-        ret
-
 hello:  .ascii  "boot"
 newline:
         .asciz  "\r\n"
-wrong:  .asciz  "BAD\r\n"
-drive:  .byte   0x80
-count:  .word   0
-packet: .byte   16, 0
-        .word   1                       # sectors
-        .word   0x8000, 0               # buffer
-block:  .long   0, 0
 
-        .org    _start + 510
-        .word   0xaa55
+        .include "sector_end.S"
