@@ -4,25 +4,16 @@
 # also when the same backup is restored twice; a restore killed at any step can be repeated.
 # limit: 240
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 need jq sqlite3 qemu-system-x86_64 as ld
 
-LAB=$DIR/lab
 DB=$LAB/db/vios.db
-at_exit '"$VIOS" lab down --dir "$LAB" >/dev/null 2>&1'
 
 "$ROOT/tests/guest/make_boot_disk.sh" boot "$DIR/disk.raw" 1M
 
-on() { # NODE WORDS...
-    local node=$1
-    shift
-    "$VIOS" --socket "$LAB/$node/run/vios.sock" "$@"
-}
-pid_of() { # NODE
-    "$VIOS" lab status --dir "$LAB" --json | jq -r ".[] | select(.name == \"$1\") | .daemon_pid"
-}
 kill_daemon() { # NODE; the guests and io stay
     local pid
-    pid=$(pid_of "$1")
+    pid=$(lab_pid "$1" daemon_pid)
     kill -9 "$pid"
     await "! kill -0 $pid" 20
 }
@@ -54,7 +45,7 @@ all_grew() { # BEFORE NOW
             END { exit bad || n != 10 }'
 }
 
-run_status "a lab" 0 "$VIOS" lab up 3 --dir "$LAB" --page-memory 16M
+run_status "a lab" 0 "$VIOS" lab up 3 --page-memory 16M
 run_status "a guest" 0 on n1 lpar create g1 --memory 16M --disk "$DIR/disk.raw"
 run_status "another one" 0 on n1 lpar create g2 --memory 16M --disk "$DIR/disk.raw"
 run_status "with a paging device" 0 on n1 paging create g2 --size 4M
@@ -106,7 +97,7 @@ like "names it" "$ERR" "vios.db: there is no such file"
 run_status "it is restored" 0 restore --yes
 like "what is lost cannot be told" "$ERR" "all that was changed since the backup"
 like "what to do next is" "$OUT" "vios lpar start g1"
-run_status "the daemons start" 0 "$VIOS" lab up --dir "$LAB"
+run_status "the daemons start" 0 "$VIOS" lab up
 ok "the guest was killed" await '! kill -0 "$guest"' 20
 after=$(numbers)
 ok "every number went up" all_grew "$before" "$after"
@@ -143,11 +134,11 @@ if [ "${VARIANT:-test}" != release ]; then
 fi
 run_status "it is restored" 0 restore --yes --json
 ok "the damaged file is kept" ls "$DB".damaged-*
-run_status "the daemons start" 0 "$VIOS" lab up --dir "$LAB"
+run_status "the daemons start" 0 "$VIOS" lab up
 ok "the guest was killed" await '! kill -0 "$guest"' 20
 after=$(numbers)
 ok "every number went up, though nothing told the last ones" all_grew "$before" "$after"
 run_status "the guest starts" 0 on n1 lpar start g1
 run_status "the DB is whole" 0 on n2 db check
-run_status "lab down" 0 "$VIOS" lab down --dir "$LAB"
+run_status "lab down" 0 "$VIOS" lab down
 finish

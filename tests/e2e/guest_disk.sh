@@ -4,21 +4,19 @@
 # needs: heavy
 # limit: 180
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 need jq qemu-system-x86_64 qemu-img
 
-LAB=$DIR/lab
 GUEST=$ROOT/build/guest
 test -f "$GUEST/disk.qcow2" || skip_all "no guest: run make guest"
-at_exit '"$VIOS" lab down --dir "$LAB" >/dev/null 2>&1'
 
-on_n1() { "$VIOS" --socket "$LAB/n1/run/vios.sock" "$@"; }
-state() { on_n1 lpar show "$1" --json | jq -r .state; }
-console() { on_n1 lpar console "$1" --dump 2>/dev/null | tr -d '\r'; }
+state() { on n1 lpar show "$1" --json | jq -r .state; }
+console() { on n1 lpar console "$1" --dump 2>/dev/null | tr -d '\r'; }
 start() { # GUEST; and its console takes what `type_in` sends until the guest ends
-    run_status "$1 starts" 0 on_n1 lpar start "$1"
+    run_status "$1 starts" 0 on n1 lpar start "$1"
     ok "and boots" await "console $1 | grep -q 'guest ready'" 60
     rm -f "$DIR/$1.keys" && mkfifo "$DIR/$1.keys"
-    on_n1 lpar console "$1" <>"$DIR/$1.keys" >>"$DIR/$1.seen" 2>&1 &
+    on n1 lpar console "$1" <>"$DIR/$1.keys" >>"$DIR/$1.seen" 2>&1 &
     PIDS+=($!)
 }
 answers() { # GUEST COMMAND WANTED-LINE
@@ -45,18 +43,18 @@ run_status "without its parts no disk is made" 1 \
 ok "and the one that was there stays" cmp -s "$GUEST/disk.qcow2" "$DIR/before.qcow2"
 is "with nothing beside it" "$(echo "$DIR"/before*)" "$DIR/before.qcow2"
 
-run_status "a lab" 0 "$VIOS" lab up 1 --dir "$LAB" --page-memory 16M
+run_status "a lab" 0 "$VIOS" lab up 1 --page-memory 16M
 for guest in g1 g2; do
     qemu-img convert -O raw "$GUEST/disk.qcow2" "$DIR/$guest.raw"
     run_status "a guest with a copy" 0 \
-        on_n1 lpar create $guest --memory 96M --disk "$DIR/$guest.raw"
+        on n1 lpar create $guest --memory 96M --disk "$DIR/$guest.raw"
 done
 
 start g1
 answers g1 "read" "guest data none"
 answers g1 "write one  * three" "guest wrote one * three"
 answers g1 "read" "guest data one * three"
-run_status "its QEMU is killed" 0 on_n1 lpar stop g1 --force
+run_status "its QEMU is killed" 0 on n1 lpar stop g1 --force
 start g1
 answers g1 "read" "guest data one * three"
 answers g1 "write two" "guest wrote two"
@@ -67,11 +65,11 @@ answers g2 "write its own" "guest wrote its own"
 answers g1 "read" "guest data two"
 echo poweroff >"$DIR/g1.keys"
 ok "g1 powers off" await '[ "$(state g1)" = stopped ]' 20
-run_status "the power button ends g2" 0 on_n1 lpar stop g2
+run_status "the power button ends g2" 0 on n1 lpar stop g2
 is "g1 left on its disk" "$(written g1)" "vios data two"
 is "g2 left on its disk" "$(written g2)" "vios data its own"
 
-run_status "a guest without a disk" 0 on_n1 lpar create bare --memory 96M \
+run_status "a guest without a disk" 0 on n1 lpar create bare --memory 96M \
     --kernel "$GUEST/vmlinuz" --initrd "$GUEST/initrd" --append "console=ttyS0 quiet"
 start bare
 answers bare "read" "guest refuses: no disk with a data partition"

@@ -9,10 +9,9 @@ need jq
 rmdir "$DIR" # another user is to reach the socket below it
 DIR=$(mktemp -d /tmp/vios-t-XXXXXX)
 chmod 711 "$DIR"
+. "$(dirname "$0")/lab.sh"
 CALL=$BUILD/tests/tools/rpc_call
-export VIOS_LAB_DIR=$DIR/lab
-at_exit '"$VIOS" lab down >/dev/null 2>&1'
-SOCKET=$VIOS_LAB_DIR/n1/run/vios.sock
+SOCKET=$LAB/n1/run/vios.sock
 
 run_status "lab up" 0 "$VIOS" lab up 3 --page-memory 16M
 is "a node's own view" "$("$VIOS" --on n3 primary explain --json | jq -r .node)" n3
@@ -49,14 +48,14 @@ like "who has no certificate does not speak for others" "$(speak \
     '{"jsonrpc":"2.0","id":1,"method":"node.list","actor":{"name":"x","role":"admin"}}')" \
     '"denied".*only the daemon of a member'
 if [ "$(id -u)" = 0 ]; then
-    echo "allow_viewers = yes" >>"$VIOS_LAB_DIR/n1/vios.conf"
-    PID=$("$VIOS" lab status --json | jq '.[0].daemon_pid')
+    echo "allow_viewers = yes" >>"$LAB/n1/vios.conf"
+    PID=$(lab_pid n1 daemon_pid)
     "$CALL" "$SOCKET" daemon.stop >/dev/null
     await "[ ! -e /proc/$PID ]" 20
     "$VIOS" lab up >/dev/null
     cp "$CALL" "$DIR/call"
     chmod 755 "$DIR/call"
-    chmod 711 "$VIOS_LAB_DIR" "$VIOS_LAB_DIR/n1" "$VIOS_LAB_DIR/n1/run"
+    chmod 711 "$LAB" "$LAB/n1" "$LAB/n1/run"
     viewer() { # METHOD PARAMETERS
         setpriv --reuid 65534 --regid 65534 --clear-groups "$DIR/call" "$SOCKET" node.call \
             "{\"node\":\"n2\",\"method\":\"$1\",\"parameters\":$2}"
@@ -67,7 +66,7 @@ if [ "$(id -u)" = 0 ]; then
 fi
 
 # --- a node that is away ---
-PID=$("$VIOS" lab status --json | jq '.[2].daemon_pid')
+PID=$(lab_pid n3 daemon_pid)
 kill -9 "$PID"
 run_status "it cannot be reached" 4 "$VIOS" --on n3 node list
 like "and the error says so" "$ERR" 'node "n3": its daemon does not answer at tcp:'

@@ -4,11 +4,10 @@
 # while all others stay up, after which the old key is of no use.
 # limit: 90
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 
 need jq sqlite3 perl
-export VIOS_LAB_DIR=$DIR/lab
-export VIOS_SOCKET=$VIOS_LAB_DIR/n1/run/vios.sock
-at_exit '"$VIOS" lab down >/dev/null 2>&1'
+export VIOS_SOCKET=$LAB/n1/run/vios.sock
 SEAL=$BUILD/tests/tools/seal_datagram
 
 run_status "lab up" 0 "$VIOS" lab up 4 --page-memory 16M
@@ -16,7 +15,7 @@ run_status "lab up" 0 "$VIOS" lab up 4 --page-memory 16M
 alive() { "$VIOS" db get "/alive/$1" --json | jq -r ".[0].value.$2"; }
 count() { "$VIOS" node show n1 --json | jq -r ".keepalives.$1"; }
 ring() {
-    sqlite3 "$VIOS_LAB_DIR/db/vios.db" "select * from kv where key = '/secret/ring'" |
+    sqlite3 "$LAB/db/vios.db" "select * from kv where key = '/secret/ring'" |
         grep -o '{.*}'
 }
 run_status "the ring key is not shown" 1 "$VIOS" db get /secret/ring

@@ -3,11 +3,10 @@
 # and come back identical after kill -9 of a replica's io, of the host's io, and of the daemons.
 # limit: 120
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 need nbdcopy jq
 
-export VIOS_LAB_DIR=$DIR/lab
 export VIOS_PAGES_BY_TCP=1 # as if each node were on a machine of its own
-at_exit '"$VIOS" lab down --quiet'
 run_status "three nodes come up" 0 "$VIOS" lab up 3 --page-memory 64M
 truncate -s 1M "$DIR/disk.raw"
 run_status "an LPAR that does not run" 0 \
@@ -32,19 +31,16 @@ same() { # WHAT
     tap_line $? "$1"
 }
 same "it comes back"
-pid_of() { # NODE MEMBER
-    "$VIOS" lab status --json | jq -r ".[] | select(.name == \"$1\") | .$2"
-}
 whole() { # WHAT
     ok "$1" await '[ "$(device .state)" = OK ]' 60
 }
-kill -9 "$(pid_of n2 io_pid)"
+kill -9 "$(lab_pid n2 io_pid)"
 same "identical after kill -9 of io on n2"
 whole "OK again: the new io has its port and its certificate"
-kill -9 "$(pid_of n1 io_pid)"
+kill -9 "$(lab_pid n1 io_pid)"
 whole "OK after kill -9 of the host's io"
 same "identical then"
-kill -9 "$(pid_of n1 daemon_pid)" "$(pid_of n3 daemon_pid)"
+kill -9 "$(lab_pid n1 daemon_pid)" "$(lab_pid n3 daemon_pid)"
 same "identical while two daemons are away"
 run_status "they come back" 0 "$VIOS" lab up
 whole "OK then"

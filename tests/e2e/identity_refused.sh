@@ -5,11 +5,10 @@
 # node.admit.
 # limit: 90
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 
 need jq openssl perl nbdinfo
-export VIOS_LAB_DIR=$DIR/lab
-export VIOS_SOCKET=$VIOS_LAB_DIR/n1/run/vios.sock
-at_exit '"$VIOS" lab down >/dev/null 2>&1'
+export VIOS_SOCKET=$LAB/n1/run/vios.sock
 
 run_status "lab up" 0 "$VIOS" lab up 3 --page-memory 16M
 ok "another cluster of the same name" "$BUILD/tests/tools/make_identity" "$DIR/other" lab n1 n2
@@ -28,7 +27,7 @@ audited() { # WHAT PORT REASON
 tls() { # ALPN LINES OPTION...
     { printf '%s\n' "$2" && sleep 0.5; } |
         timeout 10 openssl s_client -connect "127.0.0.1:$PORT" -alpn "$1" -quiet \
-            -no_ign_eof -verify_return_error -CAfile "$VIOS_LAB_DIR/n1/state/ca.crt" "${@:3}" \
+            -no_ign_eof -verify_return_error -CAfile "$LAB/n1/state/ca.crt" "${@:3}" \
             2>"$DIR/tls.err"
 }
 as() { # FOLDER: options for the certificate of a node's state folder
@@ -49,7 +48,7 @@ audited "another cluster's" RPC "of another cluster"
 is "another protocol gets no answer" "$(tls http/1.1 "$HELLO")" ""
 audited "another protocol" RPC "not spoken here"
 # shellcheck disable=SC2046
-like "a member gets in" "$(tls rpc "$HELLO" $(as "$VIOS_LAB_DIR/n2/state"))" \
+like "a member gets in" "$(tls rpc "$HELLO" $(as "$LAB/n2/state"))" \
     '"node":"n1".*"role":"admin"'
 
 # --- to join ---
@@ -69,7 +68,7 @@ not_ok "a plain NBD connection" plain_nbd
 audited "a plain NBD connection" NBD "connections"
 
 # --- a removed node ---
-cp -r "$VIOS_LAB_DIR/n3/state" "$DIR/n3"
+cp -r "$LAB/n3/state" "$DIR/n3"
 mkfifo "$DIR/say"
 exec 9<>"$DIR/say" # which keeps it open
 echo "$HELLO" >&9

@@ -3,15 +3,14 @@
 # the node is out, and the ring key is another one that every node seals with.
 # limit: 120
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 
 need jq sqlite3
-export VIOS_LAB_DIR=$DIR/lab
-export VIOS_SOCKET=$VIOS_LAB_DIR/n1/run/vios.sock
-at_exit '"$VIOS" lab down >/dev/null 2>&1'
+export VIOS_SOCKET=$LAB/n1/run/vios.sock
 grep -q VIOS_CRASH_AT "$DAEMON" || skip_all "this build has no crash points"
 
 ring() {
-    sqlite3 "$VIOS_LAB_DIR/db/vios.db" "select * from kv where key = '/secret/ring'" |
+    sqlite3 "$LAB/db/vios.db" "select * from kv where key = '/secret/ring'" |
         grep -o '{.*}' | jq -c '[.seal, [.keys[].id]]'
 }
 sealed_with() { # KEY-ID: every node says so
@@ -24,10 +23,10 @@ job_done() {
 
 for place in record:before record:after ring:before ring:after; do
     VIOS_CRASH_AT=node.remove:$place "$VIOS" lab up 3 --page-memory 16M >/dev/null
-    PID=$("$VIOS" lab status --json | jq '.[0].daemon_pid')
+    PID=$(lab_pid n1 daemon_pid)
     run_status "$place: the daemon is killed" 4 "$VIOS" node remove n3 --yes
     ok "$place: it is gone" await "[ ! -e /proc/$PID ]" 20
-    "$DAEMON" --config "$VIOS_LAB_DIR/n1/vios.conf" >>"$VIOS_LAB_DIR/n1/daemon.log" 2>&1 &
+    "$DAEMON" --config "$LAB/n1/vios.conf" >>"$LAB/n1/daemon.log" 2>&1 &
     PIDS+=("$!")
     ok "$place: the key is another" await "[ \"\$(ring)\" = '[2,[2]]' ]" 40
     ok "$place: and in use" await "sealed_with 2" 20

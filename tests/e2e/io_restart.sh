@@ -5,10 +5,9 @@
 # both end together there, its device fails instead of reading as zeroes.
 # limit: 120
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 need jq nbdcopy qemu-io qemu-system-x86_64 as ld
 
-export VIOS_LAB_DIR=$DIR/lab
-at_exit '"$VIOS" lab down --quiet'
 "$ROOT/tests/guest/make_boot_disk.sh" boot "$DIR/disk.raw" 1M
 
 run "$VIOS" lab up 4 --page-memory 64M
@@ -18,9 +17,6 @@ run_status "runs" 0 "$VIOS" lpar start g1
 run_status "with a mirrored device" 0 "$VIOS" paging create g1 --size 32M
 device() { # FILTER
     "$VIOS" paging show g1 --json | jq -r "$1"
-}
-pid_of() { # NODE MEMBER
-    "$VIOS" lab status --json | jq -r ".[] | select(.name == \"$1\") | .$2"
 }
 field() { # FILTER
     "$VIOS" lpar show g1 --json | jq -r "$1"
@@ -78,23 +74,23 @@ PIDS+=("$TRAFFIC")
 goes_on "before"
 
 # --- one after the other ---
-kill -9 "$(pid_of n1 io_pid)"
+kill -9 "$(lab_pid n1 io_pid)"
 goes_on "io of the guest's node killed"
 REPLICA=$(device '.replicas[0].node')
-kill -9 "$(pid_of "$REPLICA" io_pid)"
+kill -9 "$(lab_pid "$REPLICA" io_pid)"
 goes_on "io of a replica killed"
 ok "it comes back with its pages" await '[ "$(device .state)" = OK ]' 30
 
-kill -9 "$(pid_of n1 daemon_pid)"
+kill -9 "$(lab_pid n1 daemon_pid)"
 NOW=$(rounds)
 ok "the daemon killed: the traffic goes on" await "[ \$(rounds) -gt $((NOW + 1)) ]" 30
 run_status "it is started again" 0 "$VIOS" lab up
 ok "it lists the guest running" await '[ "$(field .state)" = running ]' 20
 is "with the same QEMU" "$(field .qemu_pid)" "$QEMU"
-kill -9 "$(pid_of n1 io_pid)"
+kill -9 "$(lab_pid n1 io_pid)"
 goes_on "io killed under the new daemon"
 
-kill -9 "$(pid_of "$REPLICA" daemon_pid)" "$(pid_of "$REPLICA" io_pid)"
+kill -9 "$(lab_pid "$REPLICA" daemon_pid)" "$(lab_pid "$REPLICA" io_pid)"
 goes_on "daemon and io of a replica killed"
 ok "another node holds its pages" await '[ "$(device .state)" = OK ] &&
     [ "$(device "[.replicas[].node] | index(\"$REPLICA\")")" = null ]' 30
@@ -111,10 +107,10 @@ is "with the QEMU it began with" "$(field .qemu_pid)" "$QEMU"
 unlike "and never saw a wrong sector" "$("$VIOS" lpar console g1 --dump)" "BAD"
 
 # --- both at once on the guest's node: what nobody holds any more is not taken for zeroes ---
-kill -9 "$(pid_of n1 daemon_pid)" "$(pid_of n1 io_pid)"
+kill -9 "$(lab_pid n1 daemon_pid)" "$(lab_pid n1 io_pid)"
 run_status "daemon and io of the guest's node are started again" 0 "$VIOS" lab up
 ok "the log says that its pages are gone" await \
-    'grep -q "pages cannot be found again" "$VIOS_LAB_DIR/n1/daemon.log"' 30
+    'grep -q "pages cannot be found again" "$LAB/n1/daemon.log"' 30
 is "the device is DOWN" "$(device .state)" DOWN
 not_ok "nobody reads anything from it" nbdcopy "$URI" "$DIR/nothing"
 is "its guest is there" "$(field .qemu_pid)" "$QEMU"

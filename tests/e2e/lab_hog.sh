@@ -5,20 +5,15 @@
 # needs: heavy
 # limit: 400
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 need jq qemu-system-x86_64
 
-LAB=$DIR/lab
 GUEST=$ROOT/build/guest
 test -f "$GUEST/initrd" || skip_all "no guest: run make guest"
-at_exit '"$VIOS" lab down --dir "$LAB" >/dev/null 2>&1'
-
-on_n1() {
-    "$VIOS" --socket "$LAB/n1/run/vios.sock" "$@"
-}
 
 # What the guest has printed so far.
 console() {
-    on_n1 lpar console g --dump 2>/dev/null | tr -d '\r'
+    on n1 lpar console g --dump 2>/dev/null | tr -d '\r'
 }
 
 console_has() { # REGEX
@@ -26,16 +21,11 @@ console_has() { # REGEX
 }
 
 shown() { # JQ-FILTER
-    on_n1 paging show g --json | jq -r "$1"
-}
-
-pid_of() { # NODE daemon_pid|io_pid
-    "$VIOS" lab status --dir "$LAB" --json |
-        jq --arg node "$1" ".[] | select(.name == \$node) | .$2"
+    on n1 paging show g --json | jq -r "$1"
 }
 
 guest_state() {
-    on_n1 lpar show g --json | jq -r .state
+    on n1 lpar show g --json | jq -r .state
 }
 
 # The hog goes on: it says more than it had said.
@@ -45,28 +35,28 @@ goes_on() { # WHAT
     ok "the hog goes on after $1" await "[ \$(console | grep -c '^hog ') -gt $before ]" 30
 }
 
-run_status "a lab of three" 0 "$VIOS" lab up 3 --dir "$LAB" --page-memory 288M
-run_status "a guest of 96 MiB" 0 on_n1 lpar create g --memory 96M --kernel "$GUEST/vmlinuz" \
+run_status "a lab of three" 0 "$VIOS" lab up 3 --page-memory 288M
+run_status "a guest of 96 MiB" 0 on n1 lpar create g --memory 96M --kernel "$GUEST/vmlinuz" \
     --initrd "$GUEST/initrd" --append "console=ttyS0 quiet vios.hog_mib=192 vios.hog_passes=0"
-run_status "with 240 MiB on other nodes" 0 on_n1 paging create g --size 240M
-run_status "starts" 0 on_n1 lpar start g
+run_status "with 240 MiB on other nodes" 0 on n1 paging create g --size 240M
+run_status "starts" 0 on n1 lpar start g
 ok "its hog runs" await 'console_has "^hog passed pass=1 "' 150
 
-qemu=$(on_n1 lpar show g --json | jq .qemu_pid)
-kill -9 "$(pid_of n1 daemon_pid)"
+qemu=$(on n1 lpar show g --json | jq .qemu_pid)
+kill -9 "$(lab_pid n1 daemon_pid)"
 ok "the guest's process goes on without the daemon" kill -0 "$qemu"
-run_status "the daemon is started again" 0 "$VIOS" lab up --dir "$LAB"
+run_status "the daemon is started again" 0 "$VIOS" lab up
 is "and lists the guest running" "$(guest_state)" running
-is "as the same process" "$(on_n1 lpar show g --json | jq .qemu_pid)" "$qemu"
+is "as the same process" "$(on n1 lpar show g --json | jq .qemu_pid)" "$qemu"
 goes_on "its daemon was killed"
 
-old=$(pid_of n1 io_pid)
+old=$(lab_pid n1 io_pid)
 kill -9 "$old"
-ok "its node's io is there again" await "pid_of n1 io_pid | grep -qvE '^(0|$old)\$'" 20
+ok "its node's io is there again" await "lab_pid n1 io_pid | grep -qvE '^(0|$old)\$'" 20
 goes_on "its node's io was killed"
 
 replica=$(shown '[.replicas[] | select(.state == "current") | .node][0]')
-kill -9 "$(pid_of "$replica" io_pid)"
+kill -9 "$(lab_pid "$replica" io_pid)"
 goes_on "a replica's io was killed"
 ok "the device is OK again" await '[ "$(shown .state)" = OK ]' 30
 

@@ -18,10 +18,9 @@ if [ "${IN_NAMESPACE:-}" != yes ]; then
     exec "${AS_ROOT[@]}" env IN_NAMESPACE=yes unshare -n "$0"
 fi
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 need jq ip qemu-system-x86_64 as ld
 
-LAB=$DIR/lab
-at_exit '"$VIOS" lab down --dir "$LAB" >/dev/null 2>&1'
 "$ROOT/tests/guest/make_boot_disk.sh" boot "$DIR/disk.raw" 1M
 ip link set lo up
 ip link add vbr0 type bridge
@@ -30,7 +29,7 @@ export VIOS_SOCKET=$LAB/n1/run/vios.sock
 
 taps() { ip -j link show master vbr0 | jq length; }
 
-run_status "a lab" 0 "$VIOS" lab up 1 --dir "$LAB" --page-memory 16M
+run_status "a lab" 0 "$VIOS" lab up 1 --page-memory 16M
 run_status "create" 0 "$VIOS" lpar create g1 --memory 16M --disk "$DIR/disk.raw" --nic bridge:vbr0
 run_status "start" 0 "$VIOS" lpar start g1
 is "its tap is in the bridge" "$(taps)" 1
@@ -42,5 +41,5 @@ run_status "create for no bridge" 0 "$VIOS" lpar create g2 --memory 16M --disk "
 run_status "it does not start" 1 "$VIOS" lpar start g2
 like "and names the bridge" "$ERR" "nosuch0: there is no such interface"
 is "nothing of it is left" "$("$VIOS" lpar show g2 --json | jq -r '.state + .node')" stopped
-run_status "lab down" 0 "$VIOS" lab down --dir "$LAB"
+run_status "lab down" 0 "$VIOS" lab down
 finish

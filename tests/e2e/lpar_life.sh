@@ -4,18 +4,11 @@
 # needs: heavy
 # limit: 120
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 need jq qemu-system-x86_64 as ld
-
-LAB=$DIR/lab
-at_exit '"$VIOS" lab down --dir "$LAB" >/dev/null 2>&1'
 
 "$ROOT/tests/guest/make_boot_disk.sh" boot "$DIR/disk.raw" 1M
 
-on() { # NODE WORDS...
-    local node=$1
-    shift
-    "$VIOS" --socket "$LAB/$node/run/vios.sock" "$@"
-}
 field() { # FILTER; of g1
     on n1 lpar show g1 --json | jq -r "$1"
 }
@@ -31,7 +24,7 @@ goes_on() { # WHAT; the guest does more verified I/O
     ok "$1" await "[ \$(dots) -gt $now ]" 20
 }
 
-run_status "a lab" 0 "$VIOS" lab up 2 --dir "$LAB" --page-memory 16M
+run_status "a lab" 0 "$VIOS" lab up 2 --page-memory 16M
 
 # --- bad words ---
 run_status "no memory is a usage error" 2 on n1 lpar create g1 --disk "$DIR/disk.raw"
@@ -80,10 +73,10 @@ like "and says what to do first" "$ERR" "lpar stop g1"
 ok "the console takes what is typed" await 'type_in x; [[ $(console) == *x* ]]' 20
 
 # --- it outlives them ---
-kill -9 "$(on n1 lab status --dir "$LAB" --json | jq -r '.[0].io_pid')"
+kill -9 "$(lab_pid n1 io_pid)"
 goes_on "io killed: the guest goes on"
-kill -9 "$(on n1 lab status --dir "$LAB" --json | jq -r '.[0].daemon_pid')"
-run_status "daemon killed and started again" 0 "$VIOS" lab up --dir "$LAB"
+kill -9 "$(lab_pid n1 daemon_pid)"
+run_status "daemon killed and started again" 0 "$VIOS" lab up
 is "it lists the guest running" "$(field .state)" running
 is "with the same QEMU" "$(field .qemu_pid)" "$pid"
 goes_on "which goes on"
@@ -118,9 +111,9 @@ is "with its reason" "$(field .why)" "QEMU ended unexpectedly"
 
 run_status "start to end unseen" 0 on n1 lpar start g1
 pid=$(field .qemu_pid)
-kill -9 "$(on n1 lab status --dir "$LAB" --json | jq -r '.[0].daemon_pid')" "$pid"
+kill -9 "$(lab_pid n1 daemon_pid)" "$pid"
 ok "QEMU is gone with the daemon" await '! kill -0 "$pid" 2>/dev/null' 20
-run_status "the daemon starts again" 0 "$VIOS" lab up --dir "$LAB"
+run_status "the daemon starts again" 0 "$VIOS" lab up
 is "it knows" "$(field '.state + ": " + .why')" "stopped: it ended while no daemon watched"
 run_status "and io has let its disk go" 0 on n1 lpar start g1
 run_status "stop" 0 on n1 lpar stop g1 --force
@@ -139,5 +132,5 @@ run_status "remove" 0 on n1 lpar remove g1 --yes
 run_status "it is gone" 1 on n1 lpar show g1
 ok "its disk is not" test -s "$DIR/disk.raw"
 
-run_status "lab down" 0 "$VIOS" lab down --dir "$LAB"
+run_status "lab down" 0 "$VIOS" lab down
 finish

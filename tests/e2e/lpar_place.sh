@@ -4,18 +4,12 @@
 # needs: heavy
 # limit: 120
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 need jq qemu-system-x86_64 as ld
 
-LAB=$DIR/lab
 POOL=$LAB/repository/pools/p1
 UUID=aaaaaaaa-2222-4333-8444-000000000000
-at_exit '"$VIOS" lab down --dir "$LAB" >/dev/null 2>&1'
 
-on() { # NODE WORDS...
-    local node=$1
-    shift
-    "$VIOS" --socket "$LAB/$node/run/vios.sock" "$@"
-}
 put() { "$BUILD/tests/tools/store_put" "sqlite:$LAB/db/vios.db" "$1" "$2"; } # KEY JSON
 field() { on n1 lpar show "$1" --json | jq -r "$2"; }                      # LPAR FILTER
 udid_of() { echo "aaaaaaaa-2222-4333-8444-00000000000$1"; }                # NUMBER
@@ -28,7 +22,7 @@ make_lu() { # NUMBER
     put "/lu-name/p1/d$1" "{\"v\":1,\"udid\":\"$udid\"}"
 }
 
-run_status "a lab" 0 "$VIOS" lab up 2 --dir "$LAB" --page-memory 16M
+run_status "a lab" 0 "$VIOS" lab up 2 --page-memory 16M
 mkdir -p "$POOL/lu" "$POOL/image"
 put /pool/p1 "{\"v\":1,\"uuid\":\"$UUID\",\"overcommit\":0,\"state\":\"ready\"}"
 echo "{\"v\":1,\"cluster\":\"lab\",\"pool\":\"p1\",\"uuid\":\"$UUID\"}" >"$POOL/pool.json"
@@ -74,5 +68,5 @@ run_status "stop" 0 on n2 lpar stop g1 --force
 run_status "or without it" 0 on n1 lpar remove g1 --yes
 is "then it stays" "$OUT" "lpar g1 removed; these LUs stay: p1/d1"
 run_status "for another guest" 0 on n1 lpar create g5 --memory 16M --disk d1
-run_status "lab down" 0 "$VIOS" lab down --dir "$LAB"
+run_status "lab down" 0 "$VIOS" lab down
 finish

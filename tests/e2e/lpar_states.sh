@@ -4,33 +4,31 @@
 # needs: heavy
 # limit: 120
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 need jq qemu-system-x86_64
 
-LAB=$DIR/lab
 GUEST=$ROOT/build/guest
 test -f "$GUEST/initrd" || skip_all "no guest: run make guest"
-at_exit '"$VIOS" lab down --dir "$LAB" >/dev/null 2>&1'
 
-on_n1() { "$VIOS" --socket "$LAB/n1/run/vios.sock" "$@"; }
-field() { on_n1 lpar show g --json | jq -r ".$1"; }
-console() { on_n1 lpar console g --dump 2>/dev/null; }
+field() { on n1 lpar show g --json | jq -r ".$1"; }
+console() { on n1 lpar console g --dump 2>/dev/null; }
 
-run_status "a lab" 0 "$VIOS" lab up 1 --dir "$LAB" --page-memory 16M
-run_status "a guest" 0 on_n1 lpar create g --memory 96M --kernel "$GUEST/vmlinuz" \
+run_status "a lab" 0 "$VIOS" lab up 1 --page-memory 16M
+run_status "a guest" 0 on n1 lpar create g --memory 96M --kernel "$GUEST/vmlinuz" \
     --initrd "$GUEST/initrd" --append "console=ttyS0 quiet"
 while IFS='|' read -r -u 3 command state why; do
-    run_status "it starts" 0 on_n1 lpar start g
+    run_status "it starts" 0 on n1 lpar start g
     ok "and boots" await "console | grep -q 'guest ready'" 60
     pid=$(field qemu_pid)
     mkfifo "$DIR/$command.keys"
-    on_n1 lpar console g <>"$DIR/$command.keys" >"$DIR/seen" 2>&1 &
+    on n1 lpar console g <>"$DIR/$command.keys" >"$DIR/seen" 2>&1 &
     PIDS+=($!)
     echo "$command" >"$DIR/$command.keys"
     ok "$command: it is $state" await "[ \"\$(field state)\" = $state ]" 30
     is "and says why" "$(field why)" "$why"
-    is "the list says so too" "$(on_n1 lpar list --fmt : --field name,state)" "g:$state"
+    is "the list says so too" "$(on n1 lpar list --fmt : --field name,state)" "g:$state"
     is "its QEMU is still there" "$(field qemu_pid)" "$pid"
-    run_status "a stop ends it" 0 on_n1 lpar stop g --force
+    run_status "a stop ends it" 0 on n1 lpar stop g --force
     is "for good" "$(field state)" stopped
     ok "and its QEMU" await "! kill -0 $pid" 20
 done 3<<'STATES'

@@ -4,11 +4,9 @@
 # needs: heavy
 # limit: 90
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 need jq
 
-LAB=$DIR/lab
-export VIOS_LAB_DIR=$LAB
-at_exit '"$VIOS" lab down --quiet'
 run_status "three nodes come up" 0 "$VIOS" lab up 3 --page-memory 32M
 truncate -s 1M "$DIR/disk.raw"
 run_status "an LPAR" 0 "$VIOS" lpar create web1 --memory 16M --disk "$DIR/disk.raw"

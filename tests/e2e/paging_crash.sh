@@ -3,24 +3,20 @@
 # once it is back, the device whole or not at all, and no page memory lost.
 # limit: 240
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 need jq
 
-export VIOS_LAB_DIR=$DIR/lab
-at_exit '"$VIOS" lab down --quiet'
 run "$VIOS" lab up 3 --page-memory 32M
 if [ "$STATUS" != 0 ]; then
     bail "three nodes come up: $ERR"
 fi
 truncate -s 1M "$DIR/disk.raw"
 run_status "an LPAR" 0 "$VIOS" lpar create web1 --memory 16M --disk "$DIR/disk.raw"
-daemon_pid() {
-    "$VIOS" lab status --json | jq -r '.[0].daemon_pid'
-}
 
 # Starts n1's daemon anew, told to die at $1; empty: without.
 restart() {
     local pid
-    pid=$(daemon_pid)
+    pid=$(lab_pid n1 daemon_pid)
     if [ "$pid" != 0 ]; then
         kill -9 "$pid"
         await "! kill -0 $pid" 10
@@ -34,7 +30,7 @@ granted() { # the page memory that n2 and n3 have granted, in regions
     local node total=0 count
     for node in n2 n3; do
         count=$(nbdinfo --list --json \
-            "nbd+unix:///?socket=$VIOS_LAB_DIR/$node/run/nbd.sock" 2>/dev/null |
+            "nbd+unix:///?socket=$LAB/$node/run/nbd.sock" 2>/dev/null |
             jq '[.exports[]? | select(."export-name" | startswith("page/"))] | length')
         total=$((total + ${count:-0}))
     done

@@ -4,12 +4,11 @@
 # needs: heavy
 # limit: 120
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 need jq qemu-system-x86_64
 
 GUEST=$ROOT/build/guest
 test -f "$GUEST/initrd" || skip_all "no guest: run make guest"
-export VIOS_LAB_DIR=$DIR/lab
-at_exit '"$VIOS" lab down --quiet'
 run_status "three nodes come up" 0 "$VIOS" lab up 3 --page-memory 64M
 run_status "a Linux guest without paging" 0 "$VIOS" lpar create g --memory 128M \
     --kernel "$GUEST/vmlinuz" --initrd "$GUEST/initrd" \

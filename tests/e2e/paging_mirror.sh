@@ -4,11 +4,9 @@
 # needs: heavy
 # limit: 150
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 need nbdcopy nbdinfo jq
 
-LAB=$DIR/lab
-export VIOS_LAB_DIR=$LAB
-at_exit '"$VIOS" lab down --quiet'
 run_status "four nodes come up" 0 "$VIOS" lab up 4 --page-memory 64M
 truncate -s 1M "$DIR/disk.raw"
 run_status "an LPAR that does not run" 0 \
@@ -31,23 +29,20 @@ same() { # WHAT
     tap_line $? "$1"
 }
 same "it comes back"
-pid_of() { # NODE MEMBER
-    "$VIOS" lab status --json | jq -r ".[] | select(.name == \"$1\") | .$2"
-}
 
 FIRST=$(device '.replicas[0].node')
 SECOND=$(device '.replicas[1].node')
-kill -9 "$(pid_of "$FIRST" io_pid)"
+kill -9 "$(lab_pid "$FIRST" io_pid)"
 same "identical after kill -9 of io on $FIRST"
 ok "OK again, its memory having outlived it" await '[ "$(device .state)" = OK ]' 30
 same "identical then"
 
-kill -9 "$(pid_of "$FIRST" daemon_pid)" "$(pid_of "$FIRST" io_pid)"
+kill -9 "$(lab_pid "$FIRST" daemon_pid)" "$(lab_pid "$FIRST" io_pid)"
 same "identical after kill -9 of node $FIRST"
 ok "the third node was filled" await \
     '[ "$(device .state)" = OK ] &&
         [ "$(device "[.replicas[].node] | index(\"$FIRST\")")" = null ]' 60
-kill -9 "$(pid_of "$SECOND" daemon_pid)" "$(pid_of "$SECOND" io_pid)"
+kill -9 "$(lab_pid "$SECOND" daemon_pid)" "$(lab_pid "$SECOND" io_pid)"
 same "identical after kill -9 of node $SECOND too"
 is "no page was bad" "$(device '.checksum_errors')" 0
 finish

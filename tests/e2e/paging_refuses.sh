@@ -4,10 +4,9 @@
 # needs: heavy
 # limit: 90
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 need nbdcopy nbdinfo jq
 
-export VIOS_LAB_DIR=$DIR/lab
-at_exit '"$VIOS" lab down --quiet'
 run_status "three nodes come up" 0 "$VIOS" lab up 3 --page-memory 32M
 truncate -s 1M "$DIR/disk.raw"
 for name in web1 web2; do
@@ -42,9 +41,9 @@ ok "web1 writes its secret" nbdcopy "$DIR/secret" "$URI"
 
 page_uri() { # SOCKET GENERATION-DELTA
     local name
-    name=$(nbdinfo --list --json "nbd+unix:///?socket=$VIOS_LAB_DIR/n2/run/nbd.sock" |
+    name=$(nbdinfo --list --json "nbd+unix:///?socket=$LAB/n2/run/nbd.sock" |
         jq -r ".exports[].\"export-name\" | select(startswith(\"page/$UUID\"))" | head -1)
-    echo "nbd+unix:///${name%/*}/$((${name##*/} + $2))?socket=$VIOS_LAB_DIR/n2/run/$1"
+    echo "nbd+unix:///${name%/*}/$((${name##*/} + $2))?socket=$LAB/n2/run/$1"
 }
 like "the administrator of n2 sees the region" "$(page_uri nbd.sock 0)" "page/$UUID"
 page_info() { # SOCKET GENERATION-DELTA
@@ -53,7 +52,7 @@ page_info() { # SOCKET GENERATION-DELTA
 is "and n1 may use it" "$(page_info peer/n1.sock 0)" $((16 << 20))
 is "n3 may not, at its own socket" "$(page_info peer/n3.sock 0)" ""
 unlike "nor is it listed for n3" \
-    "$(nbdinfo --list "nbd+unix:///?socket=$VIOS_LAB_DIR/n2/run/peer/n3.sock" 2>&1)" "page/$UUID"
+    "$(nbdinfo --list "nbd+unix:///?socket=$LAB/n2/run/peer/n3.sock" 2>&1)" "page/$UUID"
 is "n1 not under a higher generation than granted" "$(page_info peer/n1.sock 1)" ""
 
 run_status "web1 starts" 0 "$VIOS" lpar start web1
@@ -68,7 +67,7 @@ ok "web1 writes its secret again" \
 run_status "web1 gives it back" 0 "$VIOS" paging remove web1 --yes
 used() { # NODE
     "$VIOS" --on "$1" paging list --json >/dev/null &&
-        nbdinfo --list --json "nbd+unix:///?socket=$VIOS_LAB_DIR/$1/run/nbd.sock" |
+        nbdinfo --list --json "nbd+unix:///?socket=$LAB/$1/run/nbd.sock" |
         jq '[.exports[]? | select(."export-name" | startswith("page/"))] | length'
 }
 ok "n2 has nothing any more" await '[ "$(used n2)" = 0 ] && [ "$(used n3)" = 0 ]' 20

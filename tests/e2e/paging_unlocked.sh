@@ -2,10 +2,9 @@
 # Proves: page memory that may not be locked is served all the same, and the node's log says so.
 # limit: 60
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 need setpriv nbdcopy
 
-export VIOS_LAB_DIR=$DIR/lab
-at_exit '"$VIOS" lab down --quiet'
 limited() { # COMMAND...; as somebody who may lock 64 KiB
     if [ "$(id -u)" = 0 ]; then
         setpriv --bounding-set=-ipc_lock bash -c 'ulimit -l 64 && exec "$@"' _ "$@"

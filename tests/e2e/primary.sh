@@ -4,16 +4,10 @@
 # hands over; explain, history, matrix and simulate tell the truth.
 # limit: 120
 . "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
 
 need jq
-export VIOS_LAB_DIR=$DIR/lab
-at_exit '"$VIOS" lab down >/dev/null 2>&1'
 
-on() { # NODE COMMAND...
-    local node=$1
-    shift
-    "$VIOS" --socket "$VIOS_LAB_DIR/$node/run/vios.sock" "$@"
-}
 primary_seen_by() { on "$1" primary show --json | jq -r .node; }
 epoch_seen_by() { on "$1" primary show --json | jq -r .epoch; }
 all_see() { # PRIMARY NODE...
@@ -23,7 +17,6 @@ all_see() { # PRIMARY NODE...
         [ "$(primary_seen_by "$node")" = "$primary" ] || return 1
     done
 }
-pid_of() { "$VIOS" lab status --json | jq -r ".[] | select(.name == \"$1\").daemon_pid"; }
 state_of() { on "$1" node list --json | jq -r ".[] | select(.name == \"$2\").state"; }
 
 run_status "lab up" 0 "$VIOS" lab up 5
@@ -75,7 +68,7 @@ ok "of a higher epoch" [ "$(epoch_seen_by n1)" -gt "$EPOCH" ]
 EPOCH=$(epoch_seen_by n1)
 DEAD=$TO
 LIVE=$FIRST
-kill -9 "$(pid_of "$DEAD")"
+kill -9 "$(lab_pid "$DEAD" daemon_pid)"
 ok "the others elect another" await '[ "$(epoch_seen_by "$LIVE")" -gt "$EPOCH" ]' 20
 SECOND=$(primary_seen_by "$LIVE")
 ok "which is not the dead one" [ "$SECOND" != "$DEAD" ]
