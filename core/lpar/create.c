@@ -9,7 +9,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define CREATE_TRIES 20
 #define TRY_AGAIN 1
 
 /* --- its LUs --- */
@@ -177,7 +176,7 @@ static int try_create(struct store *store, const json_t *parameters, struct lpar
     if (status == VIOS_OK) {
         status = VIOS_E_UNKNOWN;
     }
-    for (int i = 0; i < CREATE_TRIES && status == VIOS_E_UNKNOWN; i++) {
+    for (int i = 0; i < STORE_TRIES && status == VIOS_E_UNKNOWN; i++) {
         status = lpar_create_commit(store, lpar, found->lus, found->values, found->count, NULL,
                                     operation);
     }
@@ -196,7 +195,7 @@ int lpar_call_create(struct call *call, const json_t *parameters, json_t **resul
         return status;
     }
     status = TRY_AGAIN;
-    for (int i = 0; i < CREATE_TRIES && status == TRY_AGAIN; i++) {
+    for (int i = 0; i < STORE_TRIES && status == TRY_AGAIN; i++) {
         status = try_create(store, parameters, &lpar, operation);
     }
     if (status == TRY_AGAIN) {

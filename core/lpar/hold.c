@@ -6,8 +6,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#define SAVE_TRIES 20
-
 static bool job_is_over(struct store *store, const char *id, struct operation *operation)
 {
     char key[STORE_KEY_MAX];
@@ -49,16 +47,12 @@ static bool is_held(const struct job *job, const struct lpar *lpar)
     return strcmp(lpar->job, job->id) == 0;
 }
 
-static bool is_again(int status)
-{
-    return status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN;
-}
-
 int lpar_job_claim(struct job *job, const char *name, int (*change)(struct job *, struct lpar *),
                    struct lpar *lpar)
 {
-    int status = VIOS_E_CONFLICT;
-    for (int i = 0; i < SAVE_TRIES && is_again(status); i++) {
+    struct store_tries tries = {0};
+    int status;
+    do {
         status = lpar_load(job->store, name, lpar, &job->operation);
         if (status == VIOS_OK && is_held(job, lpar)) {
             return VIOS_OK;
@@ -74,7 +68,7 @@ int lpar_job_claim(struct job *job, const char *name, int (*change)(struct job *
             return status;
         }
         status = lpar_save(job->store, lpar, &job->operation);
-    }
+    } while (store_try_again(&tries, &status));
     return status;
 }
 
@@ -93,8 +87,9 @@ int lpar_job_release(struct job *job, const char *name,
                      void (*change)(const struct job *, struct lpar *))
 {
     struct lpar lpar;
-    int status = VIOS_E_CONFLICT;
-    for (int i = 0; i < SAVE_TRIES && is_again(status); i++) {
+    struct store_tries tries = {0};
+    int status;
+    do {
         status = lpar_load(job->store, name, &lpar, &job->operation);
         if (status == VIOS_E_NOT_FOUND || (status == VIOS_OK && !is_held(job, &lpar))) {
             return VIOS_OK;
@@ -107,6 +102,6 @@ int lpar_job_release(struct job *job, const char *name,
             change(job, &lpar);
         }
         status = lpar_save(job->store, &lpar, &job->operation);
-    }
+    } while (store_try_again(&tries, &status));
     return status;
 }

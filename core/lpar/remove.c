@@ -22,7 +22,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define FORGET_TRIES 20
 #define OWN_RECORDS 4 /* of the LPAR, beside those of its LUs */
 
 static bool takes_disks(const struct job *job)
@@ -186,20 +185,18 @@ static int try_forget(struct job *job, const struct lpar *lpar)
 static int remove_forget(struct job *job)
 {
     struct lpar lpar;
-    bool doubt = false;
-    int status = VIOS_E_CONFLICT;
-    for (int i = 0; i < FORGET_TRIES && (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN);
-         i++) {
+    struct store_tries tries = {0};
+    int status;
+    do {
         status = lpar_load(job->store, job_text(job, "name"), &lpar, &job->operation);
         if (status == VIOS_E_NOT_FOUND || (status == VIOS_OK && strcmp(lpar.job, job->id) != 0)) {
             return VIOS_OK; /* an earlier run did it; one of that name is another one */
         }
         if (status == VIOS_OK) {
             status = try_forget(job, &lpar);
-            doubt = doubt || status == VIOS_E_UNKNOWN;
         }
-    }
-    return status < 0 && doubt ? VIOS_E_UNKNOWN : status;
+    } while (store_try_again(&tries, &status));
+    return status;
 }
 
 /* --- its LUs --- */

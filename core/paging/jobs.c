@@ -19,7 +19,6 @@
 
 #define READY_TIMEOUT_MS 20000
 #define DROP_TIMEOUT_MS 20000
-#define COMMIT_TRIES 20
 
 /* --- create --- */
 
@@ -156,7 +155,7 @@ static int write_record(struct job *job)
     struct store_compare compares[] = {{STORE_ABSENT, key, 0}, {STORE_EXISTS, lpar_key, 0}};
     struct store_change change = {key, job_text(job, "record")};
     int status = VIOS_E_UNKNOWN;
-    for (int i = 0; i < COMMIT_TRIES && status == VIOS_E_UNKNOWN; i++) {
+    for (int i = 0; i < STORE_TRIES && status == VIOS_E_UNKNOWN; i++) {
         status = store_commit(job->store, compares, 2, &change, 1, NULL, &job->operation);
         if (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN) {
             int found = is_ours(job, lpar, view);
@@ -271,14 +270,15 @@ static int delete_once(struct job *job, struct paging_view *view)
 
 static int delete_record(struct job *job)
 {
-    int status = VIOS_E_CONFLICT;
+    struct store_tries tries = {0};
+    int status;
     struct paging_view *view = malloc(sizeof *view);
     if (!view) {
         return operation_no_memory(&job->operation, NULL);
     }
-    for (int i = 0; i < COMMIT_TRIES && status == VIOS_E_CONFLICT; i++) {
+    do {
         status = delete_once(job, view);
-    }
+    } while (store_try_again(&tries, &status));
     free(view);
     return status;
 }
