@@ -36,8 +36,7 @@ int capture_call(struct call *call, const json_t *parameters, json_t **result,
     const char *name = json_get_text(parameters, "lpar");
     int status = find_owner(call->node, name, owner, operation);
     if (status == VIOS_OK && owner[0] && !strchr(call->actor, '@')) {
-        return others_call(call, owner, "image.capture", json_deep_copy(parameters), result,
-                           operation);
+        return others_pass(call, owner, "image.capture", parameters, result, operation);
     }
     if (status == VIOS_OK) {
         status = image_begin(parameters, name, &image, &operation->error);

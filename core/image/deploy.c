@@ -82,14 +82,6 @@ static int await_start(struct call *call, json_t **result, struct operation *ope
     return status;
 }
 
-static int elsewhere(struct call *call, const json_t *parameters, const char *node, json_t **result,
-                     struct operation *operation)
-{
-    json_t *given = json_deep_copy(parameters);
-    json_object_del(given, "node");
-    return others_call(call, node, "image.deploy", given, result, operation);
-}
-
 int deploy_call(struct call *call, const json_t *parameters, json_t **result,
                 struct operation *operation)
 {
@@ -99,7 +91,7 @@ int deploy_call(struct call *call, const json_t *parameters, json_t **result,
     char object[96];
     const char *node = json_get_text(parameters, "node");
     if (node && strcmp(node, call->node->name) != 0) {
-        return elsewhere(call, parameters, node, result, operation);
+        return others_pass(call, node, "image.deploy", parameters, result, operation);
     }
     int status = find(call->node, parameters, &image, &pool, operation);
     if (status == VIOS_OK) {

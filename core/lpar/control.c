@@ -27,14 +27,6 @@ static int start_here(struct call *call, const struct lpar *lpar, const json_t *
                     json_pack("{s:s}", "name", lpar->name), parameters, result, operation);
 }
 
-static int start_there(struct call *call, const char *node, const json_t *parameters,
-                       json_t **result, struct operation *operation)
-{
-    json_t *given = json_deep_copy(parameters);
-    json_object_del(given, "node");
-    return others_call(call, node, "lpar.start", given, result, operation);
-}
-
 int lpar_call_start(struct call *call, const json_t *parameters, json_t **result,
                     struct operation *operation)
 {
@@ -52,7 +44,7 @@ int lpar_call_start(struct call *call, const json_t *parameters, json_t **result
     }
     status = strcmp(node, call->node->name) == 0
                  ? start_here(call, &lpar, parameters, result, operation)
-                 : start_there(call, node, parameters, result, operation);
+                 : others_pass(call, node, "lpar.start", parameters, result, operation);
     if (status == VIOS_OK && why[0]) {
         json_object_set_new(*result, "placed", json_string(why));
     }
@@ -70,8 +62,7 @@ int lpar_call_stop(struct call *call, const json_t *parameters, json_t **result,
         return status;
     }
     if (lpar_is_elsewhere(call->node, &lpar)) {
-        return others_call(call, lpar.owner, "lpar.stop", json_deep_copy(parameters), result,
-                           operation);
+        return others_pass(call, lpar.owner, "lpar.stop", parameters, result, operation);
     }
     json_t *data = json_pack("{s:s, s:I, s:b}", "name", lpar.name, "timeout_ms",
                              timeout ? json_integer_value(timeout) : (json_int_t)STOP_TIMEOUT_MS,
@@ -183,8 +174,7 @@ int lpar_call_reset(struct call *call, const json_t *parameters, json_t **result
         return status;
     }
     if (lpar_is_elsewhere(call->node, &lpar)) {
-        return others_call(call, lpar.owner, "lpar.reset", json_deep_copy(parameters), result,
-                           operation);
+        return others_pass(call, lpar.owner, "lpar.reset", parameters, result, operation);
     }
     status = node_store(call->node, &store, operation);
     if (status == VIOS_OK) {

@@ -153,6 +153,14 @@ int others_call(struct call *call, const char *name, const char *method, json_t 
     return call_passing(call, name, method, parameters, &handlers, result, operation);
 }
 
+int others_pass(struct call *call, const char *name, const char *method, const json_t *parameters,
+                json_t **result, struct operation *operation)
+{
+    json_t *given = json_deep_copy(parameters);
+    json_object_del(given, "node");
+    return others_call(call, name, method, given, result, operation);
+}
+
 int others_stream(struct call *call, const char *name, const char *method, json_t *parameters,
                   json_t **result, struct operation *operation)
 {

@@ -20,8 +20,13 @@
 int others_call(struct call *call, const char *name, const char *method, json_t *parameters,
                 json_t **result, struct operation *operation);
 
-/* The same for a method that may stream: items and bytes go to our caller as fast as it takes them,
- * and its bytes to the other node. `call` is to a METHOD_STREAM method. */
+/* The same for the call itself, which is to be run there: with `parameters`, but for `node`, which
+ * says where. */
+int others_pass(struct call *call, const char *name, const char *method, const json_t *parameters,
+                json_t **result, struct operation *operation);
+
+/* others_call() for a method that may stream: items and bytes go to our caller as fast as it takes
+ * them, and its bytes to the other node. `call` is to a METHOD_STREAM method. */
 int others_stream(struct call *call, const char *name, const char *method, json_t *parameters,
                   json_t **result, struct operation *operation);
 

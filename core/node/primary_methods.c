@@ -74,8 +74,7 @@ static int primary_resign(struct call *call, const json_t *parameters, json_t **
     int64_t now_ms;
     others_primary(node, primary);
     if (primary[0] && !strchr(call->actor, '@')) { /* forwarded once: it may have changed again */
-        return others_call(call, primary, "primary.resign", json_deep_copy(parameters), result,
-                           operation);
+        return others_pass(call, primary, "primary.resign", parameters, result, operation);
     }
     struct agent *agent = driver_lock(node->driver, &now_ms);
     int status = agent_resign(agent, to, &operation->error);

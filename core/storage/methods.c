@@ -252,7 +252,7 @@ static int call_lu_resize(struct call *call, const json_t *parameters, json_t **
         return status;
     }
     if (host[0] && strcmp(host, call->node->name) != 0) {
-        return others_call(call, host, "lu.resize", json_deep_copy(parameters), result, operation);
+        return others_pass(call, host, "lu.resize", parameters, result, operation);
     }
     return call_job(call, &lu_resize_job, object,
                     json_pack("{s:s, s:O}", "udid", lu.udid, "size_bytes", size), parameters,
