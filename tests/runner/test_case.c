@@ -135,19 +135,26 @@ static void run_test(const struct test_case *test)
 
 /* --- the supervisor --- */
 
-static int parent_of(const char *pid)
+/* Reads a file of the process into `text`, as a string; how long it is, or -1. */
+static ssize_t read_of(const char *pid, const char *file, char *text, size_t size)
 {
-    char path[64], text[512];
-    snprintf(path, sizeof path, "/proc/%.20s/stat", pid);
+    char path[64];
+    snprintf(path, sizeof path, "/proc/%.20s/%s", pid, file);
     int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, text, sizeof text - 1);
+    ssize_t got = fd < 0 ? -1 : read(fd, text, size - 1);
     if (fd >= 0) {
         close(fd);
     }
-    if (got <= 0) {
+    text[got > 0 ? got : 0] = '\0';
+    return got;
+}
+
+static int parent_of(const char *pid)
+{
+    char text[512];
+    if (read_of(pid, "stat", text, sizeof text) <= 0) {
         return -1;
     }
-    text[got] = '\0';
     const char *behind = strrchr(text, ')'); /* the name may hold anything */
     int parent = -1;
     return behind && sscanf(behind, ") %*c %d", &parent) == 1 ? parent : -1;
@@ -156,17 +163,11 @@ static int parent_of(const char *pid)
 /* Appends `name (pid)` of one process to `text`. */
 static void describe(const char *pid, char *text, size_t size)
 {
-    char path[64], words[160];
-    snprintf(path, sizeof path, "/proc/%.20s/cmdline", pid);
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t got = fd < 0 ? -1 : read(fd, words, sizeof words - 1);
-    if (fd >= 0) {
-        close(fd);
-    }
+    char words[160];
+    ssize_t got = read_of(pid, "cmdline", words, sizeof words);
     if (got <= 0) {
         return; /* a zombie has no words any more */
     }
-    words[got] = '\0';
     for (ssize_t i = 0; i + 1 < got; i++) {
         words[i] = words[i] ? words[i] : ' ';
     }

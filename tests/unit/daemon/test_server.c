@@ -152,6 +152,15 @@ static struct rpc_client *open_client(struct operation *operation)
     return client;
 }
 
+static void answers_still(struct rpc_client *client, struct operation *operation)
+{
+    json_t *result = NULL;
+    is_int(
+        rpc_client_call(client, "test.add", json_pack("{s:i}", "a", 1), NULL, &result, operation),
+        VIOS_OK);
+    json_decref(result);
+}
+
 static bool await_value(atomic_int *value, int wanted)
 {
     int64_t until_ms = clock_now_ms() + LIMIT_MS;
@@ -287,11 +296,7 @@ static void a_handler_ends_a_stream(void)
            VIOS_OK);
     is_int(seen.items, 3);
     ok(await_value(&ended_calls, 1), "the method ended");
-    json_t *result = NULL;
-    is_int(
-        rpc_client_call(client, "test.add", json_pack("{s:i}", "a", 1), NULL, &result, &operation),
-        VIOS_OK);
-    json_decref(result);
+    answers_still(client, &operation);
     rpc_client_close(client);
 }
 
@@ -426,11 +431,7 @@ static void cancels_a_call(void)
     operation_start(&operation, 50, NULL);
     is_int(rpc_client_call(client, "test.wait", NULL, NULL, NULL, &operation), VIOS_E_TIMEOUT);
     operation_start(&operation, LIMIT_MS, NULL);
-    json_t *result = NULL;
-    is_int(
-        rpc_client_call(client, "test.add", json_pack("{s:i}", "a", 1), NULL, &result, &operation),
-        VIOS_OK);
-    json_decref(result);
+    answers_still(client, &operation);
     rpc_client_close(client);
     cancel_free(cancel);
 }

@@ -90,28 +90,27 @@ static void raw_is_converted(void)
     converts("raw", DISK_RAW);
 }
 
+/* `how`: the words for qemu-img after "-O". */
+static void made_and_converted(const char *how, const char *name, enum disk_format format)
+{
+    char words[160];
+    snprintf(words, sizeof words, "qemu-img convert -f raw -O %s raw %s", how, name);
+    ok(shell(words), "%s", words);
+    converts(name, format);
+}
+
 static void others_are_converted(void)
 {
     if (!have_qemu) {
         SKIP("no qemu-img");
     }
-    ok(shell("qemu-img convert -f raw -O qcow2 raw a.qcow2"), "qemu-img");
-    converts("a.qcow2", DISK_QCOW2);
-    ok(shell("qemu-img convert -c -f raw -O qcow2 -o compression_type=zstd raw c.qcow2"),
-       "qemu-img");
-    converts("c.qcow2", DISK_QCOW2);
-    ok(shell("qemu-img convert -f raw -O vmdk raw a.vmdk"), "qemu-img");
-    converts("a.vmdk", DISK_VMDK);
-    ok(shell("qemu-img convert -f raw -O vmdk -o subformat=streamOptimized raw s.vmdk"),
-       "qemu-img");
-    converts("s.vmdk", DISK_VMDK);
-    ok(shell("qemu-img convert -f raw -O vpc -o force_size=on raw a.vhd"), "qemu-img");
-    converts("a.vhd", DISK_VHD);
-    ok(shell("qemu-img convert -f raw -O vpc -o subformat=fixed,force_size=on raw f.vhd"),
-       "qemu-img");
-    converts("f.vhd", DISK_VHD);
-    ok(shell("qemu-img convert -f raw -O vhdx raw a.vhdx"), "qemu-img");
-    converts("a.vhdx", DISK_VHDX);
+    made_and_converted("qcow2", "a.qcow2", DISK_QCOW2);
+    made_and_converted("qcow2 -c -o compression_type=zstd", "c.qcow2", DISK_QCOW2);
+    made_and_converted("vmdk", "a.vmdk", DISK_VMDK);
+    made_and_converted("vmdk -o subformat=streamOptimized", "s.vmdk", DISK_VMDK);
+    made_and_converted("vpc -o force_size=on", "a.vhd", DISK_VHD);
+    made_and_converted("vpc -o subformat=fixed,force_size=on", "f.vhd", DISK_VHD);
+    made_and_converted("vhdx", "a.vhdx", DISK_VHDX);
 }
 
 static void refused(const char *name, const char *why)
