@@ -133,12 +133,7 @@ static int release_once(struct job *job)
 
 static int capture_release(struct job *job)
 {
-    struct store_tries tries = {0};
-    int status;
-    do {
-        status = release_once(job);
-    } while (store_try_again(&tries, &status));
-    return status;
+    return job_commit(job, release_once);
 }
 
 /* --- copy --- */

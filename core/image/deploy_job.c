@@ -183,12 +183,7 @@ static int partition_once(struct job *job)
 
 static int deploy_partition(struct job *job)
 {
-    struct store_tries tries = {0};
-    int status;
-    do {
-        status = partition_once(job);
-    } while (store_try_again(&tries, &status));
-    return status;
+    return job_commit(job, partition_once);
 }
 
 /* The LPAR as it is, if this job still holds it; 1: it is not there, or it was let go: it stays. */
@@ -234,11 +229,7 @@ static int unmake_once(struct job *job)
 
 static int deploy_partition_undo(struct job *job)
 {
-    struct store_tries tries = {0};
-    int status;
-    do {
-        status = unmake_once(job);
-    } while (store_try_again(&tries, &status));
+    int status = job_commit(job, unmake_once);
     return status > 0 ? VIOS_OK : status;
 }
 

@@ -206,14 +206,7 @@ static int configure_once(struct job *job)
 
 int making_configure(struct job *job)
 {
-    struct store_tries tries = {0};
-    int status = VIOS_OK;
-    if (!making_is_existing(job)) {
-        do {
-            status = configure_once(job);
-        } while (store_try_again(&tries, &status));
-    }
-    return status;
+    return making_is_existing(job) ? VIOS_OK : job_commit(job, configure_once);
 }
 
 /* Calls `forget` on the record as long as it is this job's and others are quicker. */
@@ -320,22 +313,12 @@ static int ready_once(struct job *job)
     return image_commit(job->store, &image, &job->operation);
 }
 
-static int commit_ready(struct job *job)
-{
-    struct store_tries tries = {0};
-    int status;
-    do {
-        status = ready_once(job);
-    } while (store_try_again(&tries, &status));
-    return status;
-}
-
 int making_commit(struct job *job)
 {
     struct image image;
     struct operation clearing = {.deadline_ms = OPERATION_NO_DEADLINE};
     bool existing = making_is_existing(job);
-    int status = existing ? VIOS_OK : commit_ready(job);
+    int status = existing ? VIOS_OK : job_commit(job, ready_once);
     if (status == VIOS_OK) {
         const char *handle = job_text(job, existing ? "existing" : "handle");
         status = image_load(job->store, handle, &image, &job->operation);

@@ -119,6 +119,10 @@ void job_limit(const struct job *job, struct operation *operation, int64_t timeo
 /* Returns `status`; when that is a failure, the error of `operation` is the job's. */
 int job_keep(struct job *job, const struct operation *operation, int status);
 
+/* Calls `once`, which reads and commits what it makes of that, for as long as store_try_again()
+ * says so, and returns its last status. */
+int job_commit(struct job *job, int (*once)(struct job *job));
+
 /* A text member of the job's data; "" when there is none. */
 const char *job_text(const struct job *job, const char *member);
 

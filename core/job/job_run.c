@@ -373,6 +373,16 @@ int job_keep(struct job *job, const struct operation *operation, int status)
     return status;
 }
 
+int job_commit(struct job *job, int (*once)(struct job *job))
+{
+    struct store_tries tries = {0};
+    int status;
+    do {
+        status = once(job);
+    } while (store_try_again(&tries, &status));
+    return status;
+}
+
 void job_progress(struct job *job, int64_t done, int64_t total, const char *unit)
 {
     struct job_entry *entry = (struct job_entry *)job;

@@ -165,7 +165,7 @@ static int add_lus(struct job *job, struct commit *commit, const struct lpar *lp
     return status;
 }
 
-static int try_forget(struct job *job, const struct lpar *lpar)
+static int commit_forget(struct job *job, const struct lpar *lpar)
 {
     struct commit *commit = calloc(1, sizeof *commit);
     assert(commit);
@@ -182,21 +182,19 @@ static int try_forget(struct job *job, const struct lpar *lpar)
     return status;
 }
 
-static int remove_forget(struct job *job)
+static int forget_once(struct job *job)
 {
     struct lpar lpar;
-    struct store_tries tries = {0};
-    int status;
-    do {
-        status = lpar_load(job->store, job_text(job, "name"), &lpar, &job->operation);
-        if (status == VIOS_E_NOT_FOUND || (status == VIOS_OK && strcmp(lpar.job, job->id) != 0)) {
-            return VIOS_OK; /* an earlier run did it; one of that name is another one */
-        }
-        if (status == VIOS_OK) {
-            status = try_forget(job, &lpar);
-        }
-    } while (store_try_again(&tries, &status));
-    return status;
+    int status = lpar_load(job->store, job_text(job, "name"), &lpar, &job->operation);
+    if (status == VIOS_E_NOT_FOUND || (status == VIOS_OK && strcmp(lpar.job, job->id) != 0)) {
+        return VIOS_OK; /* an earlier run did it; one of that name is another one */
+    }
+    return status == VIOS_OK ? commit_forget(job, &lpar) : status;
+}
+
+static int remove_forget(struct job *job)
+{
+    return job_commit(job, forget_once);
 }
 
 /* --- its LUs --- */

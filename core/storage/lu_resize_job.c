@@ -149,12 +149,7 @@ static int try_record(struct job *job)
 
 static int record(struct job *job)
 {
-    struct store_tries tries = {0};
-    int status;
-    do {
-        status = try_record(job);
-    } while (store_try_again(&tries, &status));
-    return status;
+    return job_commit(job, try_record);
 }
 
 /* --- its guest --- */
