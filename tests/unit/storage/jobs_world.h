@@ -9,6 +9,7 @@
 #include "tests/job_crash.h"
 #include "tests/node_world.h"
 
+#include <fcntl.h>
 #include <ftw.h>
 #include <sys/stat.h>
 
@@ -62,6 +63,20 @@ __attribute__((unused)) static const char *make_pool_world(void)
     free(json);
     ok(pool_folder_make(&node, &pool, &error) == VIOS_OK, "%s", error.message);
     return address;
+}
+
+/* The records of an LU of p1, and its file, an empty one; close() that. */
+__attribute__((unused)) static int put_lu(const struct lu *lu)
+{
+    char key[STORE_KEY_MAX], record[64], path[256];
+    char *json = lu_format(lu, NULL);
+    put(lu_key(lu->udid, key), json);
+    put(lu_name_key(lu, key), lu_name_record(lu, record));
+    free(json);
+    snprintf(path, sizeof path, "%s/pools/p1/lu/%s", world, lu->file);
+    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    is_int(ftruncate(fd, (off_t)lu->size_bytes), 0);
+    return fd;
 }
 
 static int counted;

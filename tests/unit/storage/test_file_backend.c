@@ -279,15 +279,22 @@ static void wait_until_written(off_t offset, uint8_t byte)
 
 static const struct gate_operations FAKE = {now, arm, disarm, NULL};
 
+/* An export behind a new gate, still closed, with a write of a block of sevens before it. */
+static struct nbd_export *write_to_closed(struct gate **gate)
+{
+    make_file(FILE_SIZE);
+    atomic_store(&time_ms, 100);
+    is_int(gate_new(gate, &FAKE, NULL, NULL), VIOS_OK);
+    struct nbd_export *export = open_as(*gate, false, false);
+    memset(buffer, 7, 4096);
+    submit(export, NBD_WRITE, 0, 0, 4096);
+    return export;
+}
+
 static void a_gated_file_waits_for_the_gate(void)
 {
     struct gate *gate;
-    make_file(FILE_SIZE);
-    atomic_store(&time_ms, 100);
-    is_int(gate_new(&gate, &FAKE, NULL, NULL), VIOS_OK);
-    struct nbd_export *export = open_as(gate, false, false);
-    memset(buffer, 7, 4096);
-    submit(export, NBD_WRITE, 0, 0, 4096);
+    struct nbd_export *export = write_to_closed(&gate);
     is_int(await(100), -1); /* closed: nothing happens */
     is_int(byte_in_file(0), 0);
     is_int(gate_serve(gate, 200, 300, NULL), VIOS_OK);
@@ -310,12 +317,7 @@ static void a_gated_file_waits_for_the_gate(void)
 static void what_a_dropped_export_held_back_is_never_done(void)
 {
     struct gate *gate;
-    make_file(FILE_SIZE);
-    atomic_store(&time_ms, 100);
-    is_int(gate_new(&gate, &FAKE, NULL, NULL), VIOS_OK);
-    struct nbd_export *export = open_as(gate, false, false);
-    memset(buffer, 7, 4096);
-    submit(export, NBD_WRITE, 0, 0, 4096);
+    struct nbd_export *export = write_to_closed(&gate);
     is_int(await(50), -1);
     nbd_export_drop(export);
     is_int(await(PATIENCE_MS), ESHUTDOWN);

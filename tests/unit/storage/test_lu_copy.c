@@ -3,8 +3,6 @@
 #include "storage/sparse_copy.h"
 #include "tests/unit/storage/jobs_world.h"
 
-#include <fcntl.h>
-
 #define UDID "11111111-2222-4333-8444-555555555555"
 #define SOURCE "22222222-2222-4333-8444-555555555555"
 #define SIZE (1 << 20)
@@ -33,19 +31,11 @@ int sparse_copy(int from, int to, uint64_t size_bytes, struct chunks *chunks,
 
 static void put_source(void)
 {
-    char key[STORE_KEY_MAX], record[64], path[256];
     struct lu lu;
     make_pool_world();
     lu_begin(&lu, SOURCE, "old", "p1", SIZE, false);
     lu.state = LU_READY;
-    char *json = lu_format(&lu, NULL);
-    put(lu_key(SOURCE, key), json);
-    put(lu_name_key(&lu, key), lu_name_record(&lu, record));
-    free(json);
-    snprintf(path, sizeof path, "%s/pools/p1/lu/" SOURCE ".0", world);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    is_int(ftruncate(fd, SIZE), 0);
-    close(fd);
+    close(put_lu(&lu));
 }
 
 static int clone_it(struct operation *operation)

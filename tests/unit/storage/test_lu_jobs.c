@@ -32,19 +32,12 @@ static json_t *remove_data(void)
 /* A ready LU "old", of the LPAR (""), with 'x' on it. */
 static void put_source(const char *lpar)
 {
-    char key[STORE_KEY_MAX], record[64], path[256];
     struct lu lu;
     lu_begin(&lu, SOURCE, "old", "p1", SIZE, false);
     snprintf(lu.file, sizeof lu.file, SOURCE ".3");
     snprintf(lu.lpar, sizeof lu.lpar, "%s", lpar);
     lu.state = LU_READY;
-    char *json = lu_format(&lu, NULL);
-    put(lu_key(SOURCE, key), json);
-    put(lu_name_key(&lu, key), lu_name_record(&lu, record));
-    free(json);
-    snprintf(path, sizeof path, "%s/pools/p1/lu/" SOURCE ".3", world);
-    int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
-    is_int(ftruncate(fd, SIZE), 0);
+    int fd = put_lu(&lu);
     is_int(pwrite(fd, "x", 1, SIZE / 2), 1);
     close(fd);
 }
