@@ -34,6 +34,22 @@ static void add(json_t *list, const struct node *node, const char *kind, const c
     }
 }
 
+/* Calls `look` on each name in a folder. One that cannot be read holds nothing. */
+static void each_name(json_t *list, const struct node *node, const char *path,
+                      void (*look)(json_t *, const struct node *, int folder, const char *name))
+{
+    DIR *folder = opendir(path);
+    struct dirent *entry;
+    while (folder && (entry = readdir(folder)) != NULL) {
+        if (entry->d_name[0] != '.') {
+            look(list, node, dirfd(folder), entry->d_name);
+        }
+    }
+    if (folder) {
+        closedir(folder);
+    }
+}
+
 /* --- disks --- */
 
 /* A small file below /sys/block/NAME, without its end; "" when there is none. */
@@ -76,20 +92,6 @@ static void discover_disk(json_t *list, const struct node *node, int folder, con
     }
 }
 
-static void discover_disks(json_t *list, const struct node *node)
-{
-    DIR *folder = opendir("/sys/block");
-    struct dirent *entry;
-    while (folder && (entry = readdir(folder)) != NULL) {
-        if (entry->d_name[0] != '.') {
-            discover_disk(list, node, dirfd(folder), entry->d_name);
-        }
-    }
-    if (folder) {
-        closedir(folder);
-    }
-}
-
 /* --- images that could be imported --- */
 
 static void discover_folder(json_t *list, const struct node *node, int fd, const char *name)
@@ -128,15 +130,8 @@ static void discover_entry(json_t *list, const struct node *node, int images, co
 static void discover_images(json_t *list, const struct node *node)
 {
     char path[PATH_MAX];
-    DIR *folder = image_folder_path(node, NULL, path, NULL) == VIOS_OK ? opendir(path) : NULL;
-    struct dirent *entry;
-    while (folder && (entry = readdir(folder)) != NULL) {
-        if (entry->d_name[0] != '.') {
-            discover_entry(list, node, dirfd(folder), entry->d_name);
-        }
-    }
-    if (folder) {
-        closedir(folder);
+    if (image_folder_path(node, NULL, path, NULL) == VIOS_OK) {
+        each_name(list, node, path, discover_entry);
     }
 }
 
@@ -169,7 +164,7 @@ int discover_agent_call(struct call *call, const json_t *parameters, json_t **re
     *result = json_array();
     discover_partitions(*result, call->node, operation->cancel);
     discover_images(*result, call->node);
-    discover_disks(*result, call->node);
+    each_name(*result, call->node, "/sys/block", discover_disk);
     return VIOS_OK;
 }
 
