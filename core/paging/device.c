@@ -202,21 +202,31 @@ static json_t *io_region(const json_t *export, size_t index)
     return NULL;
 }
 
-/* The pager does not know all nodes of the record. Its own number may have met the record's by
+static json_t *io_replica(const json_t *region, const char *node)
+{
+    size_t i;
+    json_t *item;
+    json_array_foreach(json_object_get(region, "replicas"), i, item)
+    {
+        if (strcmp(json_get_word(item, "node"), node) == 0) {
+            return item;
+        }
+    }
+    return NULL;
+}
+
+/* The pager does not know all nodes of the record, or where they are now: one may have had no
+ * address yet, or has another since its io began anew. Its own number may have met the record's by
  * chance, when it lost a replica while that one was being replaced, so numbers alone do not tell.
  */
-static bool lacks_nodes(const struct paging_region *region, const json_t *known)
+static bool lacks_replicas(struct paging_round *round, const struct paging_region *region,
+                           const json_t *known)
 {
     for (size_t r = 0; r < region->replica_count; r++) {
-        bool found = false;
-        size_t i;
-        json_t *item;
-        json_array_foreach(json_object_get(known, "replicas"), i, item)
-        {
-            const char *node = json_get_text(item, "node");
-            found = found || (node && strcmp(node, region->replicas[r]) == 0);
-        }
-        if (!found) {
+        char text[PAGING_PATH_SIZE];
+        const json_t *replica = io_replica(known, region->replicas[r]);
+        const char *address = page_server(round, region->replicas[r], text, sizeof text);
+        if (!replica || (address && strcmp(json_get_word(replica, "address"), address) != 0)) {
             return true;
         }
     }
@@ -231,7 +241,7 @@ static int follow_numbers(struct paging_round *round, struct paging_view *view,
         int64_t number = json_get_integer(io_region(export, i), "number");
         behind = behind || view->record.regions[i].number < number;
         ahead = ahead || view->record.regions[i].number > number ||
-                lacks_nodes(&view->record.regions[i], io_region(export, i));
+                lacks_replicas(round, &view->record.regions[i], io_region(export, i));
     }
     if (ahead) {
         return call_io(round, json_pack("{s:s, s:s, s:o}", "do", "regions", "lpar",
@@ -348,10 +358,12 @@ static int replace_lost(struct paging_round *round, struct paging_view *view, co
 
 /* --- telling the others --- */
 
-/* io's regions without the counts, for progress alone is no news; a new reference. */
+/* io's regions without the counts, for progress alone is no news, and without what the members'
+ * records say; a new reference. */
 static json_t *regions_to_tell(const json_t *export)
 {
-    static const char *const COUNTS[] = {"pages_filled", "pages_total", "pages_in", "pages_out"};
+    static const char *const COUNTS[] = {"pages_filled", "pages_total", "pages_in", "pages_out",
+                                         "address"};
     json_t *regions = json_deep_copy(json_object_get(export, "regions"));
     size_t index, inner;
     json_t *region, *replica;

@@ -483,8 +483,8 @@ static void pager_close(struct nbd_export *export, void (*closed)(struct nbd_exp
 static json_t *node_statistics(const struct pager_node *node)
 {
     uint64_t total = node->part->pages;
-    return json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "node", node->state->node, "state",
-                     pager_node_state(node), "pages_filled",
+    return json_pack("{s:s, s:s, s:s, s:I, s:I, s:I, s:I, s:s}", "node", node->state->node,
+                     "address", node->address, "state", pager_node_state(node), "pages_filled",
                      (json_int_t)(total - node->dirty_count), "pages_total", (json_int_t)total,
                      "pages_in", (json_int_t)node->pages_in, "pages_out",
                      (json_int_t)node->pages_out, "why", node->why);

@@ -45,5 +45,9 @@ same "identical while two daemons are away"
 run_status "they come back" 0 "$VIOS" lab up
 whole "OK then"
 same "identical then"
+kill -9 "$(lab_pid n2 daemon_pid)" "$(lab_pid n2 io_pid)"
+run_status "a node comes back with another port" 0 "$VIOS" lab up
+whole "OK then, at that port"
+same "identical then"
 is "no page was bad" "$(device '.checksum_errors')" 0
 finish
