@@ -3,6 +3,7 @@
 
 #include "base/file.h"
 #include "tests/tap.h"
+#include "tests/unit/lpar/least.h"
 
 #include <sys/stat.h>
 
@@ -25,15 +26,8 @@ static void put(const char *key, const char *json)
 static void fresh(const char *job)
 {
     static int count;
-    memset(&lpar, 0, sizeof lpar);
-    uuid_make(lpar.uuid);
-    snprintf(lpar.name, sizeof lpar.name, "g");
+    least_lpar(&lpar, "g");
     snprintf(lpar.job, sizeof lpar.job, "%s", job);
-    snprintf(lpar.machine, sizeof lpar.machine, "%s", LPAR_MACHINE);
-    snprintf(lpar.accel, sizeof lpar.accel, "%s", LPAR_ACCEL);
-    snprintf(lpar.cpu, sizeof lpar.cpu, "%s", LPAR_CPU);
-    lpar.cpus = 1;
-    lpar.memory_bytes = LPAR_MEMORY_MIN;
     char *json = lpar_format(&lpar);
     snprintf(address, sizeof address, "sqlite:%s/%d.db", tap_folder(), count++);
     put("/lpar/g", json);

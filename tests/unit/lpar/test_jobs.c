@@ -14,6 +14,7 @@
 #include "paging/paging.h"
 #include "tests/job_crash.h"
 #include "tests/node_world.h"
+#include "tests/unit/lpar/least.h"
 #include "tests/unit/lpar/no_members.h"
 
 #include <fcntl.h>
@@ -104,15 +105,9 @@ static void put_lpar(const char *name, uint64_t memory_bytes)
 {
     static struct lpar lpar;
     char key[80];
-    memset(&lpar, 0, sizeof lpar);
-    uuid_make(lpar.uuid);
+    least_lpar(&lpar, name);
     snprintf(uuid, sizeof uuid, "%s", lpar.uuid);
-    snprintf(lpar.name, sizeof lpar.name, "%s", name);
-    snprintf(lpar.machine, sizeof lpar.machine, "%s", LPAR_MACHINE);
-    snprintf(lpar.accel, sizeof lpar.accel, "%s", LPAR_ACCEL);
-    snprintf(lpar.cpu, sizeof lpar.cpu, "%s", LPAR_CPU);
     snprintf(lpar.kernel, sizeof lpar.kernel, "%s", kernel);
-    lpar.cpus = 1;
     lpar.memory_bytes = memory_bytes;
     lpar.serial_console = true;
     snprintf(key, sizeof key, "/lpar/%s", name);

@@ -3,6 +3,7 @@
 #include "lpar/record.h"
 
 #include "tests/tap.h"
+#include "tests/unit/lpar/least.h"
 
 static struct store *store;
 static struct operation operation;
@@ -16,17 +17,10 @@ static void put(const char *key, const char *json)
 static void put_lpar(const char *owner)
 {
     static struct lpar lpar;
-    memset(&lpar, 0, sizeof lpar);
-    uuid_make(lpar.uuid);
-    snprintf(lpar.name, sizeof lpar.name, "g");
-    snprintf(lpar.machine, sizeof lpar.machine, "%s", LPAR_MACHINE);
-    snprintf(lpar.accel, sizeof lpar.accel, "%s", LPAR_ACCEL);
-    snprintf(lpar.cpu, sizeof lpar.cpu, "%s", LPAR_CPU);
+    least_lpar(&lpar, "g");
     snprintf(lpar.kernel, sizeof lpar.kernel, "/k");
     snprintf(lpar.owner, sizeof lpar.owner, "%s", owner);
     lpar.owner_incarnation = owner[0] ? 3 : 0;
-    lpar.cpus = 1;
-    lpar.memory_bytes = 16 << 20;
     char *json = lpar_format(&lpar);
     put("/lpar/g", json);
     free(json);
