@@ -72,13 +72,15 @@ ok "at T the gate closes" await is_closed 20
 ok "and the guest is stopped" await '[ "$(process_state "$TAKEN_PID")" = T ]' 20
 is "a guest is forgotten" "$(control "{\"do\":\"forget\",\"lpar\":\"$TAKEN\"}")" '{"ok":true}'
 kill -CONT "$TAKEN_PID"
+heard() { [ "$(sed 1d "$DIR/events" | jq -r .state | xargs)" = "$1" ]; }
 serve 60000 60000 >/dev/null
+ok "open again, and told so" await 'heard "open closed open"' 20 # too short a time is not told
 serve 0 60000 >/dev/null
 ok "closed again" await is_closed 20
 is "it runs" "$(process_state "$TAKEN_PID")" S
 
 # --- who watches ---
-is "the events" "$(sed 1d "$DIR/events" | jq -r .state | xargs)" "open closed open closed"
+ok "all of it is told" await 'heard "open closed open closed"' 20
 
 # --- nothing in flight: past until_kill an idle io lives ---
 serve 0 0 >/dev/null
