@@ -17,7 +17,7 @@
  * counts its owner's writes, so that one of unknown outcome is found again. Of the finished
  * jobs the last JOBS_KEPT are kept.
  *
- * In a build with VIOS_TEST_HOOKS the environment variable VIOS_CRASH_AT=kind:step:WHERE
+ * In a test build VIOS_CRASH_AT=kind:step:WHERE (base/crash.h)
  * kills the process (SIGKILL) at that place; WHERE is "before" (the record naming the step was
  * written, run() not called), "after" (run() returned VIOS_OK), "undo-before" or "undo-after".
  * tests/job_crash.h runs a kind through all of them.

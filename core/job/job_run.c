@@ -8,31 +8,20 @@
  */
 #include "job/job_engine.h"
 
+#include "base/crash.h"
 #include "base/json.h"
 #include "base/log.h"
 
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
-#ifdef VIOS_TEST_HOOKS
 static void crash_hook(const struct job_entry *entry, const char *where)
 {
-    char place[256];
-    const char *wanted = getenv("VIOS_CRASH_AT");
-    const struct job_kind *kind = entry->job.kind;
-    snprintf(place, sizeof place, "%s:%s:%s", kind->name, kind->steps[entry->record.step].name,
+    crash_at("%s:%s:%s", entry->job.kind->name, entry->job.kind->steps[entry->record.step].name,
              where);
-    if (wanted && strcmp(wanted, place) == 0) {
-        kill(getpid(), SIGKILL);
-        pause();
-    }
 }
-#else
-#define crash_hook(entry, where) ((void)0)
-#endif
 
 static bool may_undo(const struct job_entry *entry)
 {

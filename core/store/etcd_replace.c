@@ -9,6 +9,7 @@
  * it, and to restore again begins anew. The old values go last, so that they can be read until all
  * new numbers, which are higher, are there.
  */
+#include "base/crash.h"
 #include "base/parse.h"
 #include "store/etcd_connection.h"
 #include "store/replace.h"
@@ -166,7 +167,7 @@ static int flush(struct replacing *replacing, struct batch *batch, struct operat
     int status = operation_check(operation);
     if (status == VIOS_OK && batch->count > 0) {
         status = commit(replacing, &txn, &succeeded, operation);
-        store_replace_step("batch");
+        crash_at("db.restore:batch");
     }
     batch->count = batch->bytes = 0;
     return status == VIOS_OK && !succeeded ? lost(operation) : status;
@@ -257,19 +258,19 @@ int etcd_store_replace(const char *text, const struct store_list *list, struct o
         return status;
     }
     status = begin(&replacing, operation);
-    store_replace_step("begun");
+    crash_at("db.restore:begun");
     if (status == VIOS_OK) {
         status = put_all(&replacing, batch, list, operation);
     }
-    store_replace_step("put");
+    crash_at("db.restore:put");
     if (status == VIOS_OK) {
         status = delete_others(&replacing, batch, list, operation);
     }
-    store_replace_step("deleted");
+    crash_at("db.restore:deleted");
     if (status == VIOS_OK) {
         status = end(&replacing, operation);
     }
-    store_replace_step("placed");
+    crash_at("db.restore:placed");
     etcd_connection_close(replacing.connection);
     free(batch);
     return status;

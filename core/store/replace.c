@@ -8,21 +8,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#ifdef VIOS_TEST_HOOKS
-#include <signal.h>
-#include <unistd.h>
-
-void store_replace_step(const char *step)
-{
-    static const char kind[] = "db.restore:";
-    const char *wanted = getenv("VIOS_CRASH_AT");
-    if (wanted && strncmp(wanted, kind, sizeof kind - 1) == 0 &&
-        strcmp(wanted + sizeof kind - 1, step) == 0) {
-        kill(getpid(), SIGKILL);
-    }
-}
-#endif
-
 /* The file's path, or NULL when it is another kind of address. */
 static const char *path_of(const char *address)
 {

@@ -47,11 +47,4 @@ int store_replace(const char *address, const struct store_list *list, int64_t re
  * left alone. */
 int store_retire(const char *address, char aside[PATH_MAX + 64], struct operation *operation);
 
-#ifdef VIOS_TEST_HOOKS
-/* Ends the process when VIOS_CRASH_AT is "db.restore:STEP". */
-void store_replace_step(const char *step);
-#else
-#define store_replace_step(step) ((void)0)
-#endif
-
 #endif

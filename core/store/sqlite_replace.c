@@ -12,6 +12,7 @@
 #include "store/sqlite_connection.h"
 
 #include "base/clock.h"
+#include "base/crash.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -194,7 +195,7 @@ static int move_aside(const char *path, const char *why, char aside[BESIDE_MAX],
     if (status == VIOS_OK) {
         status = sync_folder(path, operation);
     }
-    store_replace_step("away");
+    crash_at("db.restore:away");
     if (status == VIOS_OK) {
         status = move_beside(path, aside, operation);
     }
@@ -230,7 +231,7 @@ static int write_new(const char *path, const char *name, const struct store_list
     unlink(written);
     unlink(partial);
     int status = sqlite_store_write(written, list, revision, operation);
-    store_replace_step("written");
+    crash_at("db.restore:written");
     if (status == VIOS_OK) {
         status = rename_new(written, name, operation);
     }
@@ -260,18 +261,18 @@ int sqlite_store_replace(const char *path, const struct store_list *list, int64_
     }
     const char *why = is_whole(path) ? "replaced" : "damaged";
     status = write_new(path, name, list, revision, operation);
-    store_replace_step("ready");
+    crash_at("db.restore:ready");
     if (status == VIOS_OK) {
         status = sqlite_store_check_unused(path, operation);
     }
     if (status == VIOS_OK) {
         status = move_aside(path, why, aside, operation);
     }
-    store_replace_step("aside");
+    crash_at("db.restore:aside");
     if (status == VIOS_OK) {
         status = rename_new(name, path, operation);
     }
-    store_replace_step("placed");
+    crash_at("db.restore:placed");
     return status == VIOS_OK ? sync_folder(path, operation) : status;
 }
 
