@@ -15,15 +15,6 @@ struct adoption {
     pthread_t thread;
 };
 
-static bool is_primary(struct driver *driver)
-{
-    int64_t now_ms;
-    const struct agent *agent = driver_lock(driver, &now_ms);
-    bool primary = agent_is_primary(agent, now_ms);
-    driver_unlock(driver);
-    return primary;
-}
-
 static void *run(void *argument)
 {
     struct adoption *adoption = argument;
@@ -33,7 +24,8 @@ static void *run(void *argument)
     int status;
     do {
         operation_start(&operation, TRY_MS, adoption->cancel);
-        if (is_primary(node->driver) && jobs_adopt_fenced(node->jobs, &operation) != VIOS_OK) {
+        if (driver_term(node->driver, NULL) &&
+            jobs_adopt_fenced(node->jobs, &operation) != VIOS_OK) {
             log_debug("job", "the jobs of fenced nodes: %s", operation.error.message);
         }
         operation_start(&operation, ADOPTION_LOOK_MS, adoption->cancel);

@@ -518,6 +518,22 @@ void driver_unlock(struct driver *driver)
     pthread_mutex_unlock(&driver->lock);
 }
 
+bool driver_term(struct driver *driver, struct driver_term *term)
+{
+    int64_t now_ms;
+    struct driver_term found;
+    const struct agent *agent = driver_lock(driver, &now_ms);
+    bool primary = agent_is_primary(agent, now_ms);
+    agent_primary(agent, &found.epoch);
+    found.revision = agent_primary_revision(agent);
+    found.until_stop_ms = agent_until_stop_ms(agent);
+    driver_unlock(driver);
+    if (term) {
+        *term = found;
+    }
+    return primary;
+}
+
 json_t *driver_keepalives(struct driver *driver)
 {
     pthread_mutex_lock(&driver->lock);

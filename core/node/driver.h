@@ -39,6 +39,16 @@ void driver_stop(struct driver *driver);
 struct agent *driver_lock(struct driver *driver, int64_t *now_ms);
 void driver_unlock(struct driver *driver);
 
+/* What a primary's acts are bound to. */
+struct driver_term {
+    int64_t epoch;
+    int64_t revision;      /* of /primary: compared by each of its commits */
+    int64_t until_stop_ms; /* clock_now_ms() at which it may not act any more, as known now */
+};
+
+/* Whether this node is the committed primary, and its time is not over; `term` may be NULL. */
+bool driver_term(struct driver *driver, struct driver_term *term);
+
 /* How many packets came of each kind, see datagrams_counts(). The caller's. */
 json_t *driver_keepalives(struct driver *driver);
 

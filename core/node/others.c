@@ -153,6 +153,20 @@ int others_call(struct call *call, const char *name, const char *method, json_t 
     return call_passing(call, name, method, parameters, &handlers, result, operation);
 }
 
+int others_ask(struct node *node, const char *name, const char *method, json_t *parameters,
+               json_t **result, struct operation *operation)
+{
+    struct rpc_client *client;
+    int status = connect_to(node, name, &client, operation);
+    if (status != VIOS_OK) {
+        json_decref(parameters);
+        return status;
+    }
+    status = rpc_client_call(client, method, parameters, NULL, result, operation);
+    rpc_client_close(client);
+    return status;
+}
+
 int others_pass(struct call *call, const char *name, const char *method, const json_t *parameters,
                 json_t **result, struct operation *operation)
 {

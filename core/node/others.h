@@ -20,6 +20,10 @@
 int others_call(struct call *call, const char *name, const char *method, json_t *parameters,
                 json_t **result, struct operation *operation);
 
+/* The same for this daemon itself, which calls as "node:NAME" with all a member may. */
+int others_ask(struct node *node, const char *name, const char *method, json_t *parameters,
+               json_t **result, struct operation *operation);
+
 /* The same for the call itself, which is to be run there: with `parameters`, but for `node`, which
  * says where. */
 int others_pass(struct call *call, const char *name, const char *method, const json_t *parameters,
