@@ -20,7 +20,7 @@
 #include <sys/un.h>
 #include <unistd.h>
 
-#define BACKLOG 1024
+#define BACKLOG 4096 /* the kernel takes fewer when it is told so */
 #define HOST_SIZE 64
 #define BUSY_RETRY_MS 5 /* a unix listener whose backlog is full */
 

@@ -4,7 +4,8 @@
  * Small pieces are gathered into whole records of 16 KiB, so that a request's head and its page
  * leave as one. OpenSSL encrypts a record before it sends it. When the socket is full it must be
  * called again for the same record, so what was offered stays in `record`; the caller is told that
- * nothing was taken, and offers the same bytes again, perhaps cut otherwise.
+ * nothing was taken, and offers the same bytes again, perhaps cut otherwise. A connection that has
+ * nothing to send has no `record`: there may be ten thousand of them.
  */
 #include "net/tls_internal.h"
 
@@ -264,16 +265,83 @@ static size_t gather(uint8_t *record, const struct iovec *parts, int count, size
     return size;
 }
 
-/* Sends one record: the one that waits, or the next bytes. *sent 0: the socket is full. */
-static int send_record(struct tls *tls, size_t *sent)
+static void forget_record(struct tls *tls)
 {
+    if (tls->record) {
+        OPENSSL_cleanse(tls->record, tls->filled);
+        free(tls->record);
+        tls->record = NULL;
+        tls->filled = 0;
+    }
+}
+
+static bool make_record(struct tls *tls)
+{
+    if (!tls->record && !(tls->record = malloc(TLS_RECORD_SIZE))) {
+        set_why(tls, VIOS_E_NO_SPACE, "no memory for what is to be sent");
+    }
+    return tls->record != NULL;
+}
+
+/* The next record's bytes where they lie, when they lie in one of the parts as a whole. */
+static const uint8_t *find_whole(const struct iovec *parts, int count, size_t skip, size_t size)
+{
+    for (int i = 0; i < count; i++) {
+        if (skip < parts[i].iov_len) {
+            bool whole = parts[i].iov_len - skip >= size;
+            return whole ? (const uint8_t *)parts[i].iov_base + skip : NULL;
+        }
+        skip -= parts[i].iov_len;
+    }
+    return NULL;
+}
+
+/* Which bytes OpenSSL is given next: those that wait, or those from behind the first `done` of the
+ * parts. NULL: no memory. */
+static const uint8_t *next_record(struct tls *tls, const struct iovec *parts, int count,
+                                  size_t done, size_t total)
+{
+    if (tls->offered > 0) {
+        return tls->record;
+    }
+    size_t size = total - done < TLS_RECORD_SIZE ? total - done : TLS_RECORD_SIZE;
+    const uint8_t *whole = find_whole(parts, count, done, size);
+    if (!whole && make_record(tls)) {
+        size = gather(tls->record, parts, count, done);
+        tls->filled = size > tls->filled ? size : tls->filled;
+        whole = tls->record;
+    }
+    tls->offered = whole ? size : 0;
+    return whole;
+}
+
+/* OpenSSL has encrypted them, and will be called again: but the caller may offer fewer. */
+static int keep(struct tls *tls, const uint8_t *data)
+{
+    if (data != tls->record) {
+        if (!make_record(tls)) {
+            return tls->why.code;
+        }
+        memcpy(tls->record, data, tls->offered);
+        tls->filled = tls->offered;
+    }
+    return VIOS_OK;
+}
+
+/* Sends one record. *sent 0: the socket is full. */
+static int send_record(struct tls *tls, const uint8_t *data, size_t *sent)
+{
+    *sent = 0;
+    if (!data) {
+        return tls->why.code;
+    }
     ERR_clear_error();
     errno = 0;
-    *sent = 0;
-    int result = SSL_write_ex(tls->ssl, tls->record, tls->offered, sent);
+    int result = SSL_write_ex(tls->ssl, data, tls->offered, sent);
     if (result != 1) {
         *sent = 0;
-        return failed(tls, result, EPOLLOUT);
+        int status = failed(tls, result, EPOLLOUT);
+        return status == VIOS_OK ? keep(tls, data) : status;
     }
     assert(*sent == tls->offered); /* a record is sent whole, or kept */
     tls->offered = 0;
@@ -305,12 +373,12 @@ static int tls_write(struct transport *transport, const struct iovec *parts, int
     }
     take_sent_ahead(tls, total, done);
     while (status == VIOS_OK && *done < total && sent > 0) {
-        if (tls->offered == 0) {
-            tls->offered = gather(tls->record, parts, count, *done);
-        }
-        status = send_record(tls, &sent);
+        status = send_record(tls, next_record(tls, parts, count, *done, total), &sent);
         tls->sent_ahead = sent;
         take_sent_ahead(tls, total, done);
+    }
+    if (tls->offered == 0) {
+        forget_record(tls);
     }
     return *done > 0 ? VIOS_OK : status; /* a failure is said again by the next call */
 }
@@ -361,7 +429,7 @@ static void tls_close(struct transport *transport)
     ERR_clear_error();
     SSL_free(tls->ssl);
     close(transport->fd);
-    OPENSSL_cleanse(tls->record, sizeof tls->record);
+    forget_record(tls);
     free(tls);
 }
 

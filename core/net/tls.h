@@ -10,10 +10,13 @@
  * Both sides name the protocol (ALPN) that they are about to speak, so that a connection cannot be
  * led to another port. One on which TLS begins within NBD may leave it out: other NBD programs do.
  *
- * The one exception is "join", for a node that has no certificate yet. Its server asks for none,
+ * The exception is "join", for a node that has no certificate yet. Its server asks for none,
  * and whoever comes is nobody (an empty peer.node); the joining side trusts the authority whose
  * fingerprint its token carries. It cannot know which serials are allowed: a node that was removed,
  * and sits on the way, could pose as the server. So what is said there must be good only once.
+ *
+ * "event" is alike on the server's side only: a caller (event/callers.h) has no certificate, is
+ * nobody, and says who it is with a token; it verifies the server as it likes.
  */
 #ifndef NET_TLS_H
 #define NET_TLS_H

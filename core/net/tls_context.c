@@ -106,7 +106,7 @@ static int choose_protocol(SSL *ssl, const unsigned char **chosen, unsigned char
             }
             *chosen = offered + at + 1;
             *chosen_size = offered[at];
-            if (strcmp(*one, TLS_JOIN) == 0) { /* it has no certificate yet */
+            if (strcmp(*one, TLS_JOIN) == 0 || strcmp(*one, TLS_EVENT) == 0) { /* it has none */
                 SSL_set_verify(ssl, SSL_VERIFY_NONE, NULL);
             }
             return SSL_TLSEXT_ERR_OK;

@@ -25,7 +25,8 @@ struct tls {
     struct vios_error why; /* code VIOS_OK: nothing failed */
     size_t offered;        /* bytes of `record` that OpenSSL has, but could not send yet */
     size_t sent_ahead;     /* that went out though the caller did not offer them again */
-    uint8_t record[TLS_RECORD_SIZE];
+    uint8_t *record;       /* TLS_RECORD_SIZE while something is offered; else NULL */
+    size_t filled;         /* bytes of it that were used */
 };
 
 /* --- tls_context.c --- */

@@ -381,11 +381,11 @@ static void a_new_identity_is_for_new_connections(void)
     is_int(transport_tls_server(&later.server, later.fds[0], pair.server_context, RPC_ONLY, NULL),
            VIOS_OK);
     is_int(
-        transport_tls_client(&later.client, later.fds[1], pair.client_context, "event", "n1", NULL),
+        transport_tls_client(&later.client, later.fds[1], pair.client_context, "rpc", "n1", NULL),
         VIOS_OK);
     pair_shake(&later, &server, &client);
     is_text(transport_peer(later.server)->serial, again.serial);
-    is_text(transport_peer(later.server)->protocol, "event");
+    is_text(transport_peer(later.server)->protocol, "rpc");
     is_text(transport_peer(pair.server)->serial, n2.serial);
     char text[8] = "";
     size_t done;
@@ -395,6 +395,21 @@ static void a_new_identity_is_for_new_connections(void)
     pair_close(&later);
     pair_close(&pair);
     free_node(&again);
+}
+
+/* Its certificate, if it has one, is not asked for. */
+static void a_caller_is_nobody(void)
+{
+    int server, client;
+    struct pair pair =
+        pair_of(context_of(lab, &n1, NULL), context_of(lab, &n2, NULL), "event", "n1");
+    pair_shake(&pair, &server, &client);
+    ok(server == VIOS_OK && client == VIOS_OK, "server: %s", why(pair.server));
+    is_text(transport_peer(pair.server)->protocol, "event");
+    is_text(transport_peer(pair.server)->node, "");
+    is_text(transport_peer(pair.server)->serial, "");
+    is_text(transport_peer(pair.client)->node, "n1");
+    pair_close(&pair);
 }
 
 /* --- joining --- */
@@ -516,6 +531,7 @@ int main(void)
     RUN(a_full_socket_takes_nothing);
     RUN(a_context_needs_an_identity_that_fits);
     RUN(a_new_identity_is_for_new_connections);
+    RUN(a_caller_is_nobody);
     RUN(who_joins_trusts_the_fingerprint);
     RUN(connecting_ends_at_its_deadline);
     RUN(connecting_may_be_under_way);
