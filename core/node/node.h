@@ -71,6 +71,9 @@ struct node {
     struct lpars *lpars;       /* core/lpar's own state; likewise */
     struct verified *verified; /* core/image's own state; likewise */
     const struct lu_guest_operations *lu_guests; /* of core/lpar; likewise; storage/lu_guest.h */
+
+    struct events *events;           /* core/event's own state; likewise */
+    struct callers *_Atomic callers; /* its registered callers', see event/callers.h; likewise */
 };
 
 /* The level of this software; in a build with VIOS_TEST_HOOKS the environment variable VIOS_LEVEL
