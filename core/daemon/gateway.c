@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "daemon/connection.h"
 #include "daemon/server.h"
+#include "event/callers.h"
 #include "net/tls.h"
 #include "net/worker.h"
 #include "node/identity.h"
@@ -28,16 +29,31 @@ struct buffer {
     uint8_t data[GATEWAY_BUFFER_SIZE];
 };
 
+enum link_kind {
+    LINK_STRANGER, /* in its handshake */
+    LINK_MEMBER,   /* past it, with a certificate */
+    LINK_JOINING,
+    LINK_KINDS
+};
+
 struct link {
     struct gateway *gateway;
     struct transport *transport;
     struct watch outside, inside; /* the TLS connection; our end of the pair, fd -1: none yet */
     struct timer limit;
-    bool member; /* past the handshake, with a certificate */
+    enum link_kind kind;
+    bool heard;       /* something came from it */
+    int64_t began_ms; /* when it was accepted */
     char node[64], serial[33];
     char address[ADDRESS_SIZE];
-    struct buffer in, out; /* to the server, from it */
+    struct buffer *in, *out; /* to the server, from it; NULL: a stranger has none */
     struct link *next, *previous;
+};
+
+/* In the order in which they came. */
+struct link_list {
+    struct link *first, *last;
+    size_t count;
 };
 
 struct gateway {
@@ -48,11 +64,15 @@ struct gateway {
     struct timer pause;
     struct task start, recheck, stop;
     atomic_bool rechecking;
-    struct link *first;
-    size_t count, strangers;
+    bool paused; /* nobody is accepted */
+    struct link_list links[LINK_KINDS];
 };
 
-static const char *const PROTOCOLS[] = {TLS_RPC, TLS_JOIN, NULL};
+static const char *const PROTOCOLS[] = {TLS_RPC, TLS_JOIN, TLS_EVENT, NULL};
+
+static const size_t KIND_MAX[] = {[LINK_STRANGER] = GATEWAY_STRANGERS_MAX,
+                                  [LINK_MEMBER] = GATEWAY_LINKS_MAX,
+                                  [LINK_JOINING] = GATEWAY_JOINING_MAX};
 
 #define owner_of(pointer, type, member) ((type *)((char *)(pointer)-offsetof(type, member)))
 
@@ -63,23 +83,63 @@ static void refuse(struct gateway *gateway, const char *who, const char *why)
 
 /* --- one connection --- */
 
-static void link_close(struct link *link)
+static void list_add(struct link *link, enum link_kind kind)
+{
+    struct link_list *list = &link->gateway->links[kind];
+    link->kind = kind;
+    link->next = NULL;
+    link->previous = list->last;
+    *(list->last ? &list->last->next : &list->first) = link;
+    list->last = link;
+    list->count++;
+}
+
+static void list_remove(struct link *link)
+{
+    struct link_list *list = &link->gateway->links[link->kind];
+    *(link->previous ? &link->previous->next : &list->first) = link->next;
+    *(link->next ? &link->next->previous : &list->last) = link->previous;
+    list->count--;
+}
+
+/* Accepting goes on as soon as there is room again. */
+static void resume(struct gateway *gateway)
+{
+    if (gateway->paused) {
+        gateway->paused = false;
+        worker_disarm(gateway->worker, &gateway->pause);
+        worker_rewatch(gateway->worker, &gateway->listener, EPOLLIN);
+    }
+}
+
+static void pause_accepting(struct gateway *gateway)
+{
+    gateway->paused = true;
+    worker_rewatch(gateway->worker, &gateway->listener, 0);
+    worker_arm(gateway->worker, &gateway->pause, clock_now_ms() + GATEWAY_PAUSE_MS);
+}
+
+/* Lets go of the link; its transport is somebody else's, or closed. */
+static void link_forget(struct link *link)
 {
     struct gateway *gateway = link->gateway;
-    worker_unwatch(gateway->worker, &link->outside);
     worker_disarm(gateway->worker, &link->limit);
     if (link->inside.fd >= 0) {
         worker_unwatch(gateway->worker, &link->inside);
         close(link->inside.fd);
     }
-    link->transport->operations->close(link->transport);
-    *(link->previous ? &link->previous->next : &gateway->first) = link->next;
-    if (link->next) {
-        link->next->previous = link->previous;
-    }
-    gateway->count--;
-    gateway->strangers -= !link->member;
+    list_remove(link);
+    free(link->in);
+    free(link->out);
     free(link);
+    resume(gateway);
+}
+
+static void link_close(struct link *link)
+{
+    worker_unwatch(link->gateway->worker, &link->outside);
+    link->transport->operations->close(link->transport);
+    link_forget(link);
 }
 
 static bool is_empty(const struct buffer *buffer)
@@ -98,7 +158,7 @@ static void taken(struct buffer *buffer, size_t count)
 /* False: the connection is over. */
 static bool move_in(struct link *link, bool *moved)
 {
-    struct buffer *buffer = &link->in;
+    struct buffer *buffer = link->in;
     size_t got = 0;
     if (is_empty(buffer)) {
         int status = link->transport->operations->read(link->transport, buffer->data,
@@ -123,7 +183,7 @@ static bool move_in(struct link *link, bool *moved)
 
 static bool move_out(struct link *link, bool *moved)
 {
-    struct buffer *buffer = &link->out;
+    struct buffer *buffer = link->out;
     size_t sent = 0;
     if (is_empty(buffer)) {
         ssize_t got = recv(link->inside.fd, buffer->data, sizeof buffer->data, MSG_DONTWAIT);
@@ -146,10 +206,10 @@ static void rewatch(struct link *link)
     struct worker *worker = link->gateway->worker;
     uint32_t wants = link->transport->operations->wants(link->transport);
     worker_rewatch(worker, &link->outside,
-                   wants | (is_empty(&link->in) ? EPOLLIN : 0) |
-                       (is_empty(&link->out) ? 0 : EPOLLOUT));
+                   wants | (is_empty(link->in) ? EPOLLIN : 0) |
+                       (is_empty(link->out) ? 0 : EPOLLOUT));
     worker_rewatch(worker, &link->inside,
-                   (is_empty(&link->out) ? EPOLLIN : 0u) | (is_empty(&link->in) ? 0u : EPOLLOUT));
+                   (is_empty(link->out) ? EPOLLIN : 0u) | (is_empty(link->in) ? 0u : EPOLLOUT));
 }
 
 static void pump(struct link *link)
@@ -164,7 +224,8 @@ static void pump(struct link *link)
     }
     /* What TLS has inside, epoll does not tell: there is none left unless the rounds are over. Who
      * joins never has so much to say. */
-    if (moved && link->member && link->transport->operations->pending(link->transport)) {
+    if (moved && link->kind == LINK_MEMBER &&
+        link->transport->operations->pending(link->transport)) {
         worker_arm(link->gateway->worker, &link->limit, clock_now_ms());
     }
     rewatch(link);
@@ -174,9 +235,10 @@ static void pump(struct link *link)
 
 static void introduce(struct link *link, int fd)
 {
-    struct connection_peer peer = {.role = link->member ? ROLE_ADMIN : ROLE_NOBODY,
-                                   .speaks_for_others = link->member};
-    if (link->member) {
+    bool member = link->kind == LINK_MEMBER;
+    struct connection_peer peer = {.role = member ? ROLE_ADMIN : ROLE_NOBODY,
+                                   .speaks_for_others = member};
+    if (member) {
         snprintf(peer.actor, sizeof peer.actor, "node:%s", link->node);
     } else {
         snprintf(peer.actor, sizeof peer.actor, "join:%s", link->address);
@@ -194,6 +256,11 @@ static void on_inside(struct watch *watch, uint32_t events)
 static bool connect_inside(struct link *link)
 {
     int pair[2];
+    link->in = calloc(1, sizeof *link->in);
+    link->out = calloc(1, sizeof *link->out);
+    if (!link->in || !link->out) {
+        return false;
+    }
     if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) != 0) {
         return false;
     }
@@ -208,19 +275,43 @@ static bool connect_inside(struct link *link)
     return true;
 }
 
+/* To the callers of this node, which speak with it from now on. */
+static void hand_over(struct link *link)
+{
+    struct gateway *gateway = link->gateway;
+    struct callers *callers = atomic_load(&gateway->node->callers);
+    if (!callers) { /* it has only just started */
+        link_close(link);
+        return;
+    }
+    worker_unwatch(gateway->worker, &link->outside);
+    callers_adopt(callers, link->transport, link->address);
+    link_forget(link);
+}
+
 static void on_established(struct link *link)
 {
     struct gateway *gateway = link->gateway;
     const struct transport_peer *peer = transport_peer(link->transport);
+    if (strcmp(peer->protocol, TLS_EVENT) == 0) {
+        hand_over(link);
+        return;
+    }
+    bool joins = strcmp(peer->protocol, TLS_JOIN) == 0;
+    enum link_kind kind = joins ? LINK_JOINING : LINK_MEMBER;
+    if (gateway->links[kind].count >= KIND_MAX[kind]) {
+        link_close(link);
+        return;
+    }
     snprintf(link->node, sizeof link->node, "%s", peer->node);
     snprintf(link->serial, sizeof link->serial, "%s", peer->serial);
     worker_disarm(gateway->worker, &link->limit);
-    if (strcmp(peer->protocol, TLS_JOIN) == 0) {
+    if (joins) {
         worker_arm(gateway->worker, &link->limit, clock_now_ms() + GATEWAY_JOIN_MS);
-    } else {
-        link->member = true;
-        gateway->strangers--;
     }
+    list_remove(link);
+    list_add(link, kind);
+    resume(gateway);
     if (connect_inside(link)) {
         pump(link);
     } else {
@@ -249,6 +340,7 @@ static void on_outside(struct watch *watch, uint32_t events)
 {
     struct link *link = owner_of(watch, struct link, outside);
     (void)events;
+    link->heard = true;
     if (link->inside.fd >= 0) {
         pump(link);
     } else {
@@ -259,7 +351,7 @@ static void on_outside(struct watch *watch, uint32_t events)
 static void on_limit(struct timer *timer)
 {
     struct link *link = owner_of(timer, struct link, limit);
-    if (link->member) {
+    if (link->kind == LINK_MEMBER) {
         pump(link); /* it had more to give than one turn takes */
         return;
     }
@@ -271,12 +363,40 @@ static void on_limit(struct timer *timer)
 
 /* --- accepting --- */
 
+/* Whom others, who wait, need not wait for; NULL: nobody. */
+static struct link *find_idler(const struct gateway *gateway)
+{
+    int64_t now_ms = clock_now_ms();
+    struct link *slow = NULL;
+    for (struct link *link = gateway->links[LINK_STRANGER].first; link; link = link->next) {
+        int64_t age_ms = now_ms - link->began_ms;
+        if (age_ms < GATEWAY_SILENT_MS) {
+            break; /* and those behind it came later */
+        }
+        if (!link->heard) {
+            return link;
+        }
+        slow = slow || age_ms < GATEWAY_SHAKING_MS ? slow : link;
+    }
+    return slow;
+}
+
+/* Whether one more stranger may come, though there is no room. */
+static bool make_room(struct gateway *gateway)
+{
+    struct link *idler = find_idler(gateway);
+    if (idler) {
+        refuse(gateway, idler->address, "it did not shake hands while others waited");
+        link_close(idler);
+    }
+    return idler != NULL;
+}
+
 static void link_open(struct gateway *gateway, int fd)
 {
     struct vios_error error = {0};
-    struct link *link = NULL;
-    bool full = gateway->count >= GATEWAY_LINKS_MAX || gateway->strangers >= GATEWAY_STRANGERS_MAX;
-    if (full || !(link = calloc(1, sizeof *link))) {
+    struct link *link = calloc(1, sizeof *link);
+    if (!link) {
         close(fd);
         return;
     }
@@ -284,6 +404,7 @@ static void link_open(struct gateway *gateway, int fd)
     link->inside = (struct watch){.ready = on_inside, .fd = -1};
     link->outside = (struct watch){.ready = on_outside, .fd = fd};
     link->limit.expired = on_limit;
+    link->began_ms = clock_now_ms();
     (void)transport_peer_address(fd, link->address, sizeof link->address, NULL);
     if (transport_tls_server(&link->transport, fd, identity_tls(gateway->node->identity), PROTOCOLS,
                              &error) != VIOS_OK) {
@@ -296,14 +417,8 @@ static void link_open(struct gateway *gateway, int fd)
         free(link);
         return;
     }
-    worker_arm(gateway->worker, &link->limit, clock_now_ms() + GATEWAY_HANDSHAKE_MS);
-    link->next = gateway->first;
-    if (gateway->first) {
-        gateway->first->previous = link;
-    }
-    gateway->first = link;
-    gateway->count++;
-    gateway->strangers++;
+    worker_arm(gateway->worker, &link->limit, link->began_ms + GATEWAY_HANDSHAKE_MS);
+    list_add(link, LINK_STRANGER);
 }
 
 static void on_accept(struct watch *watch, uint32_t events)
@@ -311,12 +426,19 @@ static void on_accept(struct watch *watch, uint32_t events)
     struct gateway *gateway = owner_of(watch, struct gateway, listener);
     (void)events;
     for (int i = 0; i < GATEWAY_ACCEPTS_MAX; i++) {
+        bool full = gateway->links[LINK_STRANGER].count >= GATEWAY_STRANGERS_MAX;
+        if (i > 0 && full) {
+            return; /* it is not known whether one more waits */
+        }
+        if (full && !make_room(gateway)) {
+            pause_accepting(gateway);
+            return;
+        }
         int fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
         if (fd >= 0) {
             link_open(gateway, fd);
         } else if (errno == EMFILE || errno == ENFILE || errno == ENOMEM || errno == ENOBUFS) {
-            worker_rewatch(gateway->worker, watch, 0);
-            worker_arm(gateway->worker, &gateway->pause, clock_now_ms() + GATEWAY_PAUSE_MS);
+            pause_accepting(gateway);
             return;
         } else if (errno != ECONNABORTED && errno != EINTR) {
             return;
@@ -326,8 +448,7 @@ static void on_accept(struct watch *watch, uint32_t events)
 
 static void on_pause_end(struct timer *timer)
 {
-    struct gateway *gateway = owner_of(timer, struct gateway, pause);
-    worker_rewatch(gateway->worker, &gateway->listener, EPOLLIN);
+    resume(owner_of(timer, struct gateway, pause));
 }
 
 /* --- the whole --- */
@@ -346,10 +467,10 @@ static void run_recheck(struct task *task)
     struct tls_context *tls = identity_tls(gateway->node->identity);
     struct link *next;
     atomic_store(&gateway->rechecking, false);
-    for (struct link *link = gateway->first; link; link = next) {
+    for (struct link *link = gateway->links[LINK_MEMBER].first; link; link = next) {
         struct vios_error why = {0};
         next = link->next;
-        if (link->member && tls_context_allowed(tls, link->node, link->serial, &why) != VIOS_OK) {
+        if (tls_context_allowed(tls, link->node, link->serial, &why) != VIOS_OK) {
             refuse(gateway, link->address, why.message);
             link_close(link);
         }
@@ -361,8 +482,11 @@ static void run_stop(struct task *task)
     struct gateway *gateway = owner_of(task, struct gateway, stop);
     worker_unwatch(gateway->worker, &gateway->listener);
     worker_disarm(gateway->worker, &gateway->pause);
-    while (gateway->first) {
-        link_close(gateway->first);
+    gateway->paused = false; /* for good */
+    for (int kind = 0; kind < LINK_KINDS; kind++) {
+        while (gateway->links[kind].first) {
+            link_close(gateway->links[kind].first);
+        }
     }
 }
 

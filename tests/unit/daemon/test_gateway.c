@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/file.h"
 #include "daemon/server.h"
+#include "event/callers.h"
 #include "net/rpc.h"
 #include "node/credentials.h"
 #include "node/identity.h"
@@ -321,19 +322,94 @@ static void who_is_slow_with_the_handshake_is_refused(void)
     close(fd);
 }
 
-static void strangers_are_few(void)
+/* They fill the port and say nothing: who comes behind them gets in all the same. */
+static void the_silent_make_room(void)
 {
-    int fds[GATEWAY_STRANGERS_MAX + 1];
+    static int fds[GATEWAY_STRANGERS_MAX + 1];
+    struct operation operation;
+    json_t *result = NULL;
     for (size_t i = 0; i <= GATEWAY_STRANGERS_MAX; i++) {
         fds[i] = open_raw();
     }
     int64_t began_ms = clock_now_ms();
-    ok(is_closed(fds[GATEWAY_STRANGERS_MAX]), "one too many is closed");
-    ok(clock_now_ms() - began_ms < GATEWAY_HANDSHAKE_MS - 500, "at once");
+    is_int(call_other(ROLE_ADMIN, "n1", "test.who", NULL, &result, &operation), VIOS_OK);
+    json_decref(result);
+    ok(is_closed(fds[0]), "the oldest is closed");
+    ok(clock_now_ms() - began_ms < GATEWAY_HANDSHAKE_MS - 500, "long before its time");
+    await_refusal("RPC tcp:127.0.0.1:", "while others waited");
+    struct pollfd last = {.fd = fds[GATEWAY_STRANGERS_MAX - 1], .events = POLLIN};
+    is_int(poll(&last, 1, 0), 0); /* no more than needed */
     for (size_t i = 0; i <= GATEWAY_STRANGERS_MAX; i++) {
         close(fds[i]);
     }
     await_refusal("RPC tcp:127.0.0.1:", "cut off during the handshake");
+}
+
+/* --- callers of events --- */
+
+static int no_state(struct node *node, json_t **state, int64_t *sequence,
+                    struct operation *operation)
+{
+    (void)node;
+    (void)operation;
+    *sequence = 0;
+    *state = json_object();
+    return VIOS_OK;
+}
+
+static int no_older(struct node *node, int64_t after, struct event_post *posts[PAYLOAD_EVENTS_MAX],
+                    size_t *count, struct operation *operation)
+{
+    (void)node;
+    (void)after;
+    (void)posts;
+    (void)operation;
+    *count = 0;
+    return VIOS_OK;
+}
+
+/* What a caller without a certificate hears after it said hello, to its end. */
+static void dial_as_caller(char *heard, size_t size)
+{
+    struct operation operation;
+    struct transport *transport = NULL;
+    size_t done, used = 0;
+    heard[0] = '\0';
+    operation_start(&operation, LIMIT_MS, NULL);
+    is_int(transport_tls_connect(&transport, port_address, identity_tls(there.identity), TLS_EVENT,
+                                 "n1", &operation),
+           VIOS_OK);
+    if (!transport) {
+        return;
+    }
+    const char *hello = "{\"hello\":1,\"caller\":\"a\",\"token\":\"b\"}\n";
+    struct iovec part = {(void *)hello, strlen(hello)};
+    (void)transport->operations->write(transport, &part, 1, &done);
+    while (transport->operations->read(transport, heard + used, size - 1 - used, &done) ==
+               VIOS_OK &&
+           (done > 0 || operation_wait(&operation, transport->fd, POLLIN) == VIOS_OK)) {
+        used += done;
+    }
+    heard[used] = '\0';
+    transport->operations->close(transport);
+}
+
+static void callers_are_handed_on(void)
+{
+    char heard[1024];
+    struct callers *callers = NULL;
+    struct callers_settings settings = {.node = &here, .state = no_state, .older = no_older};
+    dial_as_caller(heard, sizeof heard);
+    is_text(heard, ""); /* the part has not started yet */
+    is_int(callers_start(&callers, &settings, NULL), VIOS_OK);
+    atomic_store(&here.callers, callers);
+    dial_as_caller(heard, sizeof heard);
+    is_text(heard, "{\"moved\":{\"node\":\"\",\"address\":\"\"}}\n");
+    callers_open(callers, 1, 0, 0);
+    dial_as_caller(heard, sizeof heard);
+    ok(strstr(heard, "{\"error\":{\"code\":\"denied\"") == heard, "%s", heard);
+    atomic_store(&here.callers, NULL);
+    callers_stop(callers);
 }
 
 static void who_is_removed_is_closed(void)
@@ -380,7 +456,8 @@ int main(void)
     RUN(who_joins_is_nobody);
     RUN(who_speaks_no_tls_is_refused);
     RUN(who_is_slow_with_the_handshake_is_refused);
-    RUN(strangers_are_few);
+    RUN(the_silent_make_room);
+    RUN(callers_are_handed_on);
     RUN(who_is_removed_is_closed);
     gateway_stop(gateway);
     server_stop(server);
