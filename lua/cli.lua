@@ -108,7 +108,7 @@ local function callbacks_of(row, globals, bar)
         io.stderr:write(vios.term.escape(text), "\n")
       end
     end,
-    item = row.stream and function(value)
+    item = row.stream and not row.collected and function(value)
       require("vios.printer").item(row, value, globals, first)
       first = false
     end or nil,

@@ -18,14 +18,17 @@
 --         options = {
 --           { name = "timeout", value = "TIME", words = "how long to wait", type = "duration" },
 --           { name = "force", words = "…" },    -- no `value`: a flag
+--           { name = "follow", short = "f", words = "…" },  -- also typed -f
 --           { name = "disk", value = "FILE", many = true, words = "…", complete = "file" },
 --         },
 --         columns = { "name", "state" },        -- of the table a person sees, in order
+--         widths = { time = 24 },               -- of a stream's columns, beyond the usual 10
 --         nested = { files = { "name", … } },   -- columns of a list within an object
 --         told_already = { "disks" },           -- not shown to a person unless asked for
 --         text = function(result, parameters) return "one line instead of the table" end,
 --         job = true,      -- the method is a METHOD_JOB: takes --no-wait
 --         stream = true,   -- the method sends items: printed as they come
+--         collected = true, -- they are printed as one list, when all are there
 --         console = true,  -- the method streams bytes both ways: the terminal goes raw
 --         confirm = "stops {lpar} without asking it",  -- asks, unless --yes
 --         preview = function(parameters, context) … return result  -- as `run` with
@@ -40,6 +43,7 @@
 -- `type` is checked before sending: integer (sent as one), size, duration (both sent as text).
 -- Everything else is text. `complete` is a noun (names come from its list), "file", or a list of
 -- words.
+-- `functions` of the noun's table are Lua functions beside the commands: vios.event.on.
 -- A noun with `verb = nil` in its only row is a word by itself (`quit`).
 --
 -- A row with `run` gets `context`: { call = function(method, parameters) → result | nil, err,
@@ -51,8 +55,8 @@
 
 -- The files, in the order of the manual.
 local NOUNS <const> = {
-  "lab", "cluster", "node", "primary", "paging", "pool", "lu", "image", "lpar", "adapter", "db",
-  "job", "audit", "config",
+  "lab", "cluster", "node", "primary", "event", "paging", "pool", "lu", "image", "lpar", "adapter",
+  "db", "job", "audit", "config",
 }
 -- The shell's own words: lua/builtins.lua has them all. The hidden ones are for programs.
 local WORDS <const> = { "help", "history", "watch", "source", "on", "quit" }

@@ -88,7 +88,10 @@ local function of_noun(noun)
   return setmetatable({}, {
     __index = function(proxy, verb)
       local row = group.by_verb[verb]
-      if not row then
+      local special <const> = (group.functions or {})[verb]
+      if special then
+        return special
+      elseif not row then
         error(noun .. " has no '" .. tostring(verb) .. "'"
           .. nearest.hint(tostring(verb), functions.verbs(noun)), 2)
       end

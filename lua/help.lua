@@ -19,7 +19,7 @@ local function overview()
   lines[#lines + 1] = ""
   lines[#lines + 1] = "Options of all commands:"
   for _, option in ipairs(parser.GLOBALS) do
-    column(lines, parser.with_value(option), option.words)
+    column(lines, parser.both(option), option.words)
   end
   lines[#lines + 1] = ""
   lines[#lines + 1] = "Ways in, from the operating system:"
@@ -47,7 +47,7 @@ local function of_row(row)
     column(lines, argument.name:upper(), argument.words)
   end
   for _, option in ipairs(parser.own_options(row)) do
-    column(lines, parser.with_value(option), option.words)
+    column(lines, parser.both(option), option.words)
   end
   for _, example in ipairs(row.examples or {}) do
     lines[#lines + 1] = "  example: " .. example

@@ -63,7 +63,7 @@ return {
       summary = "show live numbers of page-ins and page-outs",
       arguments = { { name = "lpar", words = "the LPAR's name", complete = "paging",
         optional = true } },
-      options = { { name = "follow", words = "go on, a line a second" } },
+      options = { { name = "follow", short = "f", words = "go on, a line a second" } },
       columns = { "lpar", "state", "pages_in", "pages_out", "in_us", "out_us", "errors" },
       stream = true,
       examples = { "paging stat", "paging stat web1 --follow" },

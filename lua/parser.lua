@@ -35,6 +35,11 @@ function parser.with_value(option)
   return parser.dashed(option.name) .. (option.value and " " .. option.value or "")
 end
 
+-- The same with its short form: "-f, --follow".
+function parser.both(option)
+  return (option.short and "-" .. option.short .. ", " or "") .. parser.with_value(option)
+end
+
 local NO_WAIT <const> = { name = "no_wait", words = "return the job at once" }
 local HELP <const> = { name = "help", words = "show how it is used" }
 
@@ -70,12 +75,15 @@ function parser.form(row)
   return table.concat(parts, " ")
 end
 
--- The options that a row takes, its own first, in order; and the same by name.
+-- The options that a row takes, its own first, in order; and the same by name, long and short.
 function parser.options(row)
   local known, list = {}, {}
   local function add(option)
     if not known[option.name] then
       known[option.name] = option
+      if option.short then
+        known[option.short] = option
+      end
       list[#list + 1] = option
     end
   end

@@ -361,7 +361,7 @@ function printer.item(row, value, globals, first)
   elseif type(value) == "table" then
     local fields, titles, parts = fields_of(row, { value }, globals), {}, {}
     for i, name in ipairs(fields) do
-      local width = math.max(#title(name), ITEM_WIDTH)
+      local width = math.max(#title(name), (row.widths or {})[name] or ITEM_WIDTH)
       titles[i] = pad(title(name), width)
       parts[i] = pad(human(name, value[name]), width)
     end

@@ -121,6 +121,7 @@ static int read_membership(struct daemon *daemon, struct operation *operation)
     if (status == VIOS_OK) {
         const char *name = json_get_text(cluster, "name");
         snprintf(daemon->cluster, sizeof daemon->cluster, "%s", name ? name : "");
+        daemon->node.cluster = daemon->cluster;
         status = read_identity(daemon, self, operation);
     }
     json_decref(cluster);
@@ -323,7 +324,6 @@ static int activate_locked(struct daemon *daemon, struct operation *operation)
         deactivate(daemon);
         return status;
     }
-    node->cluster = daemon->cluster;
     atomic_store(&node->active, true);
     log_notice("daemon", "node %s of cluster %s, incarnation %lld", node->name, node->cluster,
                (long long)node->incarnation);
