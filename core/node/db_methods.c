@@ -17,8 +17,6 @@
 #define KINDS_MAX 64 /* of keys, in db.status */
 #define GET_LIST_MAX 1000
 
-static const char *const SECRETS[] = {"/token", "/secret"};
-
 /* Adds one to `counts` under the first word of the key: "/lpar/web1" counts as "lpar". */
 static void count_key(json_t *counts, const char *key)
 {
@@ -104,16 +102,6 @@ static int backup_db(struct call *call, const json_t *parameters, json_t **resul
     return status;
 }
 
-static bool is_secret(const char *key)
-{
-    for (size_t i = 0; i < sizeof SECRETS / sizeof SECRETS[0]; i++) {
-        if (strncmp(key, SECRETS[i], strlen(SECRETS[i])) == 0) {
-            return true;
-        }
-    }
-    return false;
-}
-
 static json_t *show_value(const struct store_value *value)
 {
     json_t *record = json_loads(value->json, JSON_DECODE_ANY, NULL);
@@ -134,7 +122,7 @@ static int get_prefix(struct store *store, const char *prefix, json_t **result,
                                 GET_LIST_MAX);
     }
     for (size_t i = 0; i < list.count && status == VIOS_OK; i++) {
-        if (!is_secret(list.values[i].key) &&
+        if (!node_key_is_secret(list.values[i].key) &&
             json_array_append_new(array, show_value(&list.values[i])) != 0) {
             status = operation_no_memory(operation, "VIOS DB");
         }
@@ -172,7 +160,7 @@ static int get_db(struct call *call, const json_t *parameters, json_t **result,
     struct store *store;
     const char *key = json_get_text(parameters, "key");
     size_t length = strlen(key);
-    if (is_secret(key)) {
+    if (node_key_is_secret(key)) {
         return operation_fail(operation, VIOS_E_DENIED, key, NULL, "tokens and keys are not shown");
     }
     int status = node_store(call->node, &store, operation);

@@ -159,3 +159,14 @@ int node_has_record(struct store *store, const char *key, bool *has, struct oper
     }
     return status;
 }
+
+bool node_key_is_secret(const char *key)
+{
+    static const char *const SECRETS[] = {"/token", "/secret"};
+    for (size_t i = 0; i < sizeof SECRETS / sizeof SECRETS[0]; i++) {
+        if (strncmp(key, SECRETS[i], strlen(SECRETS[i])) == 0) {
+            return true;
+        }
+    }
+    return false;
+}

@@ -110,6 +110,9 @@ int node_record(struct store *store, const char *key, json_t **record, int64_t *
 /* Whether there is a record of this key. */
 int node_has_record(struct store *store, const char *key, bool *has, struct operation *operation);
 
+/* Tokens and keys: what lies below this is shown to nobody, and captured by nobody. */
+bool node_key_is_secret(const char *key);
+
 extern const struct method_group node_methods;
 
 #endif
