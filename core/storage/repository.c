@@ -42,7 +42,8 @@ int repository_check_marker(const char *text, const char *uuid, struct vios_erro
     return status;
 }
 
-static int write_marker(int folder, const char *cluster, const char *uuid, struct vios_error *error)
+int repository_write_marker(int folder, const char *cluster, const char *uuid,
+                            struct vios_error *error)
 {
     json_t *json = json_pack("{s:i, s:s, s:s}", "v", 1, "cluster", cluster, "uuid", uuid);
     char *text = json ? json_dumps(json, JSON_COMPACT) : NULL;
@@ -62,7 +63,7 @@ static int check_folder(int folder, const struct node *node, const char *uuid, b
     if (status == VIOS_OK) {
         status = repository_check_marker(text, uuid, error);
     } else if (status == VIOS_E_NOT_FOUND && make) {
-        status = write_marker(folder, node->cluster, uuid, error);
+        status = repository_write_marker(folder, node->cluster, uuid, error);
     } else if (status == VIOS_E_NOT_FOUND) {
         status = error_set(error, VIOS_E_INVALID, OBJECT, "mount its file system there",
                            "it is not mounted on this node: %.200s has no " REPOSITORY_MARKER,

@@ -23,6 +23,10 @@ int repository_check(const struct node *node, struct store *store, bool make,
 int repository_path(const struct node *node, const char *object, const char **path,
                     struct vios_error *error);
 
+/* For those that cannot touch a node: gives the folder its marker. */
+int repository_write_marker(int folder, const char *cluster, const char *uuid,
+                            struct vios_error *error);
+
 /* VIOS_OK: the text of a marker is of `uuid`. VIOS_E_INVALID says whose it is. For tests too. */
 int repository_check_marker(const char *text, const char *uuid, struct vios_error *error);
 
