@@ -49,6 +49,7 @@ struct agent *agent_new(const struct agent_settings *settings, int64_t now_ms, i
     agent->recorder = settings->recorder;
     agent->outlet = settings->outlet;
     agent->wall_ms = wall_ms;
+    agent->ticked_ms = now_ms;
     if (!agent_start(agent, settings, now_ms)) {
         agent_free(agent);
         return NULL;
@@ -365,7 +366,7 @@ static void hear(struct agent *agent, uint16_t from, const struct keepalive *mes
     }
     matrix_heard(agent->matrix, from, &row, message->flags & KEEPALIVE_SLOW, now_ms);
     peer->heard_ms = now_ms;
-    peer->clock_offset_ms = message->wall_ms - agent->wall_ms;
+    peer->clock_offset_ms = message->wall_ms - (agent->wall_ms + now_ms - agent->ticked_ms);
     if (message->flags & KEEPALIVE_STORE_OK) {
         peer->store_bad_since_ms = 0;
     } else if (peer->store_bad_since_ms == 0) {
@@ -426,6 +427,7 @@ void agent_tick(struct agent *agent, int64_t now_ms, int64_t wall_ms)
 {
     int64_t late_ms = now_ms - agent->due_ms;
     agent->wall_ms = wall_ms;
+    agent->ticked_ms = now_ms;
     if (late_ms > agent->keepalive_ms) {
         agent_note(agent, "this node was %lld ms late", (long long)late_ms);
         matrix_late(agent->matrix, late_ms, now_ms);
@@ -490,6 +492,12 @@ int64_t agent_until_stop_ms(const struct agent *agent)
 bool agent_may_commit(const struct agent *agent, int64_t now_ms)
 {
     return now_ms >= agent->banned_until_ms;
+}
+
+int64_t agent_clock_offset_ms(const struct agent *agent, const char *name)
+{
+    uint16_t number = roster_find(agent->roster, name);
+    return number < agent->peer_count ? agent->peers[number].clock_offset_ms : 0;
 }
 
 /* down: fenced, or its record stood still for the TTL. suspect: it stood still for 3/5 of that, was

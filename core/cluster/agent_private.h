@@ -61,7 +61,7 @@ struct agent {
     int64_t level, ttl_ms, keepalive_ms;
     struct recorder *recorder;
     struct agent_outlet outlet;
-    int64_t wall_ms;
+    int64_t wall_ms, ticked_ms; /* at the last tick */
     int64_t due_ms;
 
     struct roster *roster;
