@@ -26,7 +26,7 @@ static const struct {
     {"/cluster", "restores", false},  {"/primary", "epoch", true},
     {"/alive/", "incarnation", true}, {"/lpar/", "generation", true},
     {"/paging/", "generation", true}, {"/hibernation/", "generation", true},
-    {"/job-number", "last", true},
+    {"/job-number", "last", true},    {"/incident-number", "last", true},
 };
 
 static int check_numbers(const char *key, const json_t *record, struct vios_error *error)

@@ -12,9 +12,19 @@ enum what { LOST, OLDER, RETURNS };
 static const char *const WHATS[] = {"lost", "older", "returns"};
 
 /* What others are told by running, or what follows from the rest. */
-static const char *const PASSING[] = {"alive",         "fence",      "primary",  "split",
-                                      "lpar-run",      "paging-run", "lock",     "job-number",
-                                      "job-operation", "token",      "migration"};
+static const char *const PASSING[] = {"alive",
+                                      "fence",
+                                      "primary",
+                                      "split",
+                                      "lpar-run",
+                                      "paging-run",
+                                      "lock",
+                                      "job-number",
+                                      "job-operation",
+                                      "token",
+                                      "migration",
+                                      "incident-number",
+                                      "incident-signature"};
 
 /* "lpar" of "/lpar/web1"; false when nobody cares, or it is no key at all, in a damaged store. */
 static bool find_kind(const char *key, char kind[KIND_SIZE])

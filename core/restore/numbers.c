@@ -150,6 +150,14 @@ static void add_job_number(struct restore_numbers *numbers, const char *name, co
     }
 }
 
+static void add_incident_number(struct restore_numbers *numbers, const char *name,
+                                const json_t *record)
+{
+    if (!*name) {
+        raise(&numbers->incident, number_of(record, "last"));
+    }
+}
+
 static void add_job(struct restore_numbers *numbers, const char *name, const json_t *record)
 {
     int64_t number;
@@ -178,10 +186,19 @@ static const struct {
     const char *prefix;
     void (*add)(struct restore_numbers *numbers, const char *name, const json_t *record);
 } KINDS[] = {
-    {"/cluster", add_cluster},       {"/primary", add_primary}, {"/node/", add_node},
-    {"/alive/", add_alive},          {"/fence/", add_fence},    {"/lpar/", add_lpar},
-    {"/lpar-run/", add_owned},       {"/paging/", add_paging},  {"/hibernation/", add_hibernation},
-    {"/job-number", add_job_number}, {"/job/", add_job},        {"/split/", add_split},
+    {"/cluster", add_cluster},
+    {"/primary", add_primary},
+    {"/node/", add_node},
+    {"/alive/", add_alive},
+    {"/fence/", add_fence},
+    {"/lpar/", add_lpar},
+    {"/lpar-run/", add_owned},
+    {"/paging/", add_paging},
+    {"/hibernation/", add_hibernation},
+    {"/job-number", add_job_number},
+    {"/job/", add_job},
+    {"/split/", add_split},
+    {"/incident-number", add_incident_number},
 };
 
 static void add_value(struct restore_numbers *numbers, const struct store_value *value)

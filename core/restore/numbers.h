@@ -15,6 +15,7 @@
 struct restore_numbers {
     int64_t epoch;
     int64_t job;
+    int64_t incident;
     int64_t split;
     int64_t restores;
     int64_t revision;     /* of the VIOS DB and its values */

@@ -184,6 +184,7 @@ static const struct {
     {"/fence/", leave_out},
     {"/split/", leave_out},
     {"/job-number", leave_out},
+    {"/incident-number", leave_out},
     {"/lpar-run/", leave_out}, /* these were true while somebody ran */
     {"/paging-run/", leave_out},
     {"/lock/", leave_out},
@@ -278,6 +279,10 @@ static void make_records(struct making *making, const struct store_list *backup)
     if (making->numbers.job > 0) {
         json_int_t last = making->numbers.job + RESTORE_STEP;
         append(making, "/job-number", json_pack("{s:i, s:I}", "v", 1, "last", last));
+    }
+    if (making->numbers.incident > 0) { /* its folders in the repository are not used again */
+        json_int_t last = making->numbers.incident + RESTORE_STEP;
+        append(making, "/incident-number", json_pack("{s:i, s:I}", "v", 1, "last", last));
     }
     if (making->numbers.split > 0) {
         char key[STORE_KEY_MAX];
