@@ -3,12 +3,14 @@
  *
  * Each key of the configuration is also an option (--key VALUE), laid over the file.
  *
- * With --restore or --check it is no daemon, but what `vios db restore` and `vios db check` run
- * when there is none: it says on stdout what restore.h tells, a line of JSON each, and ends.
+ * With --restore, --check or --ffdc it is no daemon, but what `vios db restore`, `vios db check`
+ * and the readers of `vios ffdc` run when there is none: it says on stdout what restore.h and
+ * offline.h tell, a line of JSON each, and ends.
  */
 #include "base/config.h"
 #include "base/log.h"
 #include "daemon/daemon.h"
+#include "ffdc/offline.h"
 #include "restore/restore.h"
 
 #include <errno.h>
@@ -34,11 +36,13 @@ struct options {
     bool is_told;                     /* --node or --store say that this is meant */
     const char *restore, *to, *check; /* NULL: not given */
     bool dry_run;
+    const char *ffdc, *correlator, *dir; /* likewise */
+    bool redact;
 };
 
 static bool is_offline(const struct options *options)
 {
-    return options->restore || options->check;
+    return options->restore || options->check || options->ffdc;
 }
 
 static int usage(const struct vios_error *error)
@@ -59,7 +63,12 @@ static void help(void)
            "  --restore FILE     no daemon: restore a backup, see \"vios db restore\"\n"
            "      --to ADDRESS   into this VIOS DB, if not the configured one\n"
            "      --dry-run      only say what would be lost\n"
-           "  --check ADDRESS    no daemon: check a VIOS DB or a backup\n\nKeys:\n",
+           "  --check ADDRESS    no daemon: check a VIOS DB or a backup\n"
+           "  --ffdc VERB        no daemon: list, show, timeline or export, see \"vios ffdc\"\n"
+           "      --correlator C this incident\n"
+           "      --dir FOLDER   in this folder, if not in the configured ones\n"
+           "      --to FILE      export to it\n"
+           "      --redact       with placeholders\n\nKeys:\n",
            DEFAULT_CONFIG);
     for (size_t i = 0; i < count; i++) {
         printf("  --%-16s %s (%s)\n", rows[i].key, rows[i].help,
@@ -91,20 +100,25 @@ static bool known_key(const char *key)
 /* The words that are no keys and take a value: where it goes; NULL for others. */
 static const char **word_place(struct options *options, const char *key)
 {
-    return strcmp(key, "config") == 0    ? &options->config_path
-           : strcmp(key, "restore") == 0 ? &options->restore
-           : strcmp(key, "check") == 0   ? &options->check
-           : strcmp(key, "to") == 0      ? &options->to
-                                         : NULL;
+    return strcmp(key, "config") == 0       ? &options->config_path
+           : strcmp(key, "restore") == 0    ? &options->restore
+           : strcmp(key, "check") == 0      ? &options->check
+           : strcmp(key, "to") == 0         ? &options->to
+           : strcmp(key, "ffdc") == 0       ? &options->ffdc
+           : strcmp(key, "correlator") == 0 ? &options->correlator
+           : strcmp(key, "dir") == 0        ? &options->dir
+                                            : NULL;
 }
 
 static bool take_flag(struct options *options, const char *word)
 {
     bool stop_guests = strcmp(word, "--stop-guests") == 0;
     bool dry_run = strcmp(word, "--dry-run") == 0;
+    bool redact = strcmp(word, "--redact") == 0;
     options->stop_guests |= stop_guests;
     options->dry_run |= dry_run;
-    return stop_guests || dry_run;
+    options->redact |= redact;
+    return stop_guests || dry_run || redact;
 }
 
 /* Without `config` only the options that are no keys are taken: they say which file to read. */
@@ -268,12 +282,27 @@ static void say_line(void *context, json_t *line)
     json_decref(line);
 }
 
+static int read_bundles(const struct options *options, const struct config *config)
+{
+    const struct offline_request request = {.verb = options->ffdc,
+                                            .correlator = options->correlator,
+                                            .dir = options->dir,
+                                            .repository = config_text(config, "repository"),
+                                            .state_dir = config_text(config, "state_dir"),
+                                            .to = options->to,
+                                            .redact = options->redact};
+    return error_exit_status(offline_run(&request, say_line, NULL));
+}
+
 /* What is done while no daemon runs. */
 static int run_offline(const struct options *options, const struct config *config)
 {
     char configured[DAEMON_STORE_ADDRESS_SIZE];
     struct operation operation;
     const struct restore_outlet outlet = {.say = say_line};
+    if (options->ffdc) {
+        return read_bundles(options, config);
+    }
     operation_start(&operation, OPERATION_NO_DEADLINE, NULL);
     daemon_store_address(config, configured);
     if (options->check) {

@@ -27,7 +27,7 @@ core/image    : core/lpar core/storage core/node core/job core/store core/nbd co
 core/ffdc     : core/storage core/node core/job core/cluster core/store core/net core/base
 core/restore  : core/store core/base
 core/io       : core/paging core/storage core/nbd core/net core/base
-core/daemon   : core/restore core/image core/lpar core/event core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
+core/daemon   : core/restore core/ffdc core/image core/lpar core/event core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
 lua           : core/net core/base
 shell         : lua core/net core/base
 '
