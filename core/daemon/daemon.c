@@ -11,6 +11,7 @@
 #include "daemon/notify.h"
 #include "daemon/parts.h"
 #include "daemon/server.h"
+#include "ffdc/crash.h"
 #include "node/credentials.h"
 #include "node/driver.h"
 #include "node/identity.h"
@@ -41,6 +42,7 @@ struct daemon {
     atomic_bool stop_guests;
     atomic_bool restart;
     int lock_fd;
+    bool marked; /* as running, see ffdc/crash.h */
     char store_address[DAEMON_STORE_ADDRESS_SIZE];
     struct server *server;
 
@@ -428,9 +430,15 @@ static int open_folders(struct daemon *daemon, struct vios_error *error)
     return status;
 }
 
+/* The recorder of a daemon that crashed is put aside before this one writes into it. */
 static int open_recorder(struct daemon *daemon, struct vios_error *error)
 {
     char path[PROGRAM_MAX];
+    int status = crash_look(daemon->node.state_dir_fd, daemon->node.state_dir, error);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    daemon->marked = true;
     snprintf(path, sizeof path, "%s/recorder", daemon->node.state_dir);
     return recorder_open(&daemon->node.recorder, path, RECORDER_SLOTS, error);
 }
@@ -566,6 +574,9 @@ void daemon_free(struct daemon *daemon)
     deactivate(daemon);
     store_pool_free(node->stores);
     recorder_close(node->recorder);
+    if (daemon->marked) {
+        crash_end(node->state_dir_fd);
+    }
     close_fd(daemon->lock_fd);
     close_fd(node->run_dir_fd);
     close_fd(node->state_dir_fd);
