@@ -30,6 +30,7 @@ local function object_names(noun, globals)
   local names = {}
   for _, object in ipairs(ok and type(list) == "table" and list or {}) do
     names[#names + 1] = object.name or object.id or object.lpar or object.key
+      or object.correlator
   end
   table.sort(names)
   return names

@@ -1,6 +1,6 @@
--- offline.lua - what `db restore` and `db check` do when no daemon answers: the daemon's program
--- does the work and says lines of JSON (core/restore/restore.h); here they become notes, a result
--- and an error.
+-- offline.lua - what `db restore`, `db check` and the readers of `ffdc` do when no daemon answers:
+-- the daemon's program does the work and says lines of JSON (core/restore/restore.h,
+-- core/ffdc/offline.h); here they become notes, items, a result and an error.
 
 local vios <const> = require("vios")
 local system <const> = require("vios.os")
@@ -73,8 +73,9 @@ local function run_program(words, output, errors, said)
   return status
 end
 
--- `words` behind the program and its configuration. The result, or nil, err.
-function offline.run(words, parameters, options, note)
+-- `words` behind the program and its configuration. The result, or nil, err. Items, if there are
+-- any, go to `item`.
+function offline.run(words, parameters, options, note, item)
   local list, err = configuration(parameters, options)
   if not list then
     return nil, err
@@ -87,6 +88,8 @@ function offline.run(words, parameters, options, note)
     local status, why = run_program(list, output, errors, function(line)
       if line.say == "progress" then
         note(line.text)
+      elseif line.say == "item" then
+        item(line.item)
       elseif line.say == "report" then
         note(offline.report_text(line))
       elseif line.say == "error" then

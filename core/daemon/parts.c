@@ -2,6 +2,7 @@
 #include "daemon/parts.h"
 
 #include "event/events.h"
+#include "ffdc/ffdc.h"
 #include "image/image_part.h"
 #include "lpar/lpar.h"
 #include "node/identity.h"
@@ -15,7 +16,7 @@
 #define JOB_KINDS_MAX 64
 
 static const struct part *const PARTS[] = {
-    &identity_part, &event_part, &paging_part, &storage_part, &lpar_part, &image_part,
+    &identity_part, &event_part, &paging_part, &storage_part, &lpar_part, &image_part, &ffdc_part,
 };
 #define PART_COUNT (sizeof PARTS / sizeof PARTS[0])
 

@@ -12,6 +12,8 @@
 
 #include "node/node.h"
 
+#define CRASH_COMPONENT "daemon" /* of the signal */
+
 /* Before the recorder is opened; the state folder is locked. Looks, copies, and puts the mark. A
  * copy that fails is logged, and hinders nobody. */
 int crash_look(int state_dir_fd, const char *state_dir, struct vios_error *error);

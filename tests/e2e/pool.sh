@@ -12,7 +12,10 @@ POOL=$REPOSITORY/pools/p1
 err() { { "$@" >/dev/null; } 2>&1; }
 of() { jq -rc "$1" <<<"$2"; } # FILTER JSON
 content() { find "$1" -mindepth 1 -maxdepth 1 -printf '%f ' | tr ' ' '\n' | sort | xargs; } # FOLDER
-files() { (cd "$REPOSITORY" && find . -mindepth 1 | sort | tr '\n' ' '); }
+# But for events, and what is captured of the daemons that are killed here.
+files() {
+    (cd "$REPOSITORY" && find . -mindepth 1 ! -path './ffdc*' ! -path './events*' | sort | xargs)
+}
 
 cluster_up "sqlite:$DIR/db" 2
 mkdir -p "$DIR/elsewhere"
@@ -106,6 +109,6 @@ rm "$POOL/lu/stray"
 is "an empty one goes" "$(on n1 pool remove p1 --yes)" "pool p1 removed"
 on n1 lu remove a --yes >/dev/null
 on n1 pool remove p2 --yes >/dev/null
-is "with all it made" "$(files)" "./pools ./vios.json "
+is "with all it made" "$(files)" "./pools ./vios.json"
 is "its records too" "$(on n1 db get /pool/ --json | jq length)" 0
 finish

@@ -1,0 +1,157 @@
+#!/bin/bash
+# Proves: one command captures on all nodes; a node that cannot be asked is in the manifest with the
+# reason, and adds its part when it is back; a daemon that crashes is captured with its last records
+# by the next one; bundles wait for a repository that is away; and all of it can be read with no
+# daemon at all.
+# limit: 180
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/nodes.sh"
+need jq tar
+OPTIONS=(--ttl 3s)
+REPOSITORY=$DIR/repository/ffdc
+
+# "n1 ok n2 missing", as n1's daemon has it.
+parts() { # CORRELATOR
+    on n1 ffdc show "$1" --json | jq -r '[.nodes[] | .node + " " + .state] | join(" ")'
+}
+why() { on n1 ffdc show "$1" --json | jq -r ".nodes[] | select(.node == \"$2\").why"; }
+state() { on n1 ffdc show "$1" --json | jq -r .state; }
+last() { on n1 ffdc list --json | jq -r '.[-1].correlator'; }
+bundle() { echo "$REPOSITORY/$1/$2"/csnap_*_c"$1".tar.zst; } # CORRELATOR NODE
+member() { tar --zstd -xOf "$(bundle "$1" "$2")" "$3"; }     # CORRELATOR NODE FILE
+offline() { "$VIOS" --socket "$DIR/none.sock" "$@" --dir "$REPOSITORY"; }
+
+cluster_up "sqlite:$DIR/vios.db" 3 "${OPTIONS[@]}"
+echo kernel >"$DIR/kernel"
+run_status "a guest" 0 on n1 lpar create web1 --memory 16M --kernel "$DIR/kernel"
+
+# --- by hand ---
+
+run_status "a capture" 0 on n1 ffdc capture --trigger "guests are slow" --component lpar \
+    --priority high
+is "it says so" "${OUT%,*}" "incident 1: 3 of 3 nodes"
+is "it is listed" "$(on n2 ffdc list --json |
+    jq -c '.[] | [.correlator, .trigger, .count, (.nodes | length), .size_bytes > 0]')" \
+    '["1","guests are slow",1,3,true]'
+is "every node is there" "$(parts 1)" "n1 ok n2 ok n3 ok"
+for node in n1 n2 n3; do
+    is "the digest of $node is that of its bundle" \
+        "$(on n3 ffdc show 1 --json | jq -r ".nodes[] | select(.node == \"$node\").digest")" \
+        "$(sha256sum <"$(bundle 1 $node)" | cut -d ' ' -f 1)"
+done
+like "its name says what it is" "$(basename "$(bundle 1 n2)")" \
+    '^csnap_[0-9]{8}_[0-9]{6}_by_lpar_high_c1\.tar\.zst$'
+is "the manifest beside it is the record" "$(jq -cS . "$REPOSITORY/1/manifest.json")" \
+    "$(on n1 db get /incident/1 --json | jq -cS '.[0].value')"
+ok "the VIOS DB is in it" grep -q '"/lpar/web1"' <<<"$(member 1 n3 db.jsonl)"
+not_ok "and no secret" grep -qE '"/(secret|token)' <<<"$(member 1 n3 db.jsonl)"
+is "no collector failed" "$(member 1 n1 part.json |
+    jq -c '[.collectors[] | select(.state != "ok" and .state != "absent")]')" "[]"
+run_status "a word that is no component" 2 on n1 ffdc capture --component ../x
+run_status "an incident that is not there" 1 on n1 ffdc show 99
+like "is named" "$ERR" 'incident "99"'
+
+# --- a node that does not answer ---
+
+kill -STOP "${NODE_PID[n3]}"
+run_status "a capture while n3 stands still" 0 on n1 ffdc capture
+is "n3 is missing" "$(parts 2)" "n1 ok n2 ok n3 missing"
+like "with the reason" "$(why 2 n3)" 'unreachable: its daemon does not answer'
+like "as the command says" "$OUT" 'n3 is missing: unreachable'
+kill -CONT "${NODE_PID[n3]}"
+ok "when it goes on it adds its part" await '[ "$(parts 2)" = "n1 ok n2 ok n3 late" ]' 30
+like "and the reason stays" "$(why 2 n3)" 'unreachable'
+ok "its bundle is there" test -s "$(bundle 2 n3)"
+
+# --- a daemon that crashes ---
+
+ok "n3 is up" await '[ "$(state_of n1 n3)" = up ]' 30
+on n3 primary show >/dev/null
+kill -SEGV "${NODE_PID[n3]}"
+wait "${NODE_PID[n3]}" 2>/dev/null
+run_status "a capture while n3 is dead" 0 on n1 ffdc capture
+is "it is missing" "$(parts 3)" "n1 ok n2 ok n3 missing"
+node_start n3 "${OPTIONS[@]}"
+ok "the crash is an incident" await '[ "$(state 4)" = done ]' 30
+is "of that name" "$(on n1 ffdc list --json | jq -r '.[3] | .trigger + " " + .component')" \
+    "daemon crash daemon"
+ok "with every node" await '[[ "$(parts 4)" != *missing* ]]' 30
+like "the last record of the daemon that crashed is there" \
+    "$(member 4 n3 crashed-recorder.jsonl | tail -n 1 | jq -r .text)" 'primary\.show ends'
+ok "its part of the other incident is late" await '[ "$(parts 3)" = "n1 ok n2 ok n3 late" ]' 30
+kill -TERM "${NODE_PID[n3]}"
+wait "${NODE_PID[n3]}" 2>/dev/null
+node_start n3 "${OPTIONS[@]}"
+ok "n3 is back" await 'whole n1 3' 30
+is "an end of its own is no crash" "$(last)" 4
+
+kill -9 "$(io_pid n2)"
+ok "an io that dies is an incident" await '[ "$(state 5)" = done ]' 30
+is "of that name" "$(on n1 ffdc list --json | jq -r '.[4] | .trigger + " " + .node')" "io crash n2"
+ok "with every node" await '[[ "$(parts 5)" != *missing* ]]' 30
+
+# --- the repository is away ---
+
+mv "$DIR/repository" "$DIR/away"
+run_status "a capture without the repository" 0 on n1 ffdc capture
+is "everything waits" "$(parts 6)" "n1 missing n2 missing n3 missing"
+like "on its node" "$(why 6 n2)" 'it waits on the node for the repository'
+ok "there it is" test -s "$DIR/n2/state/ffdc/6/n2/"csnap_*_c6.tar.zst
+is "and can be read there" "$("$VIOS" ffdc timeline 6 --dir "$DIR/n2/state/ffdc" --json |
+    jq -r '[.[].node] | unique | join(" ")')" n2
+mv "$DIR/away" "$DIR/repository"
+ok "it is brought there" await '[ "$(parts 6)" = "n1 late n2 late n3 late" ]' 30
+is "nothing waits any more" "$(find "$DIR"/n?/state/ffdc -name 'csnap_*')" ""
+run_status "there is nothing to ask for again" 0 on n2 ffdc collect 6
+is "nothing changes" "$(parts 6)" "n1 late n2 late n3 late"
+
+# --- with no daemon at all ---
+
+on n1 ffdc list --json >"$DIR/list.json"
+end_processes "${NODE_PID[@]}"
+is "the list is the same" "$(offline ffdc list --json | jq -cS 'map(del(.state))')" \
+    "$(jq -cS 'map(del(.state))' "$DIR/list.json")"
+is "an incident is shown" "$(offline ffdc show 4 --json | jq -r '.nodes | length')" 3
+offline ffdc timeline 4 --json >"$DIR/timeline.json"
+is "the timeline has all nodes" "$(jq -c '[.[].node] | unique' "$DIR/timeline.json")" \
+    '["n1","n2","n3"]'
+is "in one order" "$(jq -c '[.[].time] == ([.[].time] | sort)' "$DIR/timeline.json")" true
+is "each record once" "$(jq -c '[.[] | [.node, .sequence]] | length == (unique | length)' \
+    "$DIR/timeline.json")" true
+is "with the epochs" "$(jq -c '[.[].epoch] | max > 0' "$DIR/timeline.json")" true
+run_status "an archive" 0 offline ffdc export 1 "$DIR/plain.tar.zst"
+run_status "a redacted one" 0 offline ffdc export 1 "$DIR/redacted.tar.zst" --redact
+run_status "no file is written over" 1 offline ffdc export 1 "$DIR/plain.tar.zst"
+mkdir "$DIR/plain" "$DIR/redacted"
+tar --zstd -xf "$DIR/plain.tar.zst" -C "$DIR/plain"
+tar --zstd -xf "$DIR/redacted.tar.zst" -C "$DIR/redacted"
+is "both have the same files" "$(cd "$DIR/redacted" && find . -type f | sort)" \
+    "$(cd "$DIR/plain" && find . -type f | sort)"
+ok "one has the guest's name" grep -rqw web1 "$DIR/plain"
+ok "and addresses" grep -rqF 127.0.0.1 "$DIR/plain"
+is "the other has neither" "$(grep -rohwE '.*(web1|127\.0\.0\.1).*' "$DIR/redacted" | head -n 3)" ""
+is "its records are whole" "$(jq -s length "$DIR/redacted/n2/db.jsonl")" \
+    "$(jq -s length "$DIR/plain/n2/db.jsonl")"
+truncate -s 2000 "$(bundle 4 n2)"
+run_status "a damaged bundle hurts nobody" 0 offline ffdc timeline 4 --json
+like "it is named" "$ERR" 'node n2: its bundle is damaged'
+is "the others are there" "$(jq -c '[.[].node] | unique - ["n2"]' <<<"$OUT")" '["n1","n3"]'
+echo '{' >"$REPOSITORY/2/manifest.json"
+run_status "so is a damaged manifest" 0 offline ffdc list --json
+like "by name" "$ERR" 'incident 2 is left out: it is damaged'
+
+# --- what goes ---
+
+for node in n1 n2 n3; do
+    node_start $node "${OPTIONS[@]}"
+done
+ok "the nodes are back" await 'whole n1 3' 30
+ok "all crashed, each is captured" await '[ "$(on n1 ffdc list --json | jq length)" = 9 ]' 60
+ok "to its end" await '[ "$(on n1 ffdc list --json | jq -r "map(.state) | unique[]")" = done ]' 60
+run_status "one is removed" 0 on n2 ffdc prune 1 --yes
+is "it says so" "$OUT" "1 incident removed"
+not_ok "its files are gone" test -e "$REPOSITORY/1"
+run_status "and all that are older than a moment" 0 on n2 ffdc prune --older 1ms --yes
+is "the list is empty" "$(on n1 ffdc list --json)" "[]"
+is "and so is the folder" "$(ls "$REPOSITORY")" ""
+finish
