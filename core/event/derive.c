@@ -310,6 +310,24 @@ static void paging_changed(const struct change *change)
     }
 }
 
+/* Captured once its record says done; how often its failure was seen again is no event. */
+static void incident_changed(const struct change *change)
+{
+    json_t *data;
+    if (!was(change->new, "done") || was(change->old, "done")) {
+        return;
+    }
+    data = json_pack("{s:s, s:s}", "trigger", json_get_word(change->new, "trigger"), "component",
+                     json_get_word(change->new, "component"));
+    const struct event event = {.class = "ffdc",
+                                .object = change->name,
+                                .operation = "captured",
+                                .correlator = change->name,
+                                .data = data};
+    add(change, &event);
+    json_decref(data);
+}
+
 /* --- the table --- */
 
 static const struct source {
@@ -327,6 +345,7 @@ static const struct source {
     {"/image/", true, image_changed},
     {"/pool/", true, pool_changed},
     {"/paging/", false, paging_changed},
+    {"/incident/", true, incident_changed},
 };
 #define SOURCE_COUNT (sizeof SOURCES / sizeof SOURCES[0])
 

@@ -268,6 +268,12 @@ static void images_and_pools_too(void)
     gives("/paging/m", "{\"v\":1}", true, "paging m created - -");
     gives_nothing("/paging/m", "{\"v\":1,\"x\":1}", false);
     gives("/paging/m", NULL, false, "paging m removed - -");
+    gives_nothing("/incident/7", "{\"v\":1,\"state\":\"capturing\"}", true);
+    gives("/incident/7", "{\"v\":1,\"state\":\"done\",\"trigger\":\"x\"}", false,
+          "ffdc 7 captured - -");
+    is_text(json_get_text(json_array_get(events, 0), "correlator"), "7");
+    gives_nothing("/incident/7", "{\"v\":1,\"state\":\"done\",\"count\":2}", false);
+    gives_nothing("/incident/7", NULL, false);
 }
 
 static void other_records_are_nothing(void)
@@ -364,7 +370,7 @@ static void records_may_be_anything(void)
 static void the_prefixes_are_those_of_the_table(void)
 {
     const char *prefixes[STORE_PREFIXES_MAX];
-    is_int(derivation_prefixes(prefixes), 10);
+    is_int(derivation_prefixes(prefixes), 11);
     is_text(prefixes[0], "/node/");
     is_text(prefixes[9], "/paging/");
 }
