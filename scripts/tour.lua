@@ -15,6 +15,7 @@ local ACCIDENT_PASS <const> = 2 -- from here on the guest reads what it wrote
 local PAGING_SIZE <const>, PAGE_MEMORY <const> = "320M", "384M"
 local LIMIT_SECONDS <const> = 240    -- so that nothing hangs for ever; a minute is usual
 local LOOK_SECONDS <const> = 0.4     -- between two looks at the guest
+local STORY_LINES <const> = 8
 local PLAIN_LINE_SECONDS <const> = 2 -- between two lines when this is no terminal
 
 local dir <const> = "/tmp/vios-tour-" .. system.pid()
@@ -264,9 +265,46 @@ local function print_closing(hog, shown)
   end
 end
 
+-- The incident that the death of the io made; it is captured meanwhile, without being asked.
+local function crash_incident()
+  while true do
+    for _, incident in ipairs(need(vios.ffdc.list())) do
+      if incident.trigger == "io crash" then
+        return incident
+      end
+    end
+    if seconds() > LIMIT_SECONDS then
+      error("the crash of io was not captured", 0)
+    end
+    system.sleep(LOOK_SECONDS)
+  end
+end
+
+-- What the cluster itself tells of it: its events, and the flight recorders of all nodes.
+local function print_story()
+  local incident <const> = crash_incident()
+  local rows <const> = need(vios.ffdc.timeline({ correlator = incident.correlator }))
+  local events <const> = need(vios.event.list())
+  print()
+  print("vios event list | tail")
+  for i = math.max(1, #events - STORY_LINES + 1), #events do
+    local event <const> = events[i]
+    print(("  %s  %-8s %-10s %s"):format(event.time:sub(12, 23), event.class, event.object,
+      event.operation))
+  end
+  print()
+  print(("vios ffdc timeline %s | tail      # %s, captured on %d nodes"):format(
+    incident.correlator, incident.trigger, #incident.nodes))
+  for i = math.max(1, #rows - STORY_LINES + 1), #rows do
+    local row <const> = rows[i]
+    print(("  %s  %-4s %-9s %s"):format(row.time:sub(12, 23), row.node, row.part, row.text))
+  end
+end
+
 system.finally(function()
   bring_up()
   print_closing(watch_guest())
+  print_story()
 end, function()
   vios.lab.down({ dir = dir })
 end)

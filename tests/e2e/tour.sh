@@ -17,6 +17,9 @@ is "the tour ends with 0" $? 0
 sed 's/^/# /' "$DIR/out" "$DIR/err"
 like "it killed an io" "$(cat "$DIR/out")" 'n[2-4] .*; io killed, (OK again|and back)'
 like "and a whole node" "$(cat "$DIR/out")" 'n[2-4] .*; the whole node killed, OK again after'
+like "the death of the node is an event" "$(cat "$DIR/out")" 'node     n[2-4] +down'
+like "the crash of io has a timeline" "$(cat "$DIR/out")" \
+    'ffdc timeline [0-9]+ \| tail +# io crash, captured on [0-9] nodes'
 like "and no page was wrong" "$(cat "$DIR/out")" 'touched, 0 wrong'
 is "it leaves nothing" "$(left_over $tour)" ""
 
