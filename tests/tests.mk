@@ -96,6 +96,8 @@ check-long: deps deps-check ## the suite ROUNDS=5 times, ASan, sim, breaks, fuzz
 	    echo "round $$round of $(ROUNDS)"; $(SUBMAKE) VARIANT=test suite || exit 1; done
 	@CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(SUBMAKE) VARIANT=test SLOW=10 suite TESTS=tests/e2e/chaos.sh
 	@IMPORT_ROUNDS=20 $(SUBMAKE) VARIANT=test SLOW=2 suite TESTS=tests/e2e/image.sh
+	@EVENT_ROUNDS=100 EVENT_CALLERS=50 $(SUBMAKE) VARIANT=test SLOW=20 suite \
+	    TESTS=tests/e2e/event_callers.sh
 	@$(SUBMAKE) VARIANT=asan suite
 	@$(SUBMAKE) sim
 	@$(SUBMAKE) VARIANT=test test-programs
