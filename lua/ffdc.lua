@@ -154,7 +154,7 @@ return {
       arguments = { CORRELATOR, { name = "file", words = "the new file", complete = "file" } },
       options = {
         { name = "redact",
-          words = "put placeholders for addresses, guests' names and what looks like a secret" },
+          words = "put aliases for addresses, guests' names and what looks like a secret" },
         DIR, CONFIG,
       },
       text = function(result)

@@ -68,7 +68,7 @@ static void help(void)
            "      --correlator C this incident\n"
            "      --dir FOLDER   in this folder, if not in the configured ones\n"
            "      --to FILE      export to it\n"
-           "      --redact       with placeholders\n\nKeys:\n",
+           "      --redact       with aliases\n\nKeys:\n",
            DEFAULT_CONFIG);
     for (size_t i = 0; i < count; i++) {
         printf("  --%-16s %s (%s)\n", rows[i].key, rows[i].help,

@@ -200,8 +200,8 @@ static bool put(struct output *output, const char *text, size_t size)
     return true;
 }
 
-static bool put_placeholder(struct redactor *redactor, enum kind kind, const char *text,
-                            size_t length, struct output *output)
+static bool put_alias(struct redactor *redactor, enum kind kind, const char *text, size_t length,
+                      struct output *output)
 {
     char shown[64];
     char *key = malloc(length + 16);
@@ -229,7 +229,7 @@ int redactor_run(struct redactor *redactor, const char *text, size_t size, char 
         enum kind kind;
         size_t length = begins ? find(redactor, text, end, &kind) : 0;
         if (length > 0) {
-            good = put_placeholder(redactor, kind, text, length, &output);
+            good = put_alias(redactor, kind, text, length, &output);
             begins = false; /* a word goes on as it is behind what was replaced */
         } else {
             length = 1;

@@ -1,6 +1,6 @@
 /*
  * redact.h - texts without what must not leave the house: network addresses, names of guests, and
- * what looks like a key or a digest, each replaced by a placeholder that is the same wherever it
+ * what looks like a key or a digest, each replaced by an alias that is the same wherever it
  * stands ("address-3", "guest-1", "hex-2"), so that a timeline can still be followed. Pure.
  *
  * An address is one of IPv4, IPv6 or a MAC, or one of the form that /proc/net has; hex is a run of

@@ -1,4 +1,4 @@
-/* Proves: addresses, guests' names and long hex give way to placeholders that are the same for the
+/* Proves: addresses, guests' names and long hex give way to aliases that are the same for the
  * same, and nothing else does. */
 #include "ffdc/redact.h"
 
