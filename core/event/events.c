@@ -43,11 +43,11 @@ static void stop(struct node *node, bool stop_guests)
 {
     struct events *events = node->events;
     (void)stop_guests;
-    node->events = NULL;
-    if (events) {
+    if (events) { /* the callers' threads look at it until they have ended */
         feed_stop(events->feed);
         producer_stop(events->producer);
         callers_stop(atomic_exchange(&node->callers, NULL));
+        node->events = NULL;
         event_index_free(events->index);
         free(events);
     }
@@ -76,13 +76,6 @@ static int start(struct node *node, struct vios_error *error)
         stop(node, false);
     }
     return status;
-}
-
-void event_emit(struct node *node, const struct event *event)
-{
-    if (node->events) {
-        producer_emit(node->events->producer, event);
-    }
 }
 
 const struct part event_part = {

@@ -11,14 +11,9 @@
 #ifndef EVENT_EVENTS_H
 #define EVENT_EVENTS_H
 
-#include "event/payload.h"
 #include "node/part.h"
 
 extern const struct part event_part;
-
-/* Tells everybody, as soon as may be; never blocks. From any thread; nothing while the part is not
- * there. What the VIOS DB shows need not be told: the primary derives it. */
-void event_emit(struct node *node, const struct event *event);
 
 /* What core/event keeps in a node. */
 struct events {
