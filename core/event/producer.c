@@ -57,6 +57,7 @@ struct producer {
     struct cancel *cancel;
     pthread_t batcher, publisher;
     bool batching, publishing; /* the threads were started */
+    bool looked;               /* the publisher's: what this incarnation left is committed */
 
     pthread_mutex_t lock; /* of all below, and of the tickets */
     pthread_cond_t changed;
@@ -66,7 +67,6 @@ struct producer {
     struct batch *given;       /* to the publisher; NULL: it has none */
     struct batch *batch;       /* the batcher's; its tickets */
     bool resumed;              /* it was tried to go on with what this incarnation left */
-    bool looked;               /* and it succeeded */
     uint64_t lost;             /* did not fit into the queue */
     uint64_t untold;           /* of these, and of those that did not fit into the spool */
     struct vios_error trouble; /* code 0: the last publishing succeeded */
@@ -244,75 +244,7 @@ static int take_up(struct producer *producer, const struct event *event, struct 
     return status;
 }
 
-/* --- publishing --- */
-
-static int publish_now(struct producer *producer, const struct payload *payload, int64_t *revision,
-                       struct operation *operation)
-{
-    struct store *store;
-    operation_start(operation, PUBLISH_TIMEOUT_MS, producer->cancel);
-    int status = node_store(producer->node, &store, operation);
-    if (status == VIOS_OK) {
-        status = publish(producer->node, store, payload, revision, operation);
-        node_store_return(producer->node, store);
-    }
-    return status;
-}
-
-/* Under the lock. */
-static void note_outcome(struct producer *producer, int status, const struct vios_error *error)
-{
-    if (status != VIOS_OK && producer->trouble.code == 0) {
-        log_warning("event", "events wait on this node: %s", error->message);
-    } else if (status == VIOS_OK && producer->trouble.code != 0) {
-        log_notice("event", "events are published again");
-    }
-    producer->trouble = status == VIOS_OK ? (struct vios_error){0} : *error;
-}
-
-static void serve_given(struct producer *producer)
-{
-    struct batch *batch = producer->given;
-    struct operation operation;
-    pthread_mutex_unlock(&producer->lock);
-    int64_t revision = 0;
-    int status = publish_now(producer, &batch->payload, &revision, &operation);
-    pthread_mutex_lock(&producer->lock);
-    batch->status = status;
-    batch->revision = revision;
-    batch->done = true;
-    producer->given = NULL;
-    note_outcome(producer, status, &operation.error);
-    pthread_cond_broadcast(&producer->changed);
-    batch_release(batch);
-}
-
-/* Publishes the first that waits; false: it failed, or nothing waits. */
-static bool drain_one(struct producer *producer)
-{
-    struct payload payload;
-    struct operation operation;
-    struct vios_error error;
-    int64_t revision;
-    if (event_spool_first(producer->spool, &payload, &error) != VIOS_OK) {
-        return false;
-    }
-    bool is_ours = strcmp(payload.node, producer->node->name) == 0 &&
-                   strcmp(payload.cluster, producer->node->cluster) == 0;
-    int status = is_ours ? publish_now(producer, &payload, &revision, &operation) : VIOS_OK;
-    if (!is_ours) { /* the folder was another node's, or this node was in another cluster */
-        log_warning("event", "events of node %s of cluster %s waited here: they are dropped",
-                    payload.node, payload.cluster);
-    }
-    if (status == VIOS_OK) {
-        event_spool_remove_first(producer->spool);
-    }
-    pthread_mutex_lock(&producer->lock);
-    note_outcome(producer, status, &operation.error);
-    pthread_mutex_unlock(&producer->lock);
-    payload_clear(&payload);
-    return status == VIOS_OK;
-}
+/* --- what an earlier daemon left --- */
 
 struct resuming {
     struct producer *producer;
@@ -392,16 +324,97 @@ static int resume(struct producer *producer, struct operation *operation)
     return status;
 }
 
+/* --- publishing --- */
+
+/* Nothing of this daemon comes before what the one before it left. */
+static int look_first(struct producer *producer, struct operation *operation)
+{
+    int status = producer->looked ? VIOS_OK : resume(producer, operation);
+    producer->looked = status == VIOS_OK;
+    return status;
+}
+
+static int publish_now(struct producer *producer, const struct payload *payload, int64_t *revision,
+                       struct operation *operation)
+{
+    struct store *store;
+    int status = look_first(producer, operation);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    operation_start(operation, PUBLISH_TIMEOUT_MS, producer->cancel);
+    status = node_store(producer->node, &store, operation);
+    if (status == VIOS_OK) {
+        status = publish(producer->node, store, payload, revision, operation);
+        node_store_return(producer->node, store);
+    }
+    return status;
+}
+
+/* Under the lock. */
+static void note_outcome(struct producer *producer, int status, const struct vios_error *error)
+{
+    if (status != VIOS_OK && producer->trouble.code == 0) {
+        log_warning("event", "events wait on this node: %s", error->message);
+    } else if (status == VIOS_OK && producer->trouble.code != 0) {
+        log_notice("event", "events are published again");
+    }
+    producer->trouble = status == VIOS_OK ? (struct vios_error){0} : *error;
+}
+
+static void serve_given(struct producer *producer)
+{
+    struct batch *batch = producer->given;
+    struct operation operation;
+    pthread_mutex_unlock(&producer->lock);
+    int64_t revision = 0;
+    int status = publish_now(producer, &batch->payload, &revision, &operation);
+    pthread_mutex_lock(&producer->lock);
+    batch->status = status;
+    batch->revision = revision;
+    batch->done = true;
+    producer->given = NULL;
+    note_outcome(producer, status, &operation.error);
+    pthread_cond_broadcast(&producer->changed);
+    batch_release(batch);
+}
+
+/* Publishes the first that waits; false: it failed, or nothing waits. */
+static bool drain_one(struct producer *producer)
+{
+    struct payload payload;
+    struct operation operation;
+    struct vios_error error;
+    int64_t revision;
+    if (event_spool_first(producer->spool, &payload, &error) != VIOS_OK) {
+        return false;
+    }
+    bool is_ours = strcmp(payload.node, producer->node->name) == 0 &&
+                   strcmp(payload.cluster, producer->node->cluster) == 0;
+    int status = is_ours ? publish_now(producer, &payload, &revision, &operation) : VIOS_OK;
+    if (!is_ours) { /* the folder was another node's, or this node was in another cluster */
+        log_warning("event", "events of node %s of cluster %s waited here: they are dropped",
+                    payload.node, payload.cluster);
+    }
+    if (status == VIOS_OK) {
+        event_spool_remove_first(producer->spool);
+    }
+    pthread_mutex_lock(&producer->lock);
+    note_outcome(producer, status, &operation.error);
+    pthread_mutex_unlock(&producer->lock);
+    payload_clear(&payload);
+    return status == VIOS_OK;
+}
+
 /* Under the lock. When it fails what comes waits in the spool, and it is tried again. */
 static void try_to_resume(struct producer *producer)
 {
     struct operation operation;
     pthread_mutex_unlock(&producer->lock);
-    int status = resume(producer, &operation);
+    int status = look_first(producer, &operation);
     pthread_mutex_lock(&producer->lock);
     note_outcome(producer, status, &operation.error);
     producer->resumed = true;
-    producer->looked = status == VIOS_OK;
     pthread_cond_broadcast(&producer->changed);
 }
 
