@@ -18,6 +18,32 @@ int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void
     return failed;
 }
 
+int runner_start(struct runner *runner, const char *name, void *(*run)(void *), void *argument,
+                 const char *object, struct vios_error *error)
+{
+    runner->cancel = cancel_new();
+    if (!runner->cancel) {
+        return error_set(error, VIOS_E_NO_SPACE, object, NULL, "no descriptor for its thread");
+    }
+    if (thread_start(&runner->thread, name, run, argument) != 0) {
+        cancel_free(runner->cancel);
+        *runner = (struct runner){0};
+        return error_set(error, VIOS_E_NO_SPACE, object, NULL, "no thread for it");
+    }
+    runner->runs = true;
+    return VIOS_OK;
+}
+
+void runner_stop(struct runner *runner)
+{
+    if (runner->runs) {
+        cancel_trigger(runner->cancel);
+        pthread_join(runner->thread, NULL);
+        cancel_free(runner->cancel);
+        *runner = (struct runner){0};
+    }
+}
+
 void condition_init(pthread_cond_t *condition)
 {
     pthread_condattr_t monotonic;

@@ -11,8 +11,7 @@
 
 struct adoption {
     struct node *node;
-    struct cancel *cancel;
-    pthread_t thread;
+    struct runner runner;
 };
 
 static void *run(void *argument)
@@ -23,12 +22,12 @@ static void *run(void *argument)
     uint64_t seen = 0;
     int status;
     do {
-        operation_start(&operation, TRY_MS, adoption->cancel);
+        operation_start(&operation, TRY_MS, adoption->runner.cancel);
         if (driver_term(node->driver, NULL) &&
             jobs_adopt_fenced(node->jobs, &operation) != VIOS_OK) {
             log_debug("job", "the jobs of fenced nodes: %s", operation.error.message);
         }
-        operation_start(&operation, ADOPTION_LOOK_MS, adoption->cancel);
+        operation_start(&operation, ADOPTION_LOOK_MS, adoption->runner.cancel);
         status = driver_await_change(node->driver, &seen, &operation);
     } while (status == VIOS_OK || status == VIOS_E_TIMEOUT);
     return NULL;
@@ -38,18 +37,14 @@ int adoption_start(struct adoption **adoption, struct node *node, struct vios_er
 {
     struct adoption *made = calloc(1, sizeof *made);
     *adoption = NULL;
-    if (made) {
-        made->node = node;
-        made->cancel = cancel_new();
-    }
-    if (!made || !made->cancel) {
-        free(made);
+    if (!made) {
         return error_no_memory(error, NULL);
     }
-    if (thread_start(&made->thread, "adoption", run, made) != 0) {
-        cancel_free(made->cancel);
+    made->node = node;
+    int status = runner_start(&made->runner, "adoption", run, made, "jobs", error);
+    if (status != VIOS_OK) {
         free(made);
-        return error_set(error, VIOS_E_NO_SPACE, "jobs", NULL, "no thread to adopt them");
+        return status;
     }
     *adoption = made;
     return VIOS_OK;
@@ -58,9 +53,7 @@ int adoption_start(struct adoption **adoption, struct node *node, struct vios_er
 void adoption_stop(struct adoption *adoption)
 {
     if (adoption) {
-        cancel_trigger(adoption->cancel);
-        pthread_join(adoption->thread, NULL);
-        cancel_free(adoption->cancel);
+        runner_stop(&adoption->runner);
         free(adoption);
     }
 }

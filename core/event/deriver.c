@@ -28,8 +28,7 @@ struct deriver {
     struct event_index *index;
     int64_t primary;  /* revision of /primary */
     int64_t swept_ms; /* 0: not yet */
-    struct cancel *cancel;
-    pthread_t thread;
+    struct runner runner;
 };
 
 struct session {
@@ -47,7 +46,7 @@ struct session {
 
 static struct operation *call(struct session *session)
 {
-    operation_start(&session->operation, CALL_TIMEOUT_MS, session->deriver->cancel);
+    operation_start(&session->operation, CALL_TIMEOUT_MS, session->deriver->runner.cancel);
     return &session->operation;
 }
 
@@ -338,7 +337,7 @@ static int look_beside(struct session *session)
 static int follow(struct session *session)
 {
     struct store_change_list changes;
-    operation_start(&session->operation, LOOK_MS, session->deriver->cancel);
+    operation_start(&session->operation, LOOK_MS, session->deriver->runner.cancel);
     int status = store_watch_next(session->watch, &changes, &session->operation);
     if (status == VIOS_OK) {
         status = take_changes(session, &changes);
@@ -378,7 +377,7 @@ static void *run(void *argument)
     struct vios_error said = {0};
     do {
         run_session(deriver, &said);
-        operation_start(&pause, OPERATION_NO_DEADLINE, deriver->cancel);
+        operation_start(&pause, OPERATION_NO_DEADLINE, deriver->runner.cancel);
     } while (operation_sleep(&pause, DERIVER_RETRY_MS) == VIOS_OK);
     return NULL;
 }
@@ -388,18 +387,14 @@ int deriver_start(struct deriver **deriver, struct node *node, struct event_inde
 {
     struct deriver *made = calloc(1, sizeof *made);
     *deriver = NULL;
-    if (made) {
-        *made = (struct deriver){
-            .node = node, .index = index, .primary = revision, .cancel = cancel_new()};
-    }
-    if (!made || !made->cancel) {
-        free(made);
+    if (!made) {
         return error_no_memory(error, "events");
     }
-    if (thread_start(&made->thread, "derive", run, made) != 0) {
-        cancel_free(made->cancel);
+    *made = (struct deriver){.node = node, .index = index, .primary = revision};
+    int status = runner_start(&made->runner, "derive", run, made, "events", error);
+    if (status != VIOS_OK) {
         free(made);
-        return error_set(error, VIOS_E_NO_SPACE, "events", NULL, "no thread for them");
+        return status;
     }
     *deriver = made;
     return VIOS_OK;
@@ -408,9 +403,7 @@ int deriver_start(struct deriver **deriver, struct node *node, struct event_inde
 void deriver_stop(struct deriver *deriver)
 {
     if (deriver) {
-        cancel_trigger(deriver->cancel);
-        pthread_join(deriver->thread, NULL);
-        cancel_free(deriver->cancel);
+        runner_stop(&deriver->runner);
         free(deriver);
     }
 }

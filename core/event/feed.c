@@ -24,8 +24,7 @@ struct feed {
     struct callers *callers;
     struct event_index *index;
     struct producer *producer;
-    struct cancel *cancel;
-    pthread_t thread;
+    struct runner runner;
 };
 
 /* Still the primary of that epoch; `left_ms` is for how long at most nobody need look again. */
@@ -94,7 +93,7 @@ static int serve(struct feed *feed, struct event_source *source, int64_t epoch)
     while ((status == VIOS_OK || status == VIOS_E_TIMEOUT) && holds(feed, epoch, &left_ms)) {
         struct operation operation;
         struct event_batch batch;
-        operation_start(&operation, left_ms, feed->cancel);
+        operation_start(&operation, left_ms, feed->runner.cancel);
         status = event_source_next(source, &batch, &operation);
         if (status == VIOS_OK && holds(feed, epoch, &left_ms)) {
             crash_at("feed:post:before");
@@ -114,7 +113,7 @@ static int serve(struct feed *feed, struct event_source *source, int64_t epoch)
 static int open_source(struct feed *feed, struct event_source **source, struct operation *operation)
 {
     struct store *store;
-    operation_start(operation, OPEN_TIMEOUT_MS, feed->cancel);
+    operation_start(operation, OPEN_TIMEOUT_MS, feed->runner.cancel);
     int status = node_store(feed->node, &store, operation);
     if (status == VIOS_OK) {
         status = event_index_load(feed->index, store, operation);
@@ -153,7 +152,7 @@ static void run_term(struct feed *feed, const struct driver_term *term)
     }
     do {
         serve_term(feed, term->epoch);
-        operation_start(&pause, OPERATION_NO_DEADLINE, feed->cancel);
+        operation_start(&pause, OPERATION_NO_DEADLINE, feed->runner.cancel);
     } while (holds(feed, term->epoch, &left_ms) && operation_sleep(&pause, RETRY_MS) == VIOS_OK);
     deriver_stop(deriver);
 }
@@ -169,7 +168,7 @@ static void *run(void *argument)
         if (driver_term(feed->node->driver, &term)) {
             run_term(feed, &term);
         }
-        operation_start(&operation, LOOK_MS, feed->cancel);
+        operation_start(&operation, LOOK_MS, feed->runner.cancel);
         status = driver_await_change(feed->node->driver, &seen, &operation);
     } while (status == VIOS_OK || status == VIOS_E_TIMEOUT);
     return NULL;
@@ -180,21 +179,14 @@ int feed_start(struct feed **feed, struct node *node, struct callers *callers,
 {
     struct feed *made = calloc(1, sizeof *made);
     *feed = NULL;
-    if (made) {
-        *made = (struct feed){.node = node,
-                              .callers = callers,
-                              .index = index,
-                              .producer = producer,
-                              .cancel = cancel_new()};
-    }
-    if (!made || !made->cancel) {
-        free(made);
+    if (!made) {
         return error_no_memory(error, "events");
     }
-    if (thread_start(&made->thread, "feed", run, made) != 0) {
-        cancel_free(made->cancel);
+    *made = (struct feed){.node = node, .callers = callers, .index = index, .producer = producer};
+    int status = runner_start(&made->runner, "feed", run, made, "events", error);
+    if (status != VIOS_OK) {
         free(made);
-        return error_set(error, VIOS_E_NO_SPACE, "events", NULL, "no thread for them");
+        return status;
     }
     *feed = made;
     return VIOS_OK;
@@ -203,9 +195,7 @@ int feed_start(struct feed **feed, struct node *node, struct callers *callers,
 void feed_stop(struct feed *feed)
 {
     if (feed) {
-        cancel_trigger(feed->cancel);
-        pthread_join(feed->thread, NULL);
-        cancel_free(feed->cancel);
+        runner_stop(&feed->runner);
         free(feed);
     }
 }

@@ -28,9 +28,7 @@ struct identity {
     char serial[CERTIFICATE_SERIAL_SIZE];
     pthread_mutex_t lock; /* of nbd */
     char nbd[MEMBER_PORT_SIZE];
-    struct cancel *cancel;
-    pthread_t thread;
-    bool started;
+    struct runner runner;
     atomic_bool restored; /* io is new */
     /* the thread's own: */
     json_t *told; /* the allow-list that io has; NULL: none */
@@ -84,7 +82,6 @@ void identity_free(struct identity *identity)
         credentials_clear(&identity->credentials);
         pthread_mutex_destroy(&identity->lock);
         json_decref(identity->told);
-        cancel_free(identity->cancel);
         free(identity);
     }
 }
@@ -111,7 +108,7 @@ void identity_nbd(struct identity *identity, char *text, size_t size)
 static int call_io(struct identity *identity, json_t *request, json_t **answer)
 {
     struct operation operation;
-    operation_start(&operation, CALL_MS, identity->cancel);
+    operation_start(&operation, CALL_MS, identity->runner.cancel);
     int status = io_client_call(identity->node->io, request, NULL, 0, answer, &operation);
     if (status != VIOS_OK && status != VIOS_E_CANCELLED && status != identity->complained) {
         log_warning("identity", "io was not told: %s: %s", operation.error.object,
@@ -288,7 +285,7 @@ static void *run(void *argument)
         }
         tell_peers(identity);
         look(identity);
-        operation_start(&waiting, OPERATION_NO_DEADLINE, identity->cancel);
+        operation_start(&waiting, OPERATION_NO_DEADLINE, identity->runner.cancel);
     } while (driver_await_change(identity->node->driver, &seen, &waiting) == VIOS_OK);
     return NULL;
 }
@@ -296,14 +293,8 @@ static void *run(void *argument)
 static int start(struct node *node, struct vios_error *error)
 {
     struct identity *identity = node->identity;
-    identity->cancel = cancel_new();
     atomic_store(&identity->restored, true);
-    identity->started =
-        identity->cancel && thread_start(&identity->thread, "identity", run, identity) == 0;
-    if (!identity->started) {
-        return error_set(error, VIOS_E_NO_SPACE, "identity", NULL, "no thread for it");
-    }
-    return VIOS_OK;
+    return runner_start(&identity->runner, "identity", run, identity, "identity", error);
 }
 
 static void restored(struct node *node)
@@ -313,13 +304,8 @@ static void restored(struct node *node)
 
 static void stop(struct node *node, bool stop_guests)
 {
-    struct identity *identity = node->identity;
     (void)stop_guests;
-    cancel_trigger(identity->cancel);
-    if (identity->started) {
-        pthread_join(identity->thread, NULL);
-        identity->started = false;
-    }
+    runner_stop(&node->identity->runner);
 }
 
 static const struct job_kind *const JOB_KINDS[] = {&node_remove_job, NULL};

@@ -32,6 +32,28 @@ static void a_thread_takes_no_signals(void)
     is_int(sigismember(&after, SIGTERM), sigismember(&before, SIGTERM));
 }
 
+static void *wait_for_the_end(void *argument)
+{
+    struct runner *runner = argument;
+    struct operation operation;
+    operation_start(&operation, OPERATION_NO_DEADLINE, runner->cancel);
+    is_int(operation_wait(&operation, -1, 0), VIOS_E_CANCELLED);
+    return NULL;
+}
+
+static void a_runner_is_told_to_end(void)
+{
+    struct runner runner = {0};
+    struct vios_error error;
+    runner_stop(&runner);
+    for (int i = 0; i < 2; i++) { /* it can be started again */
+        is_int(runner_start(&runner, "a-runner", wait_for_the_end, &runner, "test", &error),
+               VIOS_OK);
+        runner_stop(&runner);
+        ok(!runner.runs && !runner.cancel, "nothing is left of it");
+    }
+}
+
 static void a_condition_is_waited_for_with_a_limit(void)
 {
     pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
@@ -50,6 +72,7 @@ static void a_condition_is_waited_for_with_a_limit(void)
 int main(void)
 {
     RUN(a_thread_takes_no_signals);
+    RUN(a_runner_is_told_to_end);
     RUN(a_condition_is_waited_for_with_a_limit);
     return tap_done();
 }
