@@ -40,7 +40,8 @@
 --
 -- `name`s are the method's parameter names; the option of `page_memory` is typed --page-memory.
 -- `many`: may be repeated (an argument: the rest of the line); a list is sent.
--- `type` is checked before sending: integer (sent as one), size, duration (both sent as text).
+-- `type` is checked before sending: integer and object (sent as such; an object is typed as JSON),
+-- size, duration (both sent as text).
 -- Everything else is text. `complete` is a noun (names come from its list), "file", or a list of
 -- words.
 -- `functions` of the noun's table are Lua functions beside the commands: vios.event.on.

@@ -106,13 +106,15 @@ return {
       options = {
         { name = "old", value = "STATE", words = "the state before" },
         { name = "new", value = "STATE", words = "the state now" },
+        { name = "data", value = "JSON", type = "object", words = "an object with more about it" },
       },
       text = function(result)
         return result.state == "published" and ("event %d"):format(result.seq)
           or "the repository is away: the event waits on this node, and is published later"
       end,
       examples = { "event emit backup nightly done",
-        "event emit disk sdb failed --old ok --new bad" },
+        "event emit disk sdb failed --old ok --new bad",
+        [[event emit backup nightly done --data '{"files":1204}']] },
     },
     {
       verb = "register",

@@ -52,6 +52,15 @@ function execute.call(method, parameters, options, callbacks)
   return result, err
 end
 
+local function decode_object(text)
+  local value, err = vios.json.decode(text)
+  if err or type(value) ~= "table" or vios.json.is_array(value) then
+    return nil, vios.error("usage", err and err.message or "it is no object",
+      { hint = [[give one, as '{"size":3}']] })
+  end
+  return value
+end
+
 -- A value as its row's type wants it; nil, err when it cannot be.
 local function convert(item, value)
   local kind = item.type
@@ -60,6 +69,8 @@ local function convert(item, value)
   end
   if kind == "integer" then
     return vios.parse.integer(value, item.minimum, item.maximum)
+  elseif kind == "object" then
+    return decode_object(value)
   end
   local number, err = vios.parse[kind](value) -- size or duration: the daemon reads it again
   return number and value, err
