@@ -28,7 +28,7 @@
 #define FFDC_LATE_LOOK_MS 5000              /* between two tries to add what is late, at first */
 #define FFDC_LATE_LOOK_MAX_MS 60000         /* and in the end */
 #define FFDC_INCIDENTS_MAX 64               /* kept; the oldest go */
-#define FFDC_QUOTA_BYTES (INT64_C(4) << 30) /* of all bundles in the repository; likewise */
+#define FFDC_QUOTA_BYTES (INT64_C(4) << 30) /* of all their bundles, at first; likewise */
 
 extern const struct part ffdc_part;
 

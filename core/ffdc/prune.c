@@ -1,11 +1,13 @@
 /*
- * prune.c - incidents that go: those that somebody names, and the oldest beyond age, number and
- * bytes. The record says "deleting" before a file goes, and itself goes last, so that a prune that
- * was interrupted is finished by the next; what nodes keep of it they drop when the record is gone.
+ * prune.c - incidents that go: those that somebody names, and the oldest beyond number, age and
+ * bytes (`ffdc_age` and `ffdc_quota` of `cluster set`). The record says "deleting" before a file
+ * goes, and itself goes last, so that a prune that was interrupted is finished by the next; what
+ * nodes keep of it they drop when the record is gone.
  */
 #include "ffdc/ffdc_private.h"
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "ffdc/incident.h"
 
 #include <stdio.h>
@@ -23,6 +25,9 @@ struct kept {
 };
 
 struct choice {
+    int64_t older_ms; /* 0: the limits are what counts */
+    int64_t age_ms;
+    uint64_t quota_bytes;
     struct kept all[CHOSEN_MAX]; /* oldest first */
     size_t count;
     uint64_t size_bytes;
@@ -71,24 +76,45 @@ static int remove_one(struct ffdc *ffdc, struct store *store, const char *correl
 }
 
 /* The oldest that is beyond a limit goes, one by one; the newest always stays. */
-static bool is_beyond(const struct choice *choice, size_t at, int64_t older_ms, int64_t now_ms)
+static bool is_beyond(const struct choice *choice, size_t at, int64_t now_ms)
 {
     const struct kept *kept = &choice->all[at];
-    int64_t age_ms = now_ms - kept->time_ms;
+    int64_t age_ms = now_ms - kept->time_ms, older_ms = choice->older_ms;
     bool limits = older_ms == 0 && at + 1 < choice->count &&
                   (choice->count - at > FFDC_INCIDENTS_MAX ||
-                   choice->size_bytes > (uint64_t)FFDC_QUOTA_BYTES || age_ms > INCIDENT_AGE_MS);
+                   choice->size_bytes > choice->quota_bytes || age_ms > choice->age_ms);
     return kept->deleting || (!kept->capturing && (limits || (older_ms > 0 && age_ms > older_ms)));
+}
+
+static int64_t setting(const json_t *cluster, const char *key, int64_t otherwise)
+{
+    const json_t *value = json_object_get(cluster, key);
+    return json_is_integer(value) && json_integer_value(value) >= 0 ? json_integer_value(value)
+                                                                    : otherwise;
+}
+
+static int read_limits(struct store *store, struct choice *choice, struct operation *operation)
+{
+    json_t *cluster = NULL;
+    int status = node_record(store, "/cluster", &cluster, NULL, operation);
+    choice->quota_bytes = (uint64_t)setting(cluster, "ffdc_quota", FFDC_QUOTA_BYTES);
+    choice->age_ms = setting(cluster, "ffdc_age", INCIDENT_AGE_MS);
+    json_decref(cluster);
+    return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
 }
 
 static int remove_beyond(struct ffdc *ffdc, struct store *store, int64_t older_ms, int *removed,
                          struct operation *operation)
 {
     struct choice *choice = calloc(1, sizeof *choice);
-    int status = choice ? incident_each(store, look_at, choice, operation)
-                        : operation_no_memory(operation, NULL);
+    int status =
+        choice ? read_limits(store, choice, operation) : operation_no_memory(operation, NULL);
+    if (status == VIOS_OK) {
+        choice->older_ms = older_ms;
+        status = incident_each(store, look_at, choice, operation);
+    }
     for (size_t i = 0; status == VIOS_OK && i < choice->count; i++) {
-        if (is_beyond(choice, i, older_ms, clock_wall_ms())) {
+        if (is_beyond(choice, i, clock_wall_ms())) {
             status = remove_one(ffdc, store, choice->all[i].correlator, operation);
             choice->size_bytes -= choice->all[i].size_bytes;
             *removed += status == VIOS_OK;

@@ -2,7 +2,7 @@
  * settings_methods.c - cluster.set: what holds for the whole cluster, in /cluster.
  *
  * A setting is a row: its key, how its words are checked, and where it goes. The agents read the
- * record with their listings (cluster/partition.c, cluster/requirement.c).
+ * record with their listings (cluster/partition.c, cluster/requirement.c); ffdc reads it itself.
  */
 #include "base/parse.h"
 #include "node/driver.h"
@@ -37,6 +37,22 @@ static json_t *read_split_time(struct node *node, const char *words, struct oper
         return NULL;
     }
     return json_integer(time_ms);
+}
+
+static json_t *read_quota(struct node *node, const char *words, struct operation *operation)
+{
+    uint64_t bytes;
+    (void)node;
+    return parse_size(words, &bytes, &operation->error) == VIOS_OK ? json_integer((json_int_t)bytes)
+                                                                   : NULL;
+}
+
+static json_t *read_age(struct node *node, const char *words, struct operation *operation)
+{
+    int64_t age_ms;
+    (void)node;
+    return parse_duration(words, &age_ms, &operation->error) == VIOS_OK ? json_integer(age_ms)
+                                                                        : NULL;
 }
 
 /* The lowest level of all members, and whose it is. */
@@ -75,6 +91,8 @@ static json_t *read_level(struct node *node, const char *words, struct operation
 static const struct setting SETTINGS[] = {
     {"split_time", read_split_time},
     {"level", read_level},
+    {"ffdc_quota", read_quota}, /* what these two do: ffdc/prune.c */
+    {"ffdc_age", read_age},
 };
 #define SETTING_COUNT (sizeof SETTINGS / sizeof SETTINGS[0])
 
@@ -88,7 +106,7 @@ static const struct setting *find_setting(const char *key, struct operation *ope
         }
         names[i] = SETTINGS[i].key;
     }
-    parse_hint(key, names, SETTING_COUNT, "there are split_time and level", hint, sizeof hint);
+    parse_hint(key, names, SETTING_COUNT, "see \"help cluster set\"", hint, sizeof hint);
     operation_fail(operation, VIOS_E_NOT_FOUND, NULL, hint, "the cluster has no setting \"%.60s\"",
                    key);
     return NULL;

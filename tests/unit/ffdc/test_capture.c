@@ -200,20 +200,26 @@ static void a_part_is_tried_twice(void)
     ok(!has(state_dir, "50"), "nothing is left of it");
 }
 
-static void the_oldest_go(void)
+/* Records of `count` incidents, numbered from `first` on, like the one read last. */
+static void make_incidents(int first, int count)
 {
-    struct operation operation;
-    int removed = 0;
-    is_int(read_one("1"), VIOS_OK);
-    for (int i = 0; i < FFDC_INCIDENTS_MAX; i++) {
+    for (int i = 0; i < count; i++) {
         char key[64];
-        snprintf(manifest.correlator, sizeof manifest.correlator, "%d", 100 + i);
-        snprintf(key, sizeof key, "/incident/%d", 100 + i);
+        snprintf(manifest.correlator, sizeof manifest.correlator, "%d", first + i);
+        snprintf(key, sizeof key, "/incident/%d", first + i);
         clock_format(clock_wall_ms() + i, manifest.time);
         char *text = manifest_format(&manifest);
         put(key, text);
         free(text);
     }
+}
+
+static void the_oldest_go(void)
+{
+    struct operation operation;
+    int removed = 0;
+    is_int(read_one("1"), VIOS_OK);
+    make_incidents(100, FFDC_INCIDENTS_MAX);
     operation_start(&operation, PATIENCE_MS, NULL);
     is_int(prune_run(node.ffdc, NULL, 0, &removed, &operation), VIOS_OK);
     is_int(removed, 4);
@@ -224,6 +230,44 @@ static void the_oldest_go(void)
     is_int(read_one("100"), VIOS_E_NOT_FOUND);
     is_int(prune_run(node.ffdc, "100", 0, &removed, &operation), VIOS_E_NOT_FOUND);
     is_int(prune_run(node.ffdc, NULL, 1, &removed, &operation), VIOS_OK);
+}
+
+/* As `cluster set` writes it; "": nothing is set. */
+static void set(const char *setting)
+{
+    char cluster[160];
+    snprintf(cluster, sizeof cluster, "{\"v\":1,\"name\":\"c\",\"uuid\":\"" UUID "\"%s}", setting);
+    put("/cluster", cluster);
+}
+
+static void they_go_by_quota_and_age(void)
+{
+    struct operation operation;
+    int removed = 0;
+    manifest.nodes[0].size_bytes = 1000;
+    make_incidents(300, 5);
+    operation_start(&operation, PATIENCE_MS, NULL);
+    set(",\"ffdc_quota\":2999");
+    is_int(prune_run(node.ffdc, NULL, 0, &removed, &operation), VIOS_OK);
+    is_int(removed, 3);
+    is_int(read_one("302"), VIOS_E_NOT_FOUND);
+    is_int(read_one("303"), VIOS_OK);
+    set(",\"ffdc_quota\":0");
+    is_int(prune_run(node.ffdc, NULL, 0, &removed, &operation), VIOS_OK);
+    is_int(removed, 1);
+    is_int(read_one("304"), VIOS_OK); /* the newest stays */
+    snprintf(manifest.time, sizeof manifest.time, "2026-01-01T00:00:00.000Z");
+    snprintf(manifest.correlator, sizeof manifest.correlator, "1");
+    char *text = manifest_format(&manifest);
+    put("/incident/1", text);
+    free(text);
+    set(",\"ffdc_age\":315360000000");
+    is_int(prune_run(node.ffdc, NULL, 0, &removed, &operation), VIOS_OK);
+    is_int(removed, 0);
+    set("");
+    is_int(prune_run(node.ffdc, NULL, 0, &removed, &operation), VIOS_OK);
+    is_int(removed, 1);
+    is_int(prune_run(node.ffdc, "304", 0, &removed, &operation), VIOS_OK);
 }
 
 static void a_crash_is_noticed(void)
@@ -273,7 +317,7 @@ int main(void)
     mkdir(repository, 0700);
     make_store(path);
     store_pool_guard(node.stores, &(struct store_guard){.check = refuse});
-    put("/cluster", "{\"v\":1,\"name\":\"c\",\"uuid\":\"" UUID "\"}");
+    set("");
     node.config = config_new();
     is_int(config_set(node.config, "repository", repository, NULL), VIOS_OK);
     node.state_dir = node.run_dir = state_dir;
@@ -284,6 +328,7 @@ int main(void)
     RUN(what_the_db_does_not_take_is_written_later);
     RUN(a_part_is_tried_twice);
     RUN(the_oldest_go);
+    RUN(they_go_by_quota_and_age);
     ffdc_part.stop(&node, false);
     RUN(a_crash_is_noticed);
     close(node.state_dir_fd);
