@@ -55,16 +55,22 @@ whole() { # NODE
             jq 'map(select((.hears | length) == 4 and .state == "up")) | length')" = 5 ]
 }
 
-await_whole() {
+await_true() { # COMMAND...
     local tries
     for ((tries = 0; tries < 300; tries++)); do
-        if whole n1 2>/dev/null; then
+        if "$@" 2>/dev/null; then
             return
         fi
         sleep 0.1
     done
-    echo "$0: the cluster does not become whole" >&2
+    echo "$0: it does not become true: $*" >&2
     exit 1
+}
+await_whole() { await_true whole n1; }
+
+# Nobody is seen as unable by the primary, which may look at the records a little later.
+nobody_declined() { # PRIMARY
+    [ "$(vios "$1" primary explain --json | jq '.declined | length')" = 0 ]
 }
 
 cluster_up() { # STORE
@@ -107,6 +113,7 @@ measure_resign() {
     local primary to
     primary=$(vios n1 primary show --json | jq -r .node)
     to=$(printf '%s\n' n1 n2 n3 n4 n5 | grep -v "$primary" | head -n 1)
+    await_true nobody_declined "$primary"
     # shellcheck disable=SC2046
     "$BUILD/tests/tools/succession" resign "$to" "$(socket "$primary")" $(others "$primary")
 }
