@@ -15,7 +15,6 @@
 
 #define FILE_MODE 0600
 #define FOLDER_MODE 0700
-#define DAMAGED ".damaged"
 
 int event_file_path(const struct node *node, const char *producer, const char *below, char *path,
                     struct vios_error *error)
@@ -25,8 +24,8 @@ int event_file_path(const struct node *node, const char *producer, const char *b
     if (status != VIOS_OK) {
         return status;
     }
-    int length = snprintf(path, PATH_MAX, "%s/events/%s%s%s", repository, producer,
-                          below ? "/" : "", below ? below : "");
+    int length = snprintf(path, PATH_MAX, "%s/events%s%s%s%s", repository, producer ? "/" : "",
+                          producer ? producer : "", below ? "/" : "", below ? below : "");
     return length < PATH_MAX ? VIOS_OK
                              : error_set(error, VIOS_E_INVALID, "events",
                                          "mount the repository elsewhere", "its path is too long");
@@ -146,15 +145,20 @@ int event_file_remove(const struct node *node, const char *producer, const char 
 int event_file_quarantine(const struct node *node, const char *producer, const char *name,
                           struct vios_error *error)
 {
-    char path[PATH_MAX], aside[PATH_MAX + sizeof DAMAGED];
+    char path[PATH_MAX], aside[PATH_MAX + sizeof EVENT_FILE_DAMAGED];
     int status = event_file_path(node, producer, name, path, error);
     if (status == VIOS_OK) {
-        snprintf(aside, sizeof aside, "%s" DAMAGED, path);
+        snprintf(aside, sizeof aside, "%s" EVENT_FILE_DAMAGED, path);
         status = rename(path, aside) == 0
                      ? VIOS_OK
                      : error_set_errno(error, "events", "cannot put %.200s aside", path);
     }
     return status;
+}
+
+static bool is_entry(const char *name)
+{
+    return strcmp(name, ".") != 0 && strcmp(name, "..") != 0;
 }
 
 int event_file_each(const struct node *node, const char *producer,
@@ -176,7 +180,7 @@ int event_file_each(const struct node *node, const char *producer,
     }
     int status = VIOS_OK;
     while (status == VIOS_OK && (entry = readdir(listing)) != NULL) {
-        if (payload_name_is_valid(entry->d_name, NULL)) {
+        if (is_entry(entry->d_name)) {
             status = each(context, entry->d_name, error);
         }
     }

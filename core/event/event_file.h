@@ -8,7 +8,8 @@
 #include "event/payload.h"
 #include "node/node.h"
 
-/* The folder of a producer, with what is below it (NULL: itself). VIOS_E_INVALID: this node has no
+/* The folder of a producer (NULL: the one of all), with what is below it (NULL: itself).
+ * VIOS_E_INVALID: this node has no
  * repository. `path` has PATH_MAX bytes. */
 int event_file_path(const struct node *node, const char *producer, const char *below, char *path,
                     struct vios_error *error);
@@ -30,12 +31,15 @@ int event_file_parse(const char *text, size_t size, const struct node *node, con
 int event_file_remove(const struct node *node, const char *producer, const char *name,
                       struct vios_error *error);
 
+#define EVENT_FILE_DAMAGED ".damaged"
+
 /* Puts a damaged one aside, as NAME.damaged. */
 int event_file_quarantine(const struct node *node, const char *producer, const char *name,
                           struct vios_error *error);
 
-/* Calls `each` for every payload file of `producer`, in no order; stops when that fails. No folder:
- * none. */
+/* Calls `each` for whatever lies in the folder of `producer`, in no order; stops when that fails.
+ * No folder: nothing. With NULL, for what lies beside these folders, too: they have the producers'
+ * names. */
 int event_file_each(const struct node *node, const char *producer,
                     int (*each)(void *context, const char *name, struct vios_error *error),
                     void *context, struct vios_error *error);

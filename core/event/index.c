@@ -145,16 +145,41 @@ bool event_index_after(struct event_index *index, int64_t sequence, struct event
     return found;
 }
 
-bool event_index_has(struct event_index *index, const char *node, const char *name)
+static int by_name(const void *one, const void *other)
 {
-    bool found = false;
+    return strcmp(one, other);
+}
+
+int event_index_names(struct event_index *index, const char *node, struct event_names *names,
+                      struct vios_error *error)
+{
+    *names = (struct event_names){0};
     pthread_mutex_lock(&index->lock);
-    for (size_t i = 0; !found && i < index->count; i++) {
+    names->names = calloc(index->count + 1, sizeof *names->names);
+    for (size_t i = 0; names->names && i < index->count; i++) {
         const struct event_record *record = &index->records[index->first + i];
-        found = strcmp(record->name, name) == 0 && strcmp(record->node, node) == 0;
+        if (strcmp(record->node, node) == 0) {
+            memcpy(names->names[names->count++], record->name, sizeof record->name);
+        }
     }
     pthread_mutex_unlock(&index->lock);
-    return found;
+    if (!names->names) {
+        return error_no_memory(error, "events");
+    }
+    qsort(names->names, names->count, sizeof *names->names, by_name);
+    return VIOS_OK;
+}
+
+bool event_names_has(const struct event_names *names, const char *name)
+{
+    return names->count > 0 &&
+           bsearch(name, names->names, names->count, sizeof *names->names, by_name) != NULL;
+}
+
+void event_names_clear(struct event_names *names)
+{
+    free(names->names);
+    *names = (struct event_names){0};
 }
 
 size_t event_index_events(struct event_index *index)

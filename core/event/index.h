@@ -27,8 +27,15 @@ int event_index_add(struct event_index *index, const struct event_record *record
 /* The first with an event above `sequence`; false: there is none. */
 bool event_index_after(struct event_index *index, int64_t sequence, struct event_record *record);
 
-/* Whether one with this name is there. */
-bool event_index_has(struct event_index *index, const char *node, const char *name);
+/* The names of one node's files as they are now, for who looks for many. */
+struct event_names {
+    char (*names)[PAYLOAD_NAME_SIZE]; /* sorted */
+    size_t count;
+};
+int event_index_names(struct event_index *index, const char *node, struct event_names *names,
+                      struct vios_error *error);
+bool event_names_has(const struct event_names *names, const char *name);
+void event_names_clear(struct event_names *names);
 
 /* How many events there are in all. */
 size_t event_index_events(struct event_index *index);

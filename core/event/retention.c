@@ -58,49 +58,77 @@ int retention_remove(struct node *node, struct store *store, int64_t dropped, in
     return status;
 }
 
-/* --- orphans --- */
+/* --- what nobody needs --- */
 
 struct sweep {
     struct node *node;
     struct event_index *index;
+    const json_t *up;
+    int64_t wall_ms;
+    /* of the producer that is looked at: */
     const char *producer;
-    int64_t incarnation, wall_ms;
+    int64_t incarnation; /* the present one; INT64_MAX: it is no member any more */
+    struct event_names committed;
 };
+
+static bool ends_with(const char *name, const char *end)
+{
+    size_t length = strlen(name), end_length = strlen(end);
+    return length > end_length && strcmp(name + length - end_length, end) == 0;
+}
+
+/* How old it must be to go; INT64_MAX: it stays. */
+static int64_t age_to_go_ms(const struct sweep *sweep, const char *name)
+{
+    int64_t incarnation;
+    if (payload_name_is_valid(name, &incarnation)) {
+        bool is_orphan =
+            incarnation < sweep->incarnation && !event_names_has(&sweep->committed, name);
+        return is_orphan ? RETENTION_ORPHAN_MS : INT64_MAX;
+    }
+    if (ends_with(name, EVENT_FILE_DAMAGED)) {
+        return RETENTION_AGE_MS;
+    }
+    bool is_unfinished = name[0] == '.' && ends_with(name, ".tmp"); /* its writer was killed */
+    return is_unfinished ? RETENTION_ORPHAN_MS : INT64_MAX;
+}
 
 static int look_at_file(void *context, const char *name, struct vios_error *error)
 {
     const struct sweep *sweep = context;
     char path[PATH_MAX];
     struct stat found;
-    int64_t incarnation;
-    if (!payload_name_is_valid(name, &incarnation) || incarnation >= sweep->incarnation ||
-        event_index_has(sweep->index, sweep->producer, name) ||
+    int64_t limit_ms = age_to_go_ms(sweep, name);
+    if (limit_ms == INT64_MAX ||
         event_file_path(sweep->node, sweep->producer, name, path, error) != VIOS_OK ||
-        stat(path, &found) != 0 ||
-        sweep->wall_ms - (int64_t)found.st_mtim.tv_sec * 1000 < RETENTION_ORPHAN_MS) {
+        lstat(path, &found) != 0 || !S_ISREG(found.st_mode) ||
+        sweep->wall_ms - (int64_t)found.st_mtim.tv_sec * 1000 < limit_ms) {
         return VIOS_OK;
     }
-    log_notice("event", "%s was never committed, and its incarnation is over: it is removed", name);
+    log_notice("event", "%s of %s belongs to no event: it is removed", name, sweep->producer);
     return event_file_remove(sweep->node, sweep->producer, name, error);
+}
+
+static int look_at_producer(void *context, const char *name, struct vios_error *error)
+{
+    struct sweep *sweep = context;
+    const json_t *incarnation = json_object_get(sweep->up, name);
+    if (parse_name(name, "node", NULL) != VIOS_OK) {
+        return VIOS_OK;
+    }
+    sweep->producer = name;
+    sweep->incarnation = incarnation ? json_integer_value(incarnation) : INT64_MAX;
+    int status = event_index_names(sweep->index, name, &sweep->committed, error);
+    if (status == VIOS_OK) {
+        status = event_file_each(sweep->node, name, look_at_file, sweep, error);
+    }
+    event_names_clear(&sweep->committed);
+    return status;
 }
 
 int retention_sweep(struct node *node, struct event_index *index, const json_t *up, int64_t wall_ms,
                     struct operation *operation)
 {
-    const char *name;
-    json_t *incarnation;
-    int status = VIOS_OK;
-    json_object_foreach((json_t *)up, name, incarnation)
-    {
-        struct sweep sweep = {.node = node,
-                              .index = index,
-                              .producer = name,
-                              .incarnation = json_integer_value(incarnation),
-                              .wall_ms = wall_ms};
-        status = event_file_each(node, name, look_at_file, &sweep, &operation->error);
-        if (status != VIOS_OK) {
-            return status;
-        }
-    }
-    return status;
+    struct sweep sweep = {.node = node, .index = index, .up = up, .wall_ms = wall_ms};
+    return event_file_each(node, NULL, look_at_producer, &sweep, &operation->error);
 }

@@ -5,7 +5,8 @@
  * which number they are dropped; their files are removed; their records are deleted. So a file
  * without a record is never one that was dropped, but one whose producer ended before its commit:
  * it goes on with it (producer.c), unless its incarnation is over. Then the file is removed, once
- * it is RETENTION_ORPHAN_MS old.
+ * it is RETENTION_ORPHAN_MS old; so is one that was not written to its end, and one that was put
+ * aside because it is damaged is removed when it is RETENTION_AGE_MS old.
  */
 #ifndef EVENT_RETENTION_H
 #define EVENT_RETENTION_H
@@ -27,7 +28,8 @@ int64_t retention_choose(struct event_index *index, int64_t wall_ms);
 int retention_remove(struct node *node, struct store *store, int64_t dropped, int64_t revision,
                      struct operation *operation);
 
-/* Removes the orphans; `up` says, for each node, which incarnation is its present one. */
+/* Removes those; `up` says, for each member that was ever up, which incarnation is its present one.
+ * The index has all records. */
 int retention_sweep(struct node *node, struct event_index *index, const json_t *up, int64_t wall_ms,
                     struct operation *operation);
 

@@ -74,9 +74,15 @@ static void it_is_refused_in_another_place(void)
 static int count_one(void *context, const char *name, struct vios_error *error)
 {
     (void)error;
-    ok(payload_name_is_valid(name, NULL), "%s", name);
-    ++*(int *)context;
+    *(int *)context += payload_name_is_valid(name, NULL);
     return *(int *)context < 3 ? VIOS_OK : VIOS_E_IO;
+}
+
+static int count_producer(void *context, const char *name, struct vios_error *error)
+{
+    (void)error;
+    *(int *)context += name[0] == 'n';
+    return VIOS_OK;
 }
 
 static void they_are_listed_removed_and_put_aside(void)
@@ -100,6 +106,10 @@ static void they_are_listed_removed_and_put_aside(void)
     count = 0;
     is_int(event_file_each(&node, "n1", count_one, &count, NULL), VIOS_OK);
     is_int(count, 1);
+    count = 0;
+    make_file("n2", 1, 1, 0, names[2]);
+    is_int(event_file_each(&node, NULL, count_producer, &count, NULL), VIOS_OK);
+    is_int(count, 2);
 }
 
 static void without_a_repository_there_is_no_place(void)

@@ -161,6 +161,12 @@ static void make_old(const char *producer, const char *name, int64_t age_ms)
     is_int(utimensat(AT_FDCWD, file_path(producer, name), times, 0), 0);
 }
 
+static void make_other(const char *name, int64_t age_ms)
+{
+    close(open(file_path("n1", name), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    make_old("n1", name, age_ms);
+}
+
 static void only_old_orphans_of_ended_incarnations_go(void)
 {
     char gone[PAYLOAD_NAME_SIZE], young[PAYLOAD_NAME_SIZE], present[PAYLOAD_NAME_SIZE],
@@ -179,9 +185,11 @@ static void only_old_orphans_of_ended_incarnations_go(void)
     make_old("n1", committed, 10 * RETENTION_ORPHAN_MS);
     make_file("n7", 1, 1, 0, unknown);
     make_old("n7", unknown, 10 * RETENTION_ORPHAN_MS);
-    char *note = strdup(file_path("n1", "note.txt"));
-    close(open(note, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
-    make_old("n1", "note.txt", 10 * RETENTION_ORPHAN_MS);
+    make_other("note.txt", 10 * RETENTION_ORPHAN_MS);
+    make_other("3-x.damaged", RETENTION_AGE_MS + 60000);
+    make_other("4-x.damaged", RETENTION_AGE_MS - 600000);
+    make_other(".3-x.1.0.tmp", RETENTION_ORPHAN_MS + 60000);
+    make_other(".4-x.1.0.tmp", RETENTION_ORPHAN_MS - 600000);
     json_t *up = json_pack("{s:i, s:i}", "n1", 4, "n2", 9);
     struct event_index *index = event_index_new();
     struct store *store = open_store(&operation);
@@ -194,12 +202,14 @@ static void only_old_orphans_of_ended_incarnations_go(void)
     ok(is_there("n1", present), "one of the present incarnation");
     ok(is_there("n1", later), "one of a later incarnation");
     ok(is_there("n1", committed), "one with a record");
-    ok(is_there("n7", unknown), "one of a node that nobody knows");
+    ok(!is_there("n7", unknown), "one of a node that is no member any more");
     ok(is_there("n1", "note.txt"), "what is no payload file");
-    is_int(retention_sweep(&node, index, NULL, clock_wall_ms(), &operation), VIOS_OK);
+    ok(!is_there("n1", "3-x.damaged"), "a damaged one, long ago");
+    ok(is_there("n1", "4-x.damaged"), "a damaged one");
+    ok(!is_there("n1", ".3-x.1.0.tmp"), "what was never finished");
+    ok(is_there("n1", ".4-x.1.0.tmp"), "what is being written");
     event_index_free(index);
     json_decref(up);
-    free(note);
 }
 
 int main(void)
