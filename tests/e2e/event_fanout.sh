@@ -1,8 +1,8 @@
 #!/bin/bash
 # Proves: callers by TLS, against the gateway and the callers' part of a primary: hundreds at once
-# get every event in order, also while strangers hold the port; the two callers in scripts/ print
-# each event once, one of them also across a change of the primary; a caller that stops reading gets
-# RESYNC and delays nobody.
+# get every event in order, also while strangers hold the port or flood it; the two callers in
+# scripts/ print each event once, one of them also across a change of the primary; a caller that
+# stops reading gets RESYNC and delays nobody.
 # limit: 120
 . "$(dirname "$0")/lib.sh"
 
@@ -52,6 +52,38 @@ PIDS+=($!)
 ok "$SILENT strangers hold the port and say nothing" await "[ -e '$DIR/silent' ]" 20
 ok "100 callers get in, and all events" load 100 50 "post 50"
 is "all of them" "$(value "$READY" ready)" 100
+
+# --- a flood ---
+cat >"$DIR/flood.py" <<'END'
+import os, socket, sys
+host, port = sys.argv[1].split(":")
+connected = 0
+for i in range(int(sys.argv[2])):
+    try:
+        with socket.create_connection((host, int(port)), 10) as flood:
+            connected += 1
+            flood.sendall(os.urandom(1 + i % 300))  # no TLS; some end at once, some wait for an end
+            if i % 7 == 0:
+                flood.settimeout(0.01)
+                flood.recv(100)
+    except OSError:
+        pass
+print(connected)
+END
+resident() { awk '/VmRSS/ { print $2 }' "/proc/${PIDS[0]}/status"; } # KiB
+BEFORE=$(resident)
+FLOODS=()
+for ((i = 0; i < 4; i++)); do
+    python3 "$DIR/flood.py" "$ADDRESS" 5000 >"$DIR/flood.$i" 2>&1 &
+    FLOODS+=($!)
+    PIDS+=($!)
+done
+ok "50 callers get all while others connect 20,000 times" load 50 2000 "post 2000 400"
+is "each event once, in order" "$(value "$REPORT" deliveries) $(value "$REPORT" disorder)" \
+    "100000 0"
+wait "${FLOODS[@]}"
+is "20,000 times it was" "$(($(cat "$DIR"/flood.? | paste -sd+)))" 20000
+ok "it cost no memory" test $(($(resident) - BEFORE)) -lt 65536
 
 # --- the callers in scripts ---
 "$ROOT/scripts/event_caller.py" "$DIR/caller.json" >"$DIR/python" 2>"$DIR/python.err" &
