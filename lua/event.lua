@@ -117,6 +117,14 @@ return {
         [[event emit backup nightly done --data '{"files":1204}']] },
     },
     {
+      verb = "status",
+      summary = "show what waits on each node to be published",
+      stream = true,
+      collected = true,
+      columns = { "node", "state", "queued", "files", "lost", "why" },
+      examples = { "event status" },
+    },
+    {
       verb = "register",
       summary = "let a caller connect, and print its token: once",
       arguments = { ID },

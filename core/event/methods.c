@@ -1,5 +1,5 @@
-/* methods.c - the rows of noun "event", and daemon.event_payload for other daemons; those about
- * callers are in caller_methods.c. */
+/* methods.c - the rows of noun "event", and what other daemons ask for them; those about callers
+ * are in caller_methods.c. */
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/json.h"
@@ -10,6 +10,9 @@
 #include "event/post.h"
 #include "event/producer.h"
 #include "event/source.h"
+#include "node/members.h"
+#include "node/others.h"
+#include "storage/repository.h"
 
 #include <fcntl.h>
 #include <stdlib.h>
@@ -20,6 +23,7 @@
 #define TAIL_MOST 1000
 #define LIST_MOST 100000
 #define FOLLOW_RETRY_MS 1000
+#define STATUS_MS 3000 /* for another node to say its own */
 
 /* --- making one --- */
 
@@ -233,6 +237,73 @@ static int event_tail(struct call *call, const json_t *parameters, json_t **resu
     return status;
 }
 
+/* --- what waits --- */
+
+static json_t *own_status(struct node *node)
+{
+    const char *repository;
+    struct vios_error error = {0};
+    json_t *shown = producer_show(node->events->producer);
+    const char *why = json_get_word(shown, "repository"), *state = "waits";
+    if (strcmp(why, "ok") == 0) {
+        state = why;
+        why = "";
+    }
+    if (repository_path(node, "events", &repository, &error) != VIOS_OK) {
+        state = "none";
+        why = error.message;
+    }
+    json_t *row = json_pack("{s:s, s:s, s:O?, s:O?, s:O?, s:s}", "node", node->name, "state", state,
+                            "queued", json_object_get(shown, "queued"), "files",
+                            json_object_get(shown, "spooled_files"), "lost",
+                            json_object_get(shown, "lost"), "why", why);
+    json_decref(shown);
+    return row;
+}
+
+static int daemon_event_status(struct call *call, const json_t *parameters, json_t **result,
+                               struct operation *operation)
+{
+    (void)parameters;
+    *result = own_status(call->node);
+    return *result ? VIOS_OK : operation_no_memory(operation, NULL);
+}
+
+static json_t *status_of(struct call *call, const char *name, struct operation *operation)
+{
+    struct operation asking;
+    json_t *row = NULL;
+    if (strcmp(name, call->node->name) == 0) {
+        return own_status(call->node);
+    }
+    operation_start(&asking, STATUS_MS, operation->cancel);
+    if (others_call(call, name, "daemon.event_status", json_object(), &row, &asking) != VIOS_OK) {
+        row = json_pack("{s:s, s:s, s:n, s:n, s:n, s:s}", "node", name, "state",
+                        error_name(asking.error.code), "queued", "files", "lost", "why",
+                        asking.error.message);
+    }
+    return row;
+}
+
+static int event_status(struct call *call, const json_t *parameters, json_t **result,
+                        struct operation *operation)
+{
+    struct member *members = NULL;
+    size_t count = 0;
+    (void)parameters;
+    int status = node_members(call->node, &members, &count) == VIOS_OK
+                     ? VIOS_OK
+                     : operation_no_memory(operation, NULL);
+    for (size_t i = 0; status == VIOS_OK && i < count; i++) {
+        json_t *row = status_of(call, members[i].name, operation);
+        status = row ? call->operations->item(call, row, operation)
+                     : operation_no_memory(operation, NULL);
+    }
+    free(members);
+    *result = status == VIOS_OK ? json_object() : NULL;
+    return status;
+}
+
 static const struct method METHODS[] = {
     {"event.emit", "class:text object:text operation:text old:text? new:text? data:object?",
      ROLE_OPERATOR, METHOD_CHANGES | METHOD_LASTS, event_emit_call},
@@ -240,7 +311,9 @@ static const struct method METHODS[] = {
      METHOD_STREAM, event_list},
     {"event.tail", "follow:boolean? class:text? object:text? since:integer? limit:integer?",
      ROLE_VIEWER, METHOD_STREAM, event_tail},
+    {"event.status", "", ROLE_VIEWER, METHOD_STREAM, event_status},
     {"daemon.event_payload", "name:text", ROLE_ADMIN, METHOD_LASTS, event_payload},
+    {"daemon.event_status", "", ROLE_VIEWER, 0, daemon_event_status},
     {"event.register", "id:name class:text? object:text?", ROLE_ADMIN, METHOD_CHANGES,
      event_register},
     {"event.unregister", "id:name", ROLE_ADMIN, METHOD_CHANGES, event_unregister},

@@ -119,9 +119,13 @@ run on n1 event emit away one sent --json
 is "an event waits on its node" "$(jq -r .state <<<"$OUT")" waits
 run_status "so do others, also for people" 0 on n1 event emit away two sent
 like "in words" "$OUT" 'the repository is away'
+waiting() { on n3 event status --json | jq -r '[.[] | .node + " " + .state] | join(",")'; }
+is "where, any node says" "$(waiting)" "n1 waits,n2 ok,n3 ok,n4 ok,n5 ok"
+is "how many files" "$(on n2 event status --json | jq '.[] | select(.node == "n1").files')" 2
 mv "$LAB/away" "$LAB/repository"
 came() { [ "$(on n3 event list --class away --json | jq -r '[.[].object] | join(",")')" = "$1" ]; }
 ok "they come when it is back, in order" await 'came one,two' 40
+is "nothing waits then" "$(on n1 event status --json | jq '[.[].files] | add')" 0
 run_status "and what comes behind them" 0 on n1 event emit away three sent
 ok "is behind them" await 'came one,two,three' 20
 
