@@ -82,11 +82,12 @@ $(foreach f,$(FOLDERS),$(eval $(call archive_rule,$(f))))
 link = $(call say,LINK,$@)mkdir -p $(@D); $(CC) $(ALL_CFLAGS) $(LDFLAGS) -Wl,--as-needed -o $@ \
        $(filter %.o,$^) -Wl,--start-group $(filter %.a,$^) -Wl,--end-group
 
+# -rdynamic: the back-trace of a crash (core/base/backtrace.h) has the names of functions.
 $(B)/libexec/vios/daemon: $(B)/core/daemon/main.o $(call archives,$(DAEMON_USES))
-	$(link) $(DAEMON_LIBS)
+	$(link) $(DAEMON_LIBS) -rdynamic
 
 $(B)/libexec/vios/io: $(B)/core/io/main.o $(call archives,$(IO_USES))
-	$(link) $(IO_LIBS)
+	$(link) $(IO_LIBS) -rdynamic
 
 include shell/shell.mk
 include tests/tests.mk

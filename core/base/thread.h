@@ -9,8 +9,9 @@
 #include <pthread.h>
 #include <stdbool.h>
 
-/* Starts one that blocks all signals; `name` (15 bytes at most) is what top shows. 0, or an errno
- * when there can be no more threads. pthread_join() or pthread_detach() it. */
+/* Starts one that blocks all signals but those of a crash (backtrace.h); `name` (15 bytes at most)
+ * is what top shows. 0, or an errno when there can be no more threads. pthread_join() or
+ * pthread_detach() it. */
 int thread_start(pthread_t *thread, const char *name, void *(*run)(void *), void *argument);
 
 /* A thread that ends soon after its cancel is triggered, which all its operations take. Zero it

@@ -1,6 +1,7 @@
 /* daemon.c - see daemon.h. */
 #include "daemon/daemon.h"
 
+#include "base/backtrace.h"
 #include "base/file.h"
 #include "base/guests.h"
 #include "base/json.h"
@@ -430,6 +431,19 @@ static int open_folders(struct daemon *daemon, struct vios_error *error)
     return status;
 }
 
+/* A daemon that cannot is one all the same. */
+static void leave_backtraces(struct daemon *daemon)
+{
+    struct vios_error error;
+    const struct backtrace_settings settings = {.program = "daemon",
+                                                .folder_fd = daemon->node.state_dir_fd,
+                                                .file = BACKTRACE_DAEMON,
+                                                .core_fd = daemon->node.run_dir_fd};
+    if (backtrace_install(&settings, &error) != VIOS_OK) {
+        log_warning("daemon", "a crash would leave no back-trace: %s", error.message);
+    }
+}
+
 /* The recorder of a daemon that crashed is put aside before this one writes into it. */
 static int open_recorder(struct daemon *daemon, struct vios_error *error)
 {
@@ -439,6 +453,7 @@ static int open_recorder(struct daemon *daemon, struct vios_error *error)
         return status;
     }
     daemon->marked = true;
+    leave_backtraces(daemon);
     snprintf(path, sizeof path, "%s/recorder", daemon->node.state_dir);
     return recorder_open(&daemon->node.recorder, path, RECORDER_SLOTS, error);
 }

@@ -2,6 +2,7 @@
  * out here: it never gets into a bundle. */
 #include "ffdc/collectors.h"
 
+#include "base/backtrace.h"
 #include "base/json.h"
 #include "ffdc/plain.h"
 #include "node/driver.h"
@@ -173,7 +174,7 @@ static int collect_log(const struct collector *collector, const struct collector
                                            "it goes to no file: see the journal");
 }
 
-static bool is_core(const char *name)
+bool collector_is_core(const char *name)
 {
     return strcmp(name, "core") == 0 || strncmp(name, "core.", 5) == 0;
 }
@@ -186,7 +187,7 @@ static int collect_core(const struct collector *collector, const struct collecto
     DIR *folder = opendir(source->run_dir);
     (void)collector;
     while (folder && (entry = readdir(folder)) != NULL && !path[0]) {
-        if (is_core(entry->d_name)) {
+        if (collector_is_core(entry->d_name)) {
             snprintf(path, sizeof path, "%s/%s", source->run_dir, entry->d_name);
         }
     }
@@ -195,6 +196,29 @@ static int collect_core(const struct collector *collector, const struct collecto
     }
     return path[0] ? collect_path(path, false, collection, operation)
                    : operation_fail(operation, VIOS_E_NOT_FOUND, "core", NULL, "there is none");
+}
+
+static int collect_in(const char *folder, const char *name, struct collection *collection,
+                      struct operation *operation)
+{
+    char path[PATH_MAX + NAME_MAX + 2];
+    snprintf(path, sizeof path, "%s/%s", folder, name);
+    return collect_path(path, false, collection, operation);
+}
+
+/* A process that was killed, or ended by the kernel for want of memory, leaves none. */
+static int collect_backtrace(const struct collector *collector,
+                             const struct collector_source *source, struct collection *collection,
+                             struct operation *operation)
+{
+    return collect_in(source->state_dir, collector->path, collection, operation);
+}
+
+static int collect_io_backtrace(const struct collector *collector,
+                                const struct collector_source *source,
+                                struct collection *collection, struct operation *operation)
+{
+    return collect_in(source->run_dir, collector->path, collection, operation);
 }
 
 /* --- flight recorders --- */
@@ -306,6 +330,10 @@ static int collect_db(const struct collector *collector, const struct collector_
 static const struct collector TABLE[] = {
     {"recorder", "recorder.jsonl", 2000, 8 * MIB, collect_recorder, "recorder"},
     {"crashed", "crashed-recorder.jsonl", 2000, 8 * MIB, collect_recorder, COLLECTOR_CRASHED},
+    {"backtrace", "backtrace.txt", 1000, MIB, collect_backtrace,
+     BACKTRACE_DAEMON BACKTRACE_CRASHED},
+    {"io-backtrace", "io-backtrace.txt", 1000, MIB, collect_io_backtrace,
+     BACKTRACE_IO BACKTRACE_CRASHED},
     {"matrix", "matrix.json", 1000, MIB, collect_snapshot, .snapshot = SNAPSHOT_MATRIX},
     {"primary", "primary.json", 1000, MIB, collect_snapshot, .snapshot = SNAPSHOT_PRIMARY},
     {"elections", "elections.json", 1000, MIB, collect_snapshot, .snapshot = SNAPSHOT_ELECTIONS},

@@ -56,6 +56,9 @@ struct collector {
     enum collector_snapshot snapshot; /* for those that write one */
 };
 
+/* Whether a file in RUN_DIR is a core dump. */
+bool collector_is_core(const char *name);
+
 /* In the order in which they run. */
 const struct collector *collectors_all(size_t *count);
 

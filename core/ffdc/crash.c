@@ -1,16 +1,19 @@
 /* crash.c - see crash.h. */
 #include "ffdc/crash.h"
 
+#include "base/backtrace.h"
 #include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "ffdc/collectors.h"
 
+#include <dirent.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define MARK "running"
@@ -74,13 +77,22 @@ static int put_mark(int state_dir_fd, const char *boot_id, struct vios_error *er
     return file_replace(state_dir_fd, MARK, text, (size_t)length, 0600, error);
 }
 
+/* It died of a signal, maybe when its mark was gone already. */
+static bool left_backtrace(int state_dir_fd)
+{
+    struct stat info;
+    return fstatat(state_dir_fd, BACKTRACE_DAEMON, &info, AT_SYMLINK_NOFOLLOW) == 0 &&
+           info.st_size > 0;
+}
+
 int crash_look(int state_dir_fd, const char *state_dir, struct vios_error *error)
 {
     char before[UUID_TEXT_SIZE], boot_id[UUID_TEXT_SIZE];
     struct vios_error copying;
     read_boot_id(boot_id);
-    if (read_mark(state_dir_fd, before)) {
-        bool rebooted = strcmp(before, boot_id) != 0;
+    bool marked = read_mark(state_dir_fd, before);
+    if (marked || left_backtrace(state_dir_fd)) {
+        bool rebooted = marked && strcmp(before, boot_id) != 0;
         log_warning("ffdc", "the daemon before this one did not end by itself%s",
                     rebooted ? ", on another boot" : "");
         if (copy_recorder(state_dir_fd, rebooted, &copying) != VIOS_OK) {
@@ -116,4 +128,33 @@ bool crash_signal(struct node *node, char signature[MANIFEST_SIGNATURE_SIZE], co
     snprintf(signature, MANIFEST_SIGNATURE_SIZE, "%s on %s, last in %s", *trigger, node->name,
              part);
     return true;
+}
+
+/* The next incident is not to have it again. */
+static void set_cores_aside(struct node *node)
+{
+    char name[NAME_MAX + 16];
+    struct dirent *entry;
+    DIR *folder = opendir(node->run_dir);
+    while (folder && (entry = readdir(folder)) != NULL) {
+        if (collector_is_core(entry->d_name)) {
+            snprintf(name, sizeof name, "captured-%s", entry->d_name);
+            renameat(dirfd(folder), entry->d_name, dirfd(folder), name);
+        }
+    }
+    if (folder) {
+        closedir(folder);
+    }
+}
+
+void crash_forget(struct node *node, const char *component)
+{
+    if (strcmp(component, CRASH_COMPONENT) == 0) {
+        unlinkat(node->state_dir_fd, COLLECTOR_CRASHED, 0);
+        unlinkat(node->state_dir_fd, BACKTRACE_DAEMON BACKTRACE_CRASHED, 0);
+        set_cores_aside(node);
+    } else if (strcmp(component, CRASH_COMPONENT_IO) == 0) {
+        unlinkat(node->run_dir_fd, BACKTRACE_IO BACKTRACE_CRASHED, 0);
+        set_cores_aside(node);
+    }
 }

@@ -210,9 +210,8 @@ static void handle(struct ffdc *ffdc, const struct ffdc_wanted *wanted)
     } else {
         log_notice("ffdc", "%s is incident %s%s", wanted->trigger, manifest->correlator,
                    repeated ? ", which is known" : "");
-        if (repeated && strcmp(wanted->component, CRASH_COMPONENT) == 0 &&
-            !is_missing(ffdc, manifest)) { /* the recorder of the first one is what is kept */
-            unlinkat(ffdc->node->state_dir_fd, COLLECTOR_CRASHED, 0);
+        if (repeated && !is_missing(ffdc, manifest)) { /* what the first one left is kept */
+            crash_forget(ffdc->node, wanted->component);
         }
     }
     free(manifest);
@@ -249,7 +248,7 @@ static void part_restored(struct node *node)
     char signature[MANIFEST_SIGNATURE_SIZE];
     snprintf(signature, sizeof signature, "io crash on %s", node->name);
     ffdc_signal(node, &(struct ffdc_signal){.trigger = "io crash",
-                                            .component = "io",
+                                            .component = CRASH_COMPONENT_IO,
                                             .signature = signature,
                                             .priority = PRIORITY_OF_CRASH});
 }

@@ -189,12 +189,11 @@ static void forget_tries(int folder_fd)
     }
 }
 
-/* The recorder of a daemon that crashed is in the bundle of its incident now. */
+/* What was left by a daemon or an io that crashed is in the bundle of its incident now. */
 static void forget_crash(struct ffdc *ffdc, const struct manifest *manifest)
 {
-    if (strcmp(manifest->component, CRASH_COMPONENT) == 0 &&
-        strcmp(manifest->node, ffdc->node->name) == 0) {
-        unlinkat(ffdc->node->state_dir_fd, COLLECTOR_CRASHED, 0);
+    if (strcmp(manifest->node, ffdc->node->name) == 0) {
+        crash_forget(ffdc->node, manifest->component);
     }
 }
 

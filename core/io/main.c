@@ -5,6 +5,7 @@
  * The main thread accepts control connections and waits for signals. One io for each run folder:
  * a lock on RUN_DIR/io.lock says so, and a successor waits there for its dying predecessor.
  */
+#include "base/backtrace.h"
 #include "base/clock.h"
 #include "base/file.h"
 #include "base/log.h"
@@ -145,6 +146,19 @@ static int lock_run_dir(const struct io *io, struct vios_error *error)
     return VIOS_OK;
 }
 
+/* An io that cannot is one all the same. */
+static void leave_backtraces(const struct io *io)
+{
+    struct vios_error error;
+    int folder_fd = open(io->run_dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
+    const struct backtrace_settings settings = {
+        .program = "io", .folder_fd = folder_fd, .file = BACKTRACE_IO, .core_fd = folder_fd};
+    if (backtrace_install(&settings, &error) != VIOS_OK) {
+        log_warning("io", "a crash would leave no back-trace: %s", error.message);
+    }
+    close(folder_fd);
+}
+
 static int listen_control(const struct io *io, struct vios_error *error)
 {
     char address[4300];
@@ -275,7 +289,10 @@ int main(int count, char **words)
     io.stop_event = eventfd(0, EFD_CLOEXEC);
     int status = use_run_dir(&io, settings.run_dir, &error);
     status = status ? status : lock_run_dir(&io, &error);
-    status = status ? status : make_parts(&io, &settings, &error);
+    if (status == VIOS_OK) {
+        leave_backtraces(&io); /* before the threads */
+        status = make_parts(&io, &settings, &error);
+    }
     if (status == VIOS_OK) {
         listener = listen_control(&io, &error);
         status = listener >= 0 ? VIOS_OK : listener;

@@ -19,6 +19,7 @@ state() { on n1 ffdc show "$1" --json | jq -r .state; }
 last() { on n1 ffdc list --json | jq -r '.[-1].correlator'; }
 bundle() { echo "$REPOSITORY/$1/$2"/csnap_*_c"$1".tar.zst; } # CORRELATOR NODE
 member() { tar --zstd -xOf "$(bundle "$1" "$2")" "$3"; }     # CORRELATOR NODE FILE
+traced() { [[ $BUILD != */asan ]]; } # else AddressSanitizer takes the signals
 offline() { "$VIOS" --socket "$DIR/none.sock" "$@" --dir "$REPOSITORY"; }
 
 cluster_up "sqlite:$DIR/vios.db" 3 "${OPTIONS[@]}"
@@ -69,7 +70,8 @@ ok "its bundle is there" test -s "$(bundle 2 n3)"
 
 ok "n3 is up" await '[ "$(state_of n1 n3)" = up ]' 30
 on n3 primary show >/dev/null
-kill -SEGV "${NODE_PID[n3]}"
+CRASHED=${NODE_PID[n3]}
+kill -SEGV "$CRASHED"
 wait "${NODE_PID[n3]}" 2>/dev/null
 run_status "a capture while n3 is dead" 0 on n1 ffdc capture
 is "it is missing" "$(parts 3)" "n1 ok n2 ok n3 missing"
@@ -78,6 +80,14 @@ ok "the crash is an incident" await '[ "$(state 4)" = done ]' 30
 is "of that name" "$(on n1 ffdc list --json | jq -r '.[3] | .trigger + " " + .component')" \
     "daemon crash daemon"
 ok "with every node" await '[[ "$(parts 4)" != *missing* ]]' 30
+if traced; then
+    TRACE=$(member 4 n3 backtrace.txt)
+    like "its back-trace names the signal" "$TRACE" "^SIGSEGV, sent by process $$
+daemon [0-9.]+, process $CRASHED, thread $CRASHED "
+    like "and functions of ours" "$TRACE" ' daemon\+0x[0-9a-f]+ daemon_run\+0x'
+    like "and how to see the lines" "$TRACE" "addr2line -pfie $DAEMON 0x"
+fi
+is "nothing of it is left on the node" "$(ls "$DIR"/n3/state/*.crashed 2>/dev/null)" ""
 like "the last record of the daemon that crashed is there" \
     "$(member 4 n3 crashed-recorder.jsonl | tail -n 1 | jq -r .text)" 'primary\.show ends'
 ok "its part of the other incident is late" await '[ "$(parts 3)" = "n1 ok n2 ok n3 late" ]' 30
@@ -87,10 +97,16 @@ node_start n3 "${OPTIONS[@]}"
 ok "n3 is back" await 'whole n1 3' 30
 is "an end of its own is no crash" "$(last)" 4
 
-kill -9 "$(io_pid n2)"
+kill -SEGV "$(io_pid n2)"
 ok "an io that dies is an incident" await '[ "$(state 5)" = done ]' 30
 is "of that name" "$(on n1 ffdc list --json | jq -r '.[4] | .trigger + " " + .node')" "io crash n2"
 ok "with every node" await '[[ "$(parts 5)" != *missing* ]]' 30
+
+if traced; then
+    TRACE=$(member 5 n2 io-backtrace.txt)
+    like "and the back-trace of the io" "$TRACE" ' io\+0x[0-9a-f]+ main\+0x'
+fi
+is "n2's daemon has none" "$(member 5 n2 backtrace.txt 2>/dev/null)" ""
 
 # --- the repository is away ---
 
