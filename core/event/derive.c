@@ -240,6 +240,24 @@ static void lpar_changed(const struct change *change)
     add(change, &event);
 }
 
+/* What a guest does, as its node says; what is wanted of it is in the other record. */
+static void lpar_run_changed(const struct change *change)
+{
+    const char *now = state(change->new, "state"), *before = state(change->old, "state");
+    if (!now || strcmp(now, "panicked") != 0 || (before && strcmp(before, now) == 0)) {
+        return;
+    }
+    json_t *data = json_pack("{s:s}", "node", json_get_word(change->new, "node"));
+    const struct event event = {.class = "lpar",
+                                .object = change->name,
+                                .operation = "panicked",
+                                .old_state = before,
+                                .new_state = now,
+                                .data = data};
+    add(change, &event);
+    json_decref(data);
+}
+
 static const char *name_of(const struct change *change)
 {
     const char *name = state(change->new ? change->new : change->old, "name");
@@ -335,17 +353,12 @@ static const struct source {
     bool keeps; /* the old value says something */
     void (*changed)(const struct change *change);
 } SOURCES[] = {
-    {"/node/", false, node_record_changed},
-    {"/alive/", false, alive_changed},
-    {"/fence/", false, fence_changed},
-    {"/primary", false, primary_changed},
-    {"/split/", false, split_changed},
-    {"/lpar/", true, lpar_changed},
-    {"/lu/", true, lu_changed},
-    {"/image/", true, image_changed},
-    {"/pool/", true, pool_changed},
-    {"/paging/", false, paging_changed},
-    {"/incident/", true, incident_changed},
+    {"/node/", false, node_record_changed}, {"/alive/", false, alive_changed},
+    {"/fence/", false, fence_changed},      {"/primary", false, primary_changed},
+    {"/split/", false, split_changed},      {"/lpar/", true, lpar_changed},
+    {"/lpar-run/", true, lpar_run_changed}, {"/lu/", true, lu_changed},
+    {"/image/", true, image_changed},       {"/pool/", true, pool_changed},
+    {"/paging/", false, paging_changed},    {"/incident/", true, incident_changed},
 };
 #define SOURCE_COUNT (sizeof SOURCES / sizeof SOURCES[0])
 

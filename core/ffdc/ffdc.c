@@ -7,6 +7,7 @@
 #include "base/thread.h"
 #include "ffdc/collectors.h"
 #include "ffdc/crash.h"
+#include "ffdc/listener.h"
 #include "node/others.h"
 
 #include <fcntl.h>
@@ -85,10 +86,10 @@ void ffdc_poke(struct ffdc *ffdc)
 
 /* --- signals --- */
 
-/* When this signature may be looked at again. */
-static int64_t due_ms(const struct ffdc *ffdc, const char *signature)
+/* When this signature may be looked at again, if it is to wait so long. */
+static int64_t due_ms(const struct ffdc *ffdc, const char *signature, int64_t delay_ms)
 {
-    int64_t due = clock_now_ms();
+    int64_t due = clock_now_ms() + delay_ms;
     for (size_t i = 0; i < FFDC_QUEUE_MAX; i++) {
         int64_t again = ffdc->recent[i].handled_ms + FFDC_REPEAT_MS;
         if (ffdc->recent[i].handled_ms > 0 && again > due &&
@@ -124,7 +125,7 @@ static bool enqueue(struct ffdc *ffdc, const struct ffdc_signal *signal)
     snprintf(wanted->trigger, sizeof wanted->trigger, "%s", signal->trigger);
     snprintf(wanted->component, sizeof wanted->component, "%s", signal->component);
     snprintf(wanted->signature, sizeof wanted->signature, "%s", signal->signature);
-    wanted->due_ms = due_ms(ffdc, wanted->signature);
+    wanted->due_ms = due_ms(ffdc, wanted->signature, signal->delay_ms);
     pthread_cond_signal(&ffdc->changed);
     return true;
 }
@@ -176,7 +177,9 @@ static void note_handled(struct ffdc *ffdc, const char *signature)
     snprintf(ffdc->recent[at].signature, sizeof ffdc->recent[at].signature, "%s", signature);
     ffdc->recent[at].handled_ms = clock_now_ms();
     for (size_t i = 0; i < ffdc->queued; i++) { /* signalled again while it was captured */
-        ffdc->queue[i].due_ms = due_ms(ffdc, ffdc->queue[i].signature);
+        struct ffdc_wanted *wanted = &ffdc->queue[i];
+        int64_t due = due_ms(ffdc, wanted->signature, 0);
+        wanted->due_ms = due > wanted->due_ms ? due : wanted->due_ms;
     }
     pthread_mutex_unlock(&ffdc->lock);
 }
@@ -240,6 +243,13 @@ static void *watch(void *argument)
     return NULL;
 }
 
+static void *hear_events(void *argument)
+{
+    struct ffdc *ffdc = argument;
+    listener_run(ffdc->node, ffdc->cancel);
+    return NULL;
+}
+
 /* --- the part --- */
 
 /* It is told of a successor of io only: the one before died. */
@@ -264,7 +274,7 @@ static void part_stop(struct node *node, bool stop_guests)
     pthread_mutex_lock(&ffdc->lock);
     pthread_cond_signal(&ffdc->changed);
     pthread_mutex_unlock(&ffdc->lock);
-    const pthread_t threads[] = {ffdc->worker, ffdc->late, ffdc->watcher};
+    const pthread_t threads[] = {ffdc->worker, ffdc->late, ffdc->watcher, ffdc->listener};
     for (int i = 0; i < ffdc->threads; i++) {
         pthread_join(threads[i], NULL);
     }
@@ -291,7 +301,8 @@ static int start_threads(struct ffdc *ffdc, struct vios_error *error)
         void *(*run)(void *);
     } const rows[] = {{&ffdc->worker, "ffdc", work},
                       {&ffdc->late, "ffdc-late", add_late},
-                      {&ffdc->watcher, "ffdc-watch", watch}};
+                      {&ffdc->watcher, "ffdc-watch", watch},
+                      {&ffdc->listener, "ffdc-listen", hear_events}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (thread_start(rows[i].thread, rows[i].name, rows[i].run, ffdc) != 0) {
             return error_set(error, VIOS_E_NO_SPACE, "ffdc", NULL, "cannot start its threads");

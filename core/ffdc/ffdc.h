@@ -8,8 +8,8 @@
  * one that could not be asked, or whose bundle waits, is missing in it, and adds its part by itself
  * as soon as it can: it is late then.
  *
- * Threads: one that handles signals, one that adds late parts, one that watches /incident/ for it;
- * calls run on theirs. A node makes one part at a time.
+ * Threads: one that handles signals, one that adds late parts, one that watches /incident/ for it,
+ * one that listens for events (listener.h); calls run on theirs. A node makes one part at a time.
  */
 #ifndef FFDC_FFDC_H
 #define FFDC_FFDC_H
@@ -37,6 +37,7 @@ struct ffdc_signal {
     const char *component; /* what it is about, as manifest_check_component() wants it */
     const char *signature; /* equal ones are the same failure: counted, captured once */
     enum manifest_priority priority;
+    int64_t delay_ms; /* it is captured that much later, and others like it until then with it */
 };
 
 /* From any thread; never blocks: the texts are copied, cut where they are too long. Nothing happens

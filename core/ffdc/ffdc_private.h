@@ -29,7 +29,7 @@ struct ffdc {
     int spool_fd;
     int poke;                  /* eventfd: there may be something to be added */
     pthread_mutex_t part_lock; /* held while a part is made */
-    pthread_t worker, late, watcher;
+    pthread_t worker, late, watcher, listener;
     int threads; /* of these, in this order, that were started */
 
     pthread_mutex_t lock; /* all below */

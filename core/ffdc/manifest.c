@@ -87,8 +87,7 @@ static bool read_name(const json_t *json, char out[NAME_MAX_LENGTH + 1])
            parse_name(out, "node", NULL) == VIOS_OK;
 }
 
-/* -1 when it is no such time. */
-static int64_t time_ms(const char *text)
+int64_t manifest_parse_time(const char *text)
 {
     struct tm tm = {0};
     int ms = 0, end = 0;
@@ -110,7 +109,7 @@ static bool read_time(const json_t *json, const char *key, char out[CLOCK_TEXT_S
     if (!json_read_text(json, key, out, CLOCK_TEXT_SIZE)) {
         return false;
     }
-    int64_t ms = time_ms(out);
+    int64_t ms = manifest_parse_time(out);
     return ms >= 0 && strcmp(clock_format(ms, again), out) == 0;
 }
 
@@ -266,7 +265,7 @@ char *manifest_file(const struct manifest *manifest, char name[MANIFEST_FILE_SIZ
 
 int64_t manifest_time_ms(const struct manifest *manifest)
 {
-    return time_ms(manifest->time);
+    return manifest_parse_time(manifest->time);
 }
 
 /* --- nodes --- */

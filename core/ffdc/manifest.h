@@ -97,7 +97,10 @@ const char *manifest_part_name(enum part_state state);
 /* Its bundles' name: csnap_<date>_<time>_by_<component>_<priority>_c<correlator>.tar.zst */
 char *manifest_file(const struct manifest *manifest, char name[MANIFEST_FILE_SIZE]);
 
-/* `time` in milliseconds since 1970. */
+/* A time as clock_format() writes it in milliseconds since 1970; -1 when it is none. */
+int64_t manifest_parse_time(const char *text);
+
+/* `time` likewise. */
 int64_t manifest_time_ms(const struct manifest *manifest);
 
 /* The entry of a node, or NULL. */

@@ -222,6 +222,22 @@ static void an_lpar_lives(void)
     gives("/lpar/a", LPAR("0", "null", "stopped", "null", "1"), true, "lpar a created - stopped");
 }
 
+#define RUNS(state)                                                                                \
+    "{\"v\":1,\"state\":\"" state "\",\"why\":\"\",\"node\":\"n1\",\"incarnation\":1,"             \
+    "\"qemu_pid\":7,\"since\":\"s\"}"
+
+static void a_guest_panics(void)
+{
+    begin();
+    gives_nothing("/lpar-run/a", RUNS("running"), true);
+    gives("/lpar-run/a", RUNS("panicked"), false, "lpar a panicked running panicked");
+    is_text(json_get_text(data(), "node"), "n1");
+    gives_nothing("/lpar-run/a", RUNS("panicked"), false);
+    gives_nothing("/lpar-run/a", RUNS("running"), false);
+    gives("/lpar-run/a", RUNS("panicked"), false, "lpar a panicked running panicked");
+    gives_nothing("/lpar-run/a", NULL, false);
+}
+
 /* --- LUs, images, pools --- */
 
 #define LU(name, size, state, more)                                                                \
@@ -354,15 +370,15 @@ static void corrupt_knowledge_is_refused(void)
 /* What is no record of its kind ends nothing. */
 static void records_may_be_anything(void)
 {
-    static const char *const KEYS[] = {"/node/n",  "/alive/n", "/fence/n/1", "/primary",
-                                       "/split/1", "/lpar/a",  "/lu/u",      "/image/h",
-                                       "/pool/p",  "/paging/m"};
+    static const char *const KEYS[] = {"/node/n",  "/alive/n",  "/fence/n/1", "/primary",
+                                       "/split/1", "/lpar/a",   "/lu/u",      "/image/h",
+                                       "/pool/p",  "/paging/m", "/lpar-run/a"};
     static const char *const TEXTS[] = {"{}", "{", "[]",
                                         "{\"state\":7,\"node\":[],\"epoch\":\"x\"}",
                                         "{\"losers\":[1,{},{\"node\":5}],\"owner\":3}"};
     begin();
-    for (size_t i = 0; i < 2 * 10 * 5; i++) {
-        change(KEYS[i % 10], TEXTS[i / 10 % 5], i < 50);
+    for (size_t i = 0; i < 2 * 11 * 5; i++) {
+        change(KEYS[i % 11], TEXTS[i / 11 % 5], i < 55);
     }
     gives("/alive/n9", ALIVE("1"), true, "node n9 up down up");
 }
@@ -370,9 +386,9 @@ static void records_may_be_anything(void)
 static void the_prefixes_are_those_of_the_table(void)
 {
     const char *prefixes[STORE_PREFIXES_MAX];
-    is_int(derivation_prefixes(prefixes), 11);
+    is_int(derivation_prefixes(prefixes), 12);
     is_text(prefixes[0], "/node/");
-    is_text(prefixes[9], "/paging/");
+    is_text(prefixes[10], "/paging/");
 }
 
 int main(void)
@@ -383,6 +399,7 @@ int main(void)
     RUN(a_split_ends_with_the_last);
     RUN(a_split_ends_when_the_last_is_removed);
     RUN(an_lpar_lives);
+    RUN(a_guest_panics);
     RUN(an_lu_is_there_while_it_is_ready);
     RUN(what_was_never_made_is_nothing);
     RUN(images_and_pools_too);

@@ -1,0 +1,41 @@
+#!/bin/bash
+# Proves: a guest whose kernel panics is an event and an incident, without being asked, once however
+# many nodes see the event.
+# needs: heavy
+# limit: 120
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/nodes.sh"
+need jq qemu-system-x86_64 as ld
+
+list() { on n1 ffdc list --json; }
+# The newest incident whose trigger begins so; "" when there is none.
+incident() { # WORDS
+    list | jq -r "map(select(.trigger | startswith(\"$1\")))[-1].correlator // empty"
+}
+field() { on n1 ffdc show "$1" --json | jq -r "$2"; } # CORRELATOR FILTER
+guest() { on n1 lpar show "$1" --json | jq -r "$2"; } # LPAR FILTER
+type_in() { # TEXT
+    printf '%s' "$1" | timeout -s INT 2 "$VIOS" --socket "$DIR/n1/run/vios.sock" lpar console g1 \
+        >"$DIR/typed" 2>&1
+}
+
+cluster_up "sqlite:$DIR/vios.db" 2
+"$ROOT/tests/guest/make_boot_disk.sh" boot "$DIR/disk.raw" 1M
+run_status "a guest" 0 on n1 lpar create g1 --memory 16M --disk "$DIR/disk.raw"
+run_status "it starts" 0 on n1 lpar start g1
+
+# --- it panics ---
+
+ok "it panics" await 'type_in p; [ "$(guest g1 .state)" = panicked ]' 30
+ok "that is an incident" await '[ "$(field "$(incident "lpar panicked g1, ")" .state)" = done ]' 30
+PANIC=$(incident "lpar panicked g1, ")
+is "of the event" "$(field "$PANIC" .trigger)" "lpar panicked g1, event $(on n2 event list --json \
+    --class lpar | jq 'map(select(.operation == "panicked"))[-1].seq')"
+is "captured by both" "$(field "$PANIC" '[.nodes[].state] | join(" ")')" "ok ok"
+is "once" "$(field "$PANIC" .count)" 1
+run_status "it is reset" 0 on n1 lpar reset g1 --yes
+ok "it panics again" await 'type_in p; [ "$(guest g1 .state)" = panicked ]' 30
+ok "which is counted" await '[ "$(field "$PANIC" .count)" = 2 ]' 30
+is "and no other incident" "$(incident "lpar panicked g1, ")" "$PANIC"
+run_status "it is stopped" 0 on n1 lpar stop g1 --force
+finish
