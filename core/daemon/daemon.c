@@ -377,10 +377,23 @@ static void hook_peers_changed(struct node *node)
     entrance_recheck(&daemon_of(node)->entrance);
 }
 
+static void hook_describe(struct node *node, const char *name, json_t *lines,
+                          struct operation *operation)
+{
+    size_t count;
+    const struct part *const *parts = parts_all(&count);
+    for (size_t i = 0; i < count; i++) {
+        if (strcmp(parts[i]->name, name) == 0 && parts[i]->describe) {
+            parts[i]->describe(node, lines, operation);
+        }
+    }
+}
+
 static const struct node_hooks hooks = {.activate = hook_activate,
                                         .use_store = hook_use_store,
                                         .refused = hook_refused,
                                         .peers_changed = hook_peers_changed,
+                                        .describe = hook_describe,
                                         .restart = hook_restart,
                                         .stop = hook_stop};
 

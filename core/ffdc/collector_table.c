@@ -20,8 +20,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define IO_MS 1000   /* for io to say its statistics */
-#define STORE_MS 500 /* to learn where the VIOS DB is */
+#define IO_MS 1000     /* for io to say its statistics */
+#define GUESTS_MS 3000 /* for the QEMUs of all guests */
+#define STORE_MS 500   /* to learn where the VIOS DB is */
 #define COPY_SIZE ((size_t)64 * 1024)
 #define KIB UINT64_C(1024)
 #define MIB (KIB * 1024)
@@ -36,6 +37,29 @@ struct collector_source {
 };
 
 /* --- the source --- */
+
+/* What a part says of itself, a line each; NULL: there is nobody to ask. */
+static char *ask_part(struct node *node, const char *part, int64_t limit_ms,
+                      struct operation *operation)
+{
+    struct operation asking;
+    size_t i, size = 0;
+    char *text = NULL;
+    json_t *lines = json_array(), *line;
+    FILE *file = node->hooks && node->hooks->describe ? open_memstream(&text, &size) : NULL;
+    if (file) {
+        operation_start(&asking, limit_ms, operation->cancel);
+        node->hooks->describe(node, part, lines, &asking);
+        json_array_foreach(lines, i, line)
+        {
+            json_dumpf(line, file, JSON_COMPACT);
+            fputc('\n', file);
+        }
+        fclose(file);
+    }
+    json_decref(lines);
+    return text;
+}
 
 static void take_snapshots(struct collector_source *source, struct node *node,
                            struct operation *operation)
@@ -58,6 +82,7 @@ static void take_snapshots(struct collector_source *source, struct node *node,
                                    &statistics, &asking) == VIOS_OK) {
         source->snapshots[SNAPSHOT_IO] = json_into_text(statistics);
     }
+    source->snapshots[SNAPSHOT_GUESTS] = ask_part(node, "lpar", GUESTS_MS, operation);
 }
 
 static void find_store(struct collector_source *source, struct node *node,
@@ -338,6 +363,7 @@ static const struct collector TABLE[] = {
     {"primary", "primary.json", 1000, MIB, collect_snapshot, .snapshot = SNAPSHOT_PRIMARY},
     {"elections", "elections.json", 1000, MIB, collect_snapshot, .snapshot = SNAPSHOT_ELECTIONS},
     {"io", "io.json", 1000, MIB, collect_snapshot, .snapshot = SNAPSHOT_IO},
+    {"guests", "guests.jsonl", 1000, 4 * MIB, collect_snapshot, .snapshot = SNAPSHOT_GUESTS},
     {"status", "status.txt", 1000, 64 * KIB, collect_file, "/proc/self/status"},
     {"meminfo", "meminfo.txt", 1000, 64 * KIB, collect_file, "/proc/meminfo"},
     {"loadavg", "loadavg.txt", 1000, 64 * KIB, collect_file, "/proc/loadavg"},

@@ -23,13 +23,14 @@ enum collector_snapshot {
     SNAPSHOT_PRIMARY,
     SNAPSHOT_ELECTIONS,
     SNAPSHOT_IO,
+    SNAPSHOT_GUESTS,
     SNAPSHOTS
 };
 
 /* What collectors look at: copies, so that one that was given up harms nobody. */
 struct collector_source;
 
-/* Asks the agent and io of the node, within a moment. NULL: no memory. */
+/* Asks the agent, io and the guests of the node, within a moment. NULL: no memory. */
 struct collector_source *collector_source_new(struct node *node, struct operation *operation);
 struct collector_source *collector_source_hold(struct collector_source *source);
 void collector_source_release(struct collector_source *source);

@@ -8,6 +8,7 @@
 #include <string.h>
 #include <sys/eventfd.h>
 #include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #define STATE_POLL_MS 10 /* the supervisor asks QEMU in about a millisecond */
@@ -171,6 +172,21 @@ int guest_connect(struct guest *guest, struct operation *operation)
     return status;
 }
 
+static int unanswered(struct operation *operation)
+{
+    return operation_fail(operation, VIOS_E_UNREACHABLE, "qmp", NULL,
+                          "QEMU does not answer just now");
+}
+
+/* The supervisor is to look at what there is now, and whether the connection is whole. */
+static void look_again(struct guest *guest)
+{
+    pthread_mutex_lock(&guest->lock);
+    guest->refresh = true;
+    pthread_mutex_unlock(&guest->lock);
+    guest_wake(guest);
+}
+
 int guest_call(struct guest *guest, const char *command, json_t *arguments, json_t **result,
                struct operation *operation)
 {
@@ -178,16 +194,44 @@ int guest_call(struct guest *guest, const char *command, json_t *arguments, json
     pthread_mutex_lock(&guest->qmp_lock);
     if (!guest->qmp) {
         json_decref(arguments);
-        status = operation_fail(operation, VIOS_E_UNREACHABLE, "qmp", NULL,
-                                "QEMU does not answer just now");
+        status = unanswered(operation);
     } else {
         status = qmp_call(guest->qmp, command, arguments, -1, result, operation);
     }
     pthread_mutex_unlock(&guest->qmp_lock);
-    pthread_mutex_lock(&guest->lock);
-    guest->refresh = true;
-    pthread_mutex_unlock(&guest->lock);
-    guest_wake(guest);
+    look_again(guest);
+    return status;
+}
+
+/* Within the operation, which has a deadline. */
+static bool lock_qmp(struct guest *guest, const struct operation *operation)
+{
+    struct timespec until;
+    int left_ms = operation_remaining_ms(operation);
+    clock_gettime(CLOCK_MONOTONIC, &until);
+    until.tv_nsec += left_ms % 1000 * 1000000L;
+    until.tv_sec += left_ms / 1000 + until.tv_nsec / 1000000000L;
+    until.tv_nsec %= 1000000000L;
+    return pthread_mutex_clocklock(&guest->qmp_lock, CLOCK_MONOTONIC, &until) == 0;
+}
+
+int guest_ask(struct guest *guest, const char *const *commands, size_t count, json_t *answers,
+              struct operation *operation)
+{
+    if (!lock_qmp(guest, operation)) {
+        return operation_fail(operation, VIOS_E_TIMEOUT, "qmp", NULL,
+                              "somebody else talked to its QEMU all the time");
+    }
+    int status = guest->qmp ? VIOS_OK : unanswered(operation);
+    for (size_t i = 0; i < count && status == VIOS_OK; i++) {
+        json_t *answer = NULL;
+        status = qmp_call(guest->qmp, commands[i], NULL, -1, &answer, operation);
+        if (answer) {
+            json_object_set_new(answers, commands[i], answer);
+        }
+    }
+    pthread_mutex_unlock(&guest->qmp_lock);
+    look_again(guest);
     return status;
 }
 

@@ -79,6 +79,11 @@ struct console *guest_console(struct guest *guest);
 int guest_call(struct guest *guest, const char *command, json_t *arguments, json_t **result,
                struct operation *operation);
 
+/* Some commands that change nothing: each answer is put into `answers` under its command. Waits for
+ * whoever talks to QEMU now no longer than the operation lasts. */
+int guest_ask(struct guest *guest, const char *const *commands, size_t count, json_t *answers,
+              struct operation *operation);
+
 /* Waits until it no longer starts, and all nodes may see what it does instead. */
 int guest_await_state(struct guest *guest, struct operation *operation);
 

@@ -3,6 +3,7 @@
 #include "lpar/adopt.h"
 #include "lpar/control.h"
 #include "lpar/create.h"
+#include "lpar/describe.h"
 #include "lpar/guest.h"
 #include "lpar/jobs.h"
 #include "lpar/lookup.h"
@@ -266,6 +267,7 @@ const struct part lpar_part = {
     .start = part_start,
     .restored = part_restored,
     .stop = part_stop,
+    .describe = lpar_describe,
     .methods = &LPAR_METHODS,
     .job_kinds = JOB_KINDS,
 };

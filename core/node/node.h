@@ -38,6 +38,9 @@ struct node_hooks {
     /* Ends the daemon and begins it anew in the same process: this incarnation is over. Any thread.
      */
     void (*restart)(struct node *node);
+    /* What the part of that name is doing, see part.h; while there are parts. */
+    void (*describe)(struct node *node, const char *part, json_t *lines,
+                     struct operation *operation);
     /* Ends the daemon once what runs has answered; with the guests and io, or without. */
     void (*stop)(struct node *node, bool stop_guests);
 };

@@ -21,6 +21,9 @@ struct part {
     void (*restored)(struct node *node);
     /* `stop_guests`: the whole node goes down, not only its daemon. May be NULL. */
     void (*stop)(struct node *node, bool stop_guests);
+    /* What it is doing, for a capture: appends objects to the array `lines`. It changes nothing,
+     * and ends with the operation. Any thread; may be NULL. */
+    void (*describe)(struct node *node, json_t *lines, struct operation *operation);
     const struct method_group *methods;
     const struct job_kind *const *job_kinds; /* NULL-terminated; may be NULL */
 };
