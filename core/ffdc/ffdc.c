@@ -243,13 +243,6 @@ static void *watch(void *argument)
     return NULL;
 }
 
-static void *hear_events(void *argument)
-{
-    struct ffdc *ffdc = argument;
-    listener_run(ffdc->node, ffdc->cancel);
-    return NULL;
-}
-
 /* --- the part --- */
 
 /* It is told of a successor of io only: the one before died. */
@@ -270,11 +263,12 @@ static void part_stop(struct node *node, bool stop_guests)
     if (!ffdc) {
         return;
     }
+    listener_stop(ffdc->listener); /* first: it signals */
     cancel_trigger(ffdc->cancel);
     pthread_mutex_lock(&ffdc->lock);
     pthread_cond_signal(&ffdc->changed);
     pthread_mutex_unlock(&ffdc->lock);
-    const pthread_t threads[] = {ffdc->worker, ffdc->late, ffdc->watcher, ffdc->listener};
+    const pthread_t threads[] = {ffdc->worker, ffdc->late, ffdc->watcher};
     for (int i = 0; i < ffdc->threads; i++) {
         pthread_join(threads[i], NULL);
     }
@@ -301,8 +295,7 @@ static int start_threads(struct ffdc *ffdc, struct vios_error *error)
         void *(*run)(void *);
     } const rows[] = {{&ffdc->worker, "ffdc", work},
                       {&ffdc->late, "ffdc-late", add_late},
-                      {&ffdc->watcher, "ffdc-watch", watch},
-                      {&ffdc->listener, "ffdc-listen", hear_events}};
+                      {&ffdc->watcher, "ffdc-watch", watch}};
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         if (thread_start(rows[i].thread, rows[i].name, rows[i].run, ffdc) != 0) {
             return error_set(error, VIOS_E_NO_SPACE, "ffdc", NULL, "cannot start its threads");
@@ -355,6 +348,9 @@ static int part_start(struct node *node, struct vios_error *error)
                                                                   : error_no_memory(error, "ffdc");
     if (status == VIOS_OK) {
         status = start_threads(ffdc, error);
+    }
+    if (status == VIOS_OK) {
+        status = listener_start(&ffdc->listener, node, error);
     }
     if (status != VIOS_OK) {
         part_stop(node, false);

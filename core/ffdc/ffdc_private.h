@@ -29,8 +29,9 @@ struct ffdc {
     int spool_fd;
     int poke;                  /* eventfd: there may be something to be added */
     pthread_mutex_t part_lock; /* held while a part is made */
-    pthread_t worker, late, watcher, listener;
+    pthread_t worker, late, watcher;
     int threads; /* of these, in this order, that were started */
+    struct listener *listener;
 
     pthread_mutex_t lock; /* all below */
     pthread_cond_t changed;

@@ -1,15 +1,19 @@
 /* listener.c - see listener.h. */
 #include "ffdc/listener.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "base/thread.h"
 #include "event/source.h"
 #include "ffdc/ffdc.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #define OPEN_MS 10000
+#define LOOK_MS 100
 #define RETRY_MS 1000
 #define RETRY_MAX_MS 30000 /* while the VIOS DB is away */
 
@@ -103,6 +107,16 @@ bool listener_judge(struct listener_memory *memory, const char *own,
 
 /* --- the thread --- */
 
+struct listener {
+    struct node *node;
+    struct cancel *cancel;
+    pthread_t thread;
+    pthread_mutex_t lock; /* both below */
+    pthread_cond_t done;
+    bool ended;
+    bool given_up; /* nobody waits for it: the thread frees this */
+};
+
 static void hear(struct node *node, struct listener_memory *memory, const struct event_batch *batch)
 {
     for (size_t i = batch->first; !batch->gap && i < batch->payload.count; i++) {
@@ -130,33 +144,102 @@ static void follow(struct node *node, struct event_source *source, struct listen
         struct event_batch batch;
         operation_start(operation, OPERATION_NO_DEADLINE, operation->cancel);
         status = event_source_next(source, &batch, operation);
-        if (status == VIOS_OK) {
+        if (status == VIOS_OK && !cancel_triggered(operation->cancel)) {
             hear(node, memory, &batch);
         }
         payload_clear(&batch.payload);
     } while (status == VIOS_OK);
 }
 
-void listener_run(struct node *node, struct cancel *cancel)
+static void listen(struct listener *listener)
 {
     struct listener_memory memory = {{0}, 0};
     struct event_source *source = NULL;
     struct operation operation;
     int64_t nap_ms = RETRY_MS;
-    while (!cancel_triggered(cancel)) {
-        operation_start(&operation, OPEN_MS, cancel);
-        int status =
-            source ? VIOS_OK : event_source_open(&source, node, EVENT_SOURCE_NOW, &operation);
+    while (!cancel_triggered(listener->cancel)) {
+        operation_start(&operation, OPEN_MS, listener->cancel);
+        int status = source
+                         ? VIOS_OK
+                         : event_source_open(&source, listener->node, EVENT_SOURCE_NOW, &operation);
         if (status == VIOS_OK) { /* once open it is asked again, and misses nothing */
-            follow(node, source, &memory, &operation);
+            follow(listener->node, source, &memory, &operation);
             nap_ms = RETRY_MS;
         }
-        if (!cancel_triggered(cancel)) {
+        if (!cancel_triggered(listener->cancel)) {
             log_debug("ffdc", "events cannot be heard: %s", operation.error.message);
-            operation_start(&operation, OPERATION_NO_DEADLINE, cancel);
+            operation_start(&operation, OPERATION_NO_DEADLINE, listener->cancel);
             operation_sleep(&operation, nap_ms);
             nap_ms = 2 * nap_ms < RETRY_MAX_MS ? 2 * nap_ms : RETRY_MAX_MS;
         }
     }
     event_source_close(source);
+}
+
+/* --- its life --- */
+
+static void free_listener(struct listener *listener)
+{
+    cancel_free(listener->cancel);
+    pthread_cond_destroy(&listener->done);
+    pthread_mutex_destroy(&listener->lock);
+    free(listener);
+}
+
+static void *run(void *argument)
+{
+    struct listener *listener = argument;
+    listen(listener);
+    pthread_mutex_lock(&listener->lock);
+    listener->ended = true;
+    bool given_up = listener->given_up;
+    pthread_cond_signal(&listener->done);
+    pthread_mutex_unlock(&listener->lock);
+    if (given_up) {
+        free_listener(listener);
+    }
+    return NULL;
+}
+
+int listener_start(struct listener **listener, struct node *node, struct vios_error *error)
+{
+    struct listener *made = calloc(1, sizeof *made);
+    *listener = NULL;
+    if (!made) {
+        return error_no_memory(error, "ffdc");
+    }
+    made->node = node;
+    made->cancel = cancel_new();
+    pthread_mutex_init(&made->lock, NULL);
+    condition_init(&made->done);
+    if (!made->cancel || thread_start(&made->thread, "ffdc-listen", run, made) != 0) {
+        free_listener(made);
+        return error_set(error, VIOS_E_NO_SPACE, "ffdc", NULL, "cannot start its threads");
+    }
+    *listener = made;
+    return VIOS_OK;
+}
+
+void listener_stop(struct listener *listener)
+{
+    if (!listener) {
+        return;
+    }
+    int64_t end_ms = clock_now_ms() + LISTENER_END_MS;
+    cancel_trigger(listener->cancel);
+    pthread_mutex_lock(&listener->lock);
+    while (!listener->ended && clock_now_ms() < end_ms) {
+        condition_wait(&listener->done, &listener->lock, LOOK_MS);
+    }
+    listener->given_up = !listener->ended;
+    bool given_up = listener->given_up;
+    pthread_t thread = listener->thread;
+    pthread_mutex_unlock(&listener->lock);
+    if (given_up) {
+        pthread_detach(thread);
+        log_warning("ffdc", "a read of the repository hangs: it is left to itself");
+    } else {
+        pthread_join(thread, NULL);
+        free_listener(listener);
+    }
 }

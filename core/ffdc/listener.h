@@ -22,6 +22,7 @@
 #define LISTENER_ELECTIONS 3 /* so many within the next are trouble */
 #define LISTENER_ELECTIONS_MS 600000
 #define LISTENER_SETTLE_MS 5000
+#define LISTENER_END_MS 2000
 
 /* When the last primaries were elected, by the times of these events; zeroes to begin with. */
 struct listener_memory {
@@ -51,7 +52,13 @@ struct listener_signal {
 bool listener_judge(struct listener_memory *memory, const char *own,
                     const struct listener_event *event, struct listener_signal *signal);
 
-/* The thread's, until the cancel. */
-void listener_run(struct node *node, struct cancel *cancel);
+struct listener;
+
+/* A thread of its own. */
+int listener_start(struct listener **listener, struct node *node, struct vios_error *error);
+
+/* A thread that hangs in a repository that hangs is left there after LISTENER_END_MS: it ends with
+ * the process. NULL does nothing. */
+void listener_stop(struct listener *listener);
 
 #endif

@@ -1,8 +1,13 @@
 /* Proves: which events are signalled, by whom, and under which signature: the table of listener.c,
- * one event after the other. */
+ * one event after the other; a listener ends in time, also while the repository hangs. */
 #include "ffdc/listener.h"
 
-#include "tests/tap.h"
+#include "base/file.h"
+#include "tests/unit/event/world.h"
+
+#include <dirent.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 static struct listener_memory memory;
 static struct listener_signal signalled;
@@ -89,10 +94,10 @@ static void a_threshold_says_of_what(void)
     is_text(signalled.trigger, "threshold raised pool-full, event 123456");
 }
 
-static bool elected(const char *publisher, const char *node, const char *time)
+static bool elected(const char *publisher, const char *of, const char *time)
 {
     char what[64];
-    snprintf(what, sizeof what, "primary %s elected", node);
+    snprintf(what, sizeof what, "primary %s elected", of);
     return sees(publisher, true, time, what, "");
 }
 
@@ -122,6 +127,115 @@ static void long_names_leave_room_for_the_number(void)
     ok(strstr(signalled.trigger, "xxx, event 123456") != NULL, "%s", signalled.trigger);
 }
 
+static void nap(void)
+{
+    struct timespec while_ms = {.tv_nsec = 20 * 1000000L};
+    nanosleep(&while_ms, NULL);
+}
+
+/* What the listener's thread is in, as /proc has it: "257 0x..." in a system call. False: there is
+ * no such thread. */
+static bool look(char call[64])
+{
+    char path[320], name[32];
+    bool found = false;
+    DIR *tasks = opendir("/proc/self/task");
+    struct dirent *task;
+    while (tasks && !found && (task = readdir(tasks)) != NULL) {
+        char *text = NULL;
+        snprintf(path, sizeof path, "/proc/self/task/%s/comm", task->d_name);
+        if (file_read(AT_FDCWD, path, sizeof name, &text, NULL, NULL) == VIOS_OK) {
+            found = strcmp(text, "ffdc-listen\n") == 0;
+        }
+        free(text);
+    }
+    call[0] = 0;
+    if (found) {
+        char *text = NULL;
+        snprintf(path, sizeof path, "/proc/self/task/%s/syscall", task->d_name);
+        if (file_read(AT_FDCWD, path, 4096, &text, NULL, NULL) == VIOS_OK) {
+            snprintf(call, 64, "%.63s", text);
+        }
+        free(text);
+    }
+    if (tasks) {
+        closedir(tasks);
+    }
+    return found;
+}
+
+/* Once it is there: a file that nobody writes is to its reader what a dead mount is. */
+static bool hang(void)
+{
+    char name[PAYLOAD_NAME_SIZE], call[64], wanted[16];
+    snprintf(wanted, sizeof wanted, "%d ", SYS_openat);
+    for (int i = 0; i < 1000; i++) {
+        if (i % 50 == 0) { /* the first may come before it listens */
+            make_file("n2", 1, 1, 0, name);
+            is_int(unlink(file_path("n2", name)), 0);
+            is_int(mkfifo(file_path("n2", name), 0600), 0);
+            make_record("n2", name, 1, 0);
+        }
+        nap();
+        if (look(call) && strncmp(call, wanted, strlen(wanted)) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* Each file's reader comes to an end. */
+static void end_hanging(void)
+{
+    char folder[200], path[480];
+    struct dirent *entry;
+    snprintf(folder, sizeof folder, "%s/events/n2", repository);
+    DIR *files = opendir(folder);
+    while (files && (entry = readdir(files)) != NULL) {
+        snprintf(path, sizeof path, "%s/%s", folder, entry->d_name);
+        int fd = open(path, O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+        if (fd >= 0) {
+            close(fd);
+        }
+    }
+    if (files) {
+        closedir(files);
+    }
+}
+
+static void a_repository_that_hangs_holds_nothing_up(void)
+{
+    char call[64];
+    struct listener *listener;
+    if (access("/proc/self/syscall", R_OK) != 0) {
+        SKIP("the kernel does not say what a thread waits for");
+    }
+    world_new();
+    is_int(listener_start(&listener, &node, NULL), VIOS_OK);
+    ok(hang(), "it hangs");
+    int64_t begin_ms = clock_now_ms();
+    listener_stop(listener);
+    ok(clock_now_ms() - begin_ms < 20000, "it is not waited for");
+    ok(look(call), "it hangs still");
+    for (int i = 0; i < 1000 && look(call); i++) { /* whichever file it is */
+        end_hanging();
+        nap();
+    }
+    ok(!look(call), "it ends when it can");
+}
+
+static void one_that_waits_ends_at_once(void)
+{
+    struct listener *listener;
+    world_new();
+    is_int(listener_start(&listener, &node, NULL), VIOS_OK);
+    listener_stop(listener);
+    is_int(listener_start(&listener, &node, NULL), VIOS_OK);
+    nap();
+    listener_stop(listener);
+    listener_stop(NULL);
+}
+
 int main(void)
 {
     RUN(failures_are_signalled);
@@ -131,5 +245,9 @@ int main(void)
     RUN(a_threshold_says_of_what);
     RUN(primaries_that_follow_each_other_are_trouble);
     RUN(long_names_leave_room_for_the_number);
+    RUN(one_that_waits_ends_at_once);
+    RUN(a_repository_that_hangs_holds_nothing_up);
+    world_end();
+    file_remove_tree(tap_folder(), NULL);
     return tap_done();
 }

@@ -19,10 +19,11 @@
 static struct guest *guest;
 static int peer = -1;
 
-/* A guest of this node, whose QEMU has said these words. */
-static void with_guest(const char *words)
+/* A guest of this node; `peer` is its QEMU. */
+static void with_guest(void)
 {
     int pair[2];
+    char asked[1024]; /* its capabilities */
     struct operation operation;
     struct lpar lpar = {.uuid = "11111111-2222-4333-8444-555555555555",
                         .name = "web1",
@@ -36,7 +37,7 @@ static void with_guest(const char *words)
     is_int(write(peer, GREETING, strlen(GREETING)), strlen(GREETING));
     operation_start(&operation, 10000, NULL);
     is_int(qmp_open(&guest->qmp, pair[0], &operation), VIOS_OK);
-    is_int(write(peer, words, strlen(words)), strlen(words));
+    ok(read(peer, asked, sizeof asked) > 0, "it asked");
     guest->connected = true;
     guest->status.qemu_pid = getpid();
     snprintf(guest->status.state, sizeof guest->status.state, "running");
@@ -70,7 +71,7 @@ static json_t *line(int64_t limit_ms)
 
 static void what_qemu_says_is_there(void)
 {
-    with_guest("");
+    with_guest();
     static const char ANSWERS[] = "{\"return\": {\"status\": \"running\"}, \"id\": 2}\n";
     pid_t child = fork(); /* it answers each question when that was put */
     if (child == 0) {
@@ -93,13 +94,14 @@ static void what_qemu_says_is_there(void)
     is_int(json_get_integer(json_array_get(json_object_get(answers, "query-chardev"), 0), "of"), 5);
     is_text(json_get_text(shown, "unanswered"), "");
     json_decref(shown);
+    kill(child, SIGKILL);
     waitpid(child, NULL, 0);
     without_guest();
 }
 
 static void one_that_is_silent_takes_its_time_only(void)
 {
-    with_guest("");
+    with_guest();
     json_t *shown = line(200);
     is_int(json_object_size(json_object_get(shown, "answers")), 0);
     ok(json_get_word(shown, "unanswered")[0] != 0, "it says why");
@@ -112,7 +114,7 @@ static void one_that_is_silent_takes_its_time_only(void)
 
 static void nobody_is_interrupted(void)
 {
-    with_guest("");
+    with_guest();
     pthread_mutex_lock(&guest->qmp_lock); /* as another thread in the middle of a call */
     json_t *shown = line(100);
     pthread_mutex_unlock(&guest->qmp_lock);
@@ -124,7 +126,7 @@ static void nobody_is_interrupted(void)
 
 static void one_that_is_stopped_is_not_asked(void)
 {
-    with_guest("");
+    with_guest();
     pid_t child = fork();
     if (child == 0) {
         raise(SIGSTOP);
@@ -144,7 +146,7 @@ static void one_that_is_stopped_is_not_asked(void)
 
 static void without_time_nobody_is_asked(void)
 {
-    with_guest("");
+    with_guest();
     json_t *shown = line(0);
     is_text(json_get_text(shown, "unanswered"), "no time was left for it");
     json_decref(shown);
