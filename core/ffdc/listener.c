@@ -27,18 +27,17 @@ enum signature {
 
 static const struct row {
     const char *class, *operation;
-    bool derived;
     enum manifest_priority priority;
     enum signature signature;
     int64_t delay_ms;
 } ROWS[] = {
-    {"node", "down", true, PRIORITY_HIGH, BY_OBJECT, 0},
-    {"node", "removed", true, PRIORITY_LOW, BY_OBJECT, 0},
-    {"node", "added", true, PRIORITY_LOW, BY_KIND, LISTENER_SETTLE_MS},
-    {"cluster", "split", true, PRIORITY_HIGH, BY_OBJECT, 0},
-    {"primary", "elected", true, PRIORITY_MEDIUM, BY_OFTEN, 0},
-    {"lpar", "panicked", true, PRIORITY_HIGH, BY_OBJECT, 0},
-    {"threshold", "raised", false, PRIORITY_MEDIUM, BY_OBJECT, 0},
+    {"node", "down", PRIORITY_HIGH, BY_OBJECT, 0},
+    {"node", "removed", PRIORITY_LOW, BY_OBJECT, 0},
+    {"node", "added", PRIORITY_LOW, BY_KIND, LISTENER_SETTLE_MS},
+    {"cluster", "split", PRIORITY_HIGH, BY_OBJECT, 0},
+    {"primary", "elected", PRIORITY_MEDIUM, BY_OFTEN, 0},
+    {"lpar", "panicked", PRIORITY_HIGH, BY_OBJECT, 0},
+    {"threshold", "raised", PRIORITY_MEDIUM, BY_OBJECT, 0},
 };
 #define ROW_COUNT (sizeof ROWS / sizeof ROWS[0])
 
@@ -46,9 +45,9 @@ static const struct row *row_of(const struct listener_event *event)
 {
     const char *class = json_get_word(event->json, "class");
     const char *operation = json_get_word(event->json, "operation");
-    for (size_t i = 0; i < ROW_COUNT; i++) {
+    for (size_t i = 0; event->derived && i < ROW_COUNT; i++) {
         if (strcmp(ROWS[i].class, class) == 0 && strcmp(ROWS[i].operation, operation) == 0) {
-            return event->derived || !ROWS[i].derived ? &ROWS[i] : NULL;
+            return &ROWS[i];
         }
     }
     return NULL;

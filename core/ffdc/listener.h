@@ -3,9 +3,9 @@
  * of classes and operations. A thread on each node follows the events from its start on, by
  * event/source.h, and signals those of the table.
  *
- * Of all nodes the one signals whose name the file of the event has: for what is derived from the
- * VIOS DB that is the primary. The others capture because they are asked. What the table calls
- * derived is looked at only when it is: "event emit" makes no node go down.
+ * Of all nodes the one signals whose name the file of the event has: the primary, which derived it
+ * from the VIOS DB. The others capture because they are asked. What was not derived is not
+ * believed: "event emit" makes no node go down.
  *
  * Equal signatures are one incident, which is counted: the same node going down again is, another
  * one is not. A node that is added is no failure: all of them are one incident, so that bringing up
