@@ -3,6 +3,8 @@
  */
 #include "base/histogram.h"
 
+#include <string.h>
+
 static unsigned bucket_of(uint64_t value)
 {
     if (value < 8) {
@@ -58,4 +60,47 @@ uint64_t histogram_percentile(const struct histogram *histogram, unsigned per_mi
         }
     }
     return middle_of(HISTOGRAM_BUCKETS - 1); /* counts moved meanwhile */
+}
+
+/* --- as JSON --- */
+
+json_t *histogram_to_json(const struct histogram *histogram)
+{
+    json_t *list = json_array();
+    for (unsigned i = 0; list && i < HISTOGRAM_BUCKETS; i++) {
+        uint64_t count = count_in(histogram, i);
+        if (count > 0) {
+            json_array_append_new(list, json_pack("[i, I]", (int)i, (json_int_t)count));
+        }
+    }
+    return list;
+}
+
+bool histogram_from_json(const json_t *json, struct histogram *histogram)
+{
+    size_t index;
+    const json_t *pair;
+    memset(histogram, 0, sizeof *histogram);
+    json_array_foreach(json, index, pair)
+    {
+        json_int_t bucket, count;
+        if (json_unpack((json_t *)pair, "[I, I!]", &bucket, &count) != 0 || bucket < 0 ||
+            bucket >= HISTOGRAM_BUCKETS || count < 0) {
+            return false;
+        }
+        atomic_store_explicit(&histogram->counts[bucket], (uint64_t)count, memory_order_relaxed);
+    }
+    return json_is_array(json);
+}
+
+bool histogram_subtract(struct histogram *histogram, const struct histogram *earlier)
+{
+    for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
+        uint64_t before = count_in(earlier, i);
+        if (count_in(histogram, i) < before) {
+            return false;
+        }
+        atomic_fetch_sub_explicit(&histogram->counts[i], before, memory_order_relaxed);
+    }
+    return true;
 }

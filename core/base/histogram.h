@@ -8,7 +8,9 @@
 #ifndef BASE_HISTOGRAM_H
 #define BASE_HISTOGRAM_H
 
+#include <jansson.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdint.h>
 
 #define HISTOGRAM_BITS 40 /* larger values count as 2^40 - 1 */
@@ -26,5 +28,17 @@ uint64_t histogram_count(const struct histogram *histogram);
 /* The value that `per_mille` of all (500: the median) do not exceed: the middle of its bucket. 0
  * when empty. */
 uint64_t histogram_percentile(const struct histogram *histogram, unsigned per_mille);
+
+/* --- for another process, which wants to know what was added lately --- */
+
+/* [[bucket, count], ...] of those that are not empty; the caller's. NULL: no memory. */
+json_t *histogram_to_json(const struct histogram *histogram);
+
+/* The inverse. False: it is none, and `*histogram` is of no use. */
+bool histogram_from_json(const json_t *json, struct histogram *histogram);
+
+/* Leaves what was added since it was as `earlier`. False: it never was, as after a new beginning;
+ * then `*histogram` is of no use. */
+bool histogram_subtract(struct histogram *histogram, const struct histogram *earlier);
 
 #endif

@@ -546,6 +546,7 @@ static void pager_statistics(struct nbd_export *export, void *json_object)
     set_integer(object, "failed_requests", pager->errors);
     json_object_set_new(object, "in_us", histogram_json(&pager->in_us));
     json_object_set_new(object, "out_us", histogram_json(&pager->out_us));
+    json_object_set_new(object, "in_us_counts", histogram_to_json(&pager->in_us));
 }
 
 static const struct nbd_backend_operations pager_operations = {

@@ -58,6 +58,46 @@ static void a_huge_value_counts_as_the_largest(void)
     is_near(histogram_percentile(&histogram, 500), UINT64_C(1) << HISTOGRAM_BITS);
 }
 
+/* What another process read twice, of the time between. */
+static void what_was_added_since_is_told_apart(void)
+{
+    static struct histogram histogram, earlier, later;
+    for (int i = 0; i < 1000; i++) {
+        histogram_add(&histogram, 5);
+    }
+    json_t *json = histogram_to_json(&histogram);
+    ok(histogram_from_json(json, &earlier), "it is read");
+    is_int(json_array_size(json), 1);
+    is_int(histogram_count(&earlier), 1000);
+    json_decref(json);
+    histogram_add(&histogram, 70000);
+    json = histogram_to_json(&histogram);
+    ok(histogram_from_json(json, &later), "it is read again");
+    json_decref(json);
+    ok(histogram_subtract(&later, &earlier), "one follows the other");
+    is_int(histogram_count(&later), 1);
+    is_near(histogram_percentile(&later, 990), 70000);
+    ok(!histogram_subtract(&later, &earlier), "it never was as that");
+}
+
+static void other_json_is_no_histogram(void)
+{
+    static const char *const TEXTS[] = {"{}",          "[5]",         "[[0]]",    "[[0,1,2]]",
+                                        "[[-1,1]]",    "[[304,1]]",   "[[0,-1]]", "[[0,1.5]]",
+                                        "[[\"0\",1]]", "[[0,1],null]"};
+    static struct histogram histogram;
+    for (size_t i = 0; i < sizeof TEXTS / sizeof TEXTS[0]; i++) {
+        json_t *json = json_loads(TEXTS[i], 0, NULL);
+        ok(json && !histogram_from_json(json, &histogram), "%s is taken", TEXTS[i]);
+        json_decref(json);
+    }
+    ok(!histogram_from_json(NULL, &histogram), "nothing is taken");
+    json_t *empty = json_array();
+    ok(histogram_from_json(empty, &histogram), "an empty one is none");
+    is_int(histogram_count(&histogram), 0);
+    json_decref(empty);
+}
+
 int main(void)
 {
     RUN(an_empty_one_says_zero);
@@ -65,5 +105,7 @@ int main(void)
     RUN(each_value_is_found_again);
     RUN(percentiles_of_a_ramp);
     RUN(a_huge_value_counts_as_the_largest);
+    RUN(what_was_added_since_is_told_apart);
+    RUN(other_json_is_no_histogram);
     return tap_done();
 }
