@@ -63,7 +63,7 @@ return {
     {
       verb = "history",
       summary = "list the last elections, and why they were held",
-      columns = { "epoch", "node", "since", "reason" },
+      columns = { "epoch", "node", "since", "took_ms", "reason" },
       examples = { "primary history" },
     },
   },

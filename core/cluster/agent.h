@@ -160,6 +160,10 @@ bool agent_may_commit(const struct agent *agent, int64_t now_ms);
 
 enum member_state agent_member_state(const struct agent *agent, const char *name, int64_t now_ms);
 
+/* The most keep-alives in a row that did not come from one neighbour, which is not down, since this
+ * was asked last. Of one who asks. */
+int64_t agent_take_missed(struct agent *agent, int64_t now_ms);
+
 /* By how much the clock of another node is ahead of ours, as it said last; 0 when it never did. */
 int64_t agent_clock_offset_ms(const struct agent *agent, const char *name);
 

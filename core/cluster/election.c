@@ -250,15 +250,18 @@ static json_t *history_with(const struct agent *agent, json_t *entry)
     return history;
 }
 
-static char *primary_text(const struct agent *agent, const char *state, int64_t epoch)
+/* How long an election took is told by who won it: since a primary was required there. */
+static char *primary_text(const struct agent *agent, const char *state, int64_t epoch,
+                          int64_t now_ms)
 {
     char since[CLOCK_TEXT_SIZE];
     bool committed = strcmp(state, "committed") == 0;
     clock_format(agent->wall_ms, since);
-    json_t *entry = committed
-                        ? json_pack("{s:I, s:s, s:s, s:s}", "epoch", (json_int_t)epoch, "node",
-                                    agent->name, "since", since, "reason", agent->reason)
-                        : NULL;
+    json_int_t took_ms = now_ms - agent->required_ms;
+    json_t *entry = committed ? json_pack("{s:I, s:s, s:s, s:s, s:I}", "epoch", (json_int_t)epoch,
+                                          "node", agent->name, "since", since, "reason",
+                                          agent->reason, "took_ms", took_ms)
+                              : NULL;
     return agent_json_text(json_pack(
         "{s:i, s:s, s:I, s:I, s:I, s:s, s:s, s:o}", "v", 1, "node", agent->name, "incarnation",
         (json_int_t)agent->renewal.incarnation, "start", (json_int_t)agent->renewal.start, "epoch",
@@ -290,8 +293,8 @@ static void lock(struct agent *agent, int64_t now_ms)
 {
     const struct roster_primary *primary = roster_primary(agent->roster);
     move(agent, ELECTION_LOCKING, "the requirements are met");
-    if (!write_primary(agent, primary_text(agent, "locking", primary->epoch + 1), primary->revision,
-                       CONTROL_LOCK, now_ms)) {
+    if (!write_primary(agent, primary_text(agent, "locking", primary->epoch + 1, now_ms),
+                       primary->revision, CONTROL_LOCK, now_ms)) {
         look_again(agent, "it may not commit now", now_ms);
     }
 }
@@ -301,8 +304,8 @@ static void commit(struct agent *agent, int64_t epoch, int64_t revision, int64_t
 {
     agent->locked_epoch = epoch;
     move(agent, ELECTION_COMMITTING, "the lock is ours");
-    if (!write_primary(agent, primary_text(agent, "committed", epoch), revision, CONTROL_COMMIT,
-                       now_ms)) {
+    if (!write_primary(agent, primary_text(agent, "committed", epoch, now_ms), revision,
+                       CONTROL_COMMIT, now_ms)) {
         look_again(agent, "it may not commit now", now_ms);
     }
 }

@@ -12,6 +12,7 @@
 
 struct cell {
     int64_t heard_ms; /* 0: never */
+    int64_t missed;   /* see matrix_take_missed() */
     struct roster_row row;
     bool neighbour;
     bool slow;
@@ -72,6 +73,7 @@ static void add_neighbour(struct matrix *matrix, uint16_t node, int64_t now_ms)
     struct cell *cell = &matrix->cells[node];
     if (!cell->neighbour) {
         cell->heard_ms = now_ms;
+        cell->missed = 0;
         cell->row.count = 0;
     }
     matrix->neighbours[matrix->neighbour_count++] = node;
@@ -127,10 +129,29 @@ bool matrix_is_neighbour(const struct matrix *matrix, uint16_t node)
     return node < matrix->cell_count && matrix->cells[node].neighbour;
 }
 
+/* In a row, until now; one that comes a little late is not missing. */
+static int64_t missed_until(const struct matrix *matrix, const struct cell *cell, int64_t now_ms)
+{
+    int64_t periods = (now_ms - cell->heard_ms + matrix->keepalive_ms / 2) / matrix->keepalive_ms;
+    int64_t missed = cell->neighbour && periods > 1 ? periods - 1 : 0;
+    return missed > cell->missed ? missed : cell->missed;
+}
+
+int64_t matrix_take_missed(struct matrix *matrix, uint16_t node, int64_t now_ms)
+{
+    if (!matrix_is_neighbour(matrix, node)) {
+        return 0;
+    }
+    int64_t missed = missed_until(matrix, &matrix->cells[node], now_ms);
+    matrix->cells[node].missed = 0;
+    return missed;
+}
+
 void matrix_heard(struct matrix *matrix, uint16_t node, const struct roster_row *row, bool slow,
                   int64_t now_ms)
 {
     if (node < matrix->cell_count) {
+        matrix->cells[node].missed = missed_until(matrix, &matrix->cells[node], now_ms);
         matrix->cells[node].heard_ms = now_ms;
         matrix->cells[node].row = *row;
         matrix->cells[node].slow = slow;

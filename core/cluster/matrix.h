@@ -44,6 +44,10 @@ void matrix_widen(struct matrix *matrix, int64_t now_ms);
 /* How long a neighbour may be silent. */
 int64_t matrix_suspicion_ms(const struct matrix *matrix, int64_t now_ms);
 
+/* The most keep-alives in a row that did not come from this neighbour since this was asked last,
+ * those that are missing now with them. 0 for a node that is none. */
+int64_t matrix_take_missed(struct matrix *matrix, uint16_t node, int64_t now_ms);
+
 /* We hear this neighbour. Its own number is heard always, a stranger's never. */
 bool matrix_hears(const struct matrix *matrix, uint16_t node, int64_t now_ms);
 

@@ -166,6 +166,20 @@ json_t *agent_show_matrix(const struct agent *agent, int64_t now_ms)
     return lines;
 }
 
+int64_t agent_take_missed(struct agent *agent, int64_t now_ms)
+{
+    size_t count;
+    int64_t most = 0;
+    const uint16_t *neighbours = matrix_neighbours(agent->matrix, &count);
+    for (size_t i = 0; i < count; i++) {
+        const char *name = roster_member(agent->roster, neighbours[i])->name;
+        int64_t missed = matrix_take_missed(agent->matrix, neighbours[i], now_ms);
+        bool down = agent_member_state(agent, name, now_ms) == MEMBER_DOWN;
+        most = !down && missed > most ? missed : most;
+    }
+    return most;
+}
+
 /* --- what a split would bring --- */
 
 #define SIDES_MAX 16

@@ -293,6 +293,36 @@ static void one_that_was_removed_is_no_neighbour(void)
     end();
 }
 
+static void missed_keepalives_are_counted_in_a_row(void)
+{
+    begin(3, 0);
+    now_ms += KEEPALIVE_MS + KEEPALIVE_MS / 4;
+    heard(1, 0, ROSTER_NOBODY);
+    is_int(matrix_take_missed(matrix, 1, now_ms), 0);
+    now_ms += 3 * KEEPALIVE_MS;
+    heard(1, 0, ROSTER_NOBODY);
+    now_ms += 2 * KEEPALIVE_MS;
+    heard(1, 0, ROSTER_NOBODY);
+    is_int(matrix_take_missed(matrix, 1, now_ms), 2);
+    is_int(matrix_take_missed(matrix, 1, now_ms), 0);
+    is_int(matrix_take_missed(matrix, 2, now_ms), 5); /* silent still */
+    now_ms += KEEPALIVE_MS;
+    is_int(matrix_take_missed(matrix, 2, now_ms), 6);
+    is_int(matrix_take_missed(matrix, 0, now_ms), 0);
+    is_int(matrix_take_missed(matrix, 77, now_ms), 0);
+    end();
+}
+
+/* While we did not look nobody could be heard. */
+static void what_we_missed_ourselves_does_not_count(void)
+{
+    begin(2, 0);
+    now_ms += 10 * KEEPALIVE_MS;
+    matrix_late(matrix, 9 * KEEPALIVE_MS, now_ms);
+    is_int(matrix_take_missed(matrix, 1, now_ms), 0);
+    end();
+}
+
 int main(void)
 {
     RUN(up_to_17_all_are_neighbours);
@@ -312,5 +342,7 @@ int main(void)
     RUN(a_false_suspicion_widens_for_a_while);
     RUN(a_slow_node_is_known_as_such);
     RUN(one_that_was_removed_is_no_neighbour);
+    RUN(missed_keepalives_are_counted_in_a_row);
+    RUN(what_we_missed_ourselves_does_not_count);
     return tap_done();
 }

@@ -270,6 +270,8 @@ static void the_history_is_bounded(void)
     is_int(json_integer_value(json_object_get(last, "epoch")), 26);
     is_text(json_string_value(json_object_get(last, "node")), "n2");
     is_text(json_string_value(json_object_get(last, "reason")), "a primary resigned");
+    int64_t took_ms = json_integer_value(json_object_get(last, "took_ms"));
+    ok(took_ms > 0 && took_ms < 3000, "it took %lld ms", (long long)took_ms);
     json_decref(history);
     json_t *shown = agent_show_primary(agent_of(0), lab.now_ms);
     is_text(json_string_value(json_object_get(shown, "node")), "n2");
