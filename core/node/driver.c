@@ -60,6 +60,7 @@ struct driver {
     bool stopping;
     int64_t strangers_ms; /* when it listed because of them last */
     int64_t facts_ms;     /* when they were measured last */
+    int64_t commit_us;    /* see driver_take_commit_us() */
     bool serves;          /* the guests go on, see node->guests */
     bool renewed, listed; /* once */
     int first_status;     /* of the first renewal or listing that failed; its error */
@@ -231,6 +232,16 @@ static void give_answer(struct lane *lane, struct agent_answer *answer,
     wake_agent(driver);
 }
 
+/* Under the lock. One that never reached the VIOS DB says nothing of how fast that is. */
+static void note_commit(struct lane *lane, int status, int64_t took_ns)
+{
+    struct driver *driver = lane->driver;
+    if (lane->request.kind == AGENT_COMMIT && status != VIOS_E_UNREACHABLE &&
+        status != VIOS_E_CANCELLED && took_ns / 1000 > driver->commit_us) {
+        driver->commit_us = took_ns / 1000;
+    }
+}
+
 static void serve_request(struct lane *lane)
 {
     struct driver *driver = lane->driver;
@@ -240,8 +251,11 @@ static void serve_request(struct lane *lane)
     struct agent_answer answer = {.lane = lane->lane, .listing = &listing, .value = &value};
     operation_start(&operation, lane->timeout_ms, driver->cancel);
     pthread_mutex_unlock(&driver->lock);
+    int64_t began_ns = clock_now_ns();
     store_lane_execute(&lane->store, &lane->request, &answer, &operation);
+    int64_t took_ns = clock_now_ns() - began_ns;
     pthread_mutex_lock(&driver->lock);
+    note_commit(lane, answer.status, took_ns);
     give_answer(lane, &answer, &operation.error);
     roster_listing_clear(&listing);
     store_value_clear(&value);
@@ -411,6 +425,7 @@ static struct driver *driver_new(struct node *node, const struct driver_settings
     driver->node = node;
     driver->fenced = settings->fenced;
     driver->context = settings->context;
+    driver->commit_us = -1;
     pthread_mutex_init(&driver->lock, NULL);
     condition_init(&driver->changed);
     driver->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
@@ -532,6 +547,15 @@ bool driver_term(struct driver *driver, struct driver_term *term)
         *term = found;
     }
     return primary;
+}
+
+int64_t driver_take_commit_us(struct driver *driver)
+{
+    pthread_mutex_lock(&driver->lock);
+    int64_t commit_us = driver->commit_us;
+    driver->commit_us = -1;
+    pthread_mutex_unlock(&driver->lock);
+    return commit_us;
 }
 
 json_t *driver_keepalives(struct driver *driver)

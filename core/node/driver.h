@@ -49,6 +49,10 @@ struct driver_term {
 /* Whether this node is the committed primary, and its time is not over; `term` may be NULL. */
 bool driver_term(struct driver *driver, struct driver_term *term);
 
+/* The longest that a commit of the agent took since this was asked last, whatever became of it, in
+ * microseconds; -1: there was none. Of one who asks. */
+int64_t driver_take_commit_us(struct driver *driver);
+
 /* How many packets came of each kind, see datagrams_counts(). The caller's. */
 json_t *driver_keepalives(struct driver *driver);
 
