@@ -346,6 +346,35 @@ static void incident_changed(const struct change *change)
     json_decref(data);
 }
 
+/* "NAME/NODE", "NAME/NODE/OBJECT"; "-" is no node: the value is the whole cluster's. It is there
+ * while the threshold is crossed. */
+static void alarm_changed(const struct change *change)
+{
+    char name[NAME_MAX_LENGTH + 1], node[NAME_MAX_LENGTH + 1];
+    const json_t *record = change->new ? change->new : change->old;
+    const char *behind = strchr(change->name, '/');
+    size_t length = behind ? (size_t)(behind - change->name) : sizeof name;
+    size_t node_length = behind ? strcspn(behind + 1, "/") : sizeof node;
+    if ((change->new && !change->is_new) || length >= sizeof name || node_length >= sizeof node) {
+        return;
+    }
+    snprintf(name, length + 1, "%s", change->name);
+    snprintf(node, node_length + 1, "%s", behind + 1);
+    const char *object = behind[1 + node_length] == '/' ? behind + 2 + node_length : NULL;
+    json_t *data =
+        json_pack("{s:s*, s:s*, s:O*, s:O*, s:O*}", "node", strcmp(node, "-") == 0 ? NULL : node,
+                  "object", object, "metric", json_object_get(record, "metric"), "value",
+                  json_object_get(change->new, "value"), "limit", json_object_get(record, "limit"));
+    const struct event event = {.class = "threshold",
+                                .object = name,
+                                .operation = change->new ? "raised" : "cleared",
+                                .old_state = change->new ? "ok" : "raised",
+                                .new_state = change->new ? "raised" : "ok",
+                                .data = data};
+    add(change, &event);
+    json_decref(data);
+}
+
 /* --- the table --- */
 
 static const struct source {
@@ -353,12 +382,19 @@ static const struct source {
     bool keeps; /* the old value says something */
     void (*changed)(const struct change *change);
 } SOURCES[] = {
-    {"/node/", false, node_record_changed}, {"/alive/", false, alive_changed},
-    {"/fence/", false, fence_changed},      {"/primary", false, primary_changed},
-    {"/split/", false, split_changed},      {"/lpar/", true, lpar_changed},
-    {"/lpar-run/", true, lpar_run_changed}, {"/lu/", true, lu_changed},
-    {"/image/", true, image_changed},       {"/pool/", true, pool_changed},
-    {"/paging/", false, paging_changed},    {"/incident/", true, incident_changed},
+    {"/node/", false, node_record_changed},
+    {"/alive/", false, alive_changed},
+    {"/fence/", false, fence_changed},
+    {"/primary", false, primary_changed},
+    {"/split/", false, split_changed},
+    {"/lpar/", true, lpar_changed},
+    {"/lpar-run/", true, lpar_run_changed},
+    {"/lu/", true, lu_changed},
+    {"/image/", true, image_changed},
+    {"/pool/", true, pool_changed},
+    {"/paging/", false, paging_changed},
+    {"/incident/", true, incident_changed},
+    {"/alarm/", true, alarm_changed},
 };
 #define SOURCE_COUNT (sizeof SOURCES / sizeof SOURCES[0])
 

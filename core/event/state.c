@@ -42,13 +42,20 @@ static json_t *image(const char *name, const json_t *record)
                             : NULL;
 }
 
+static json_t *alarm(const char *name, const json_t *record)
+{
+    return json_pack("{s:s, s:s, s:s}", "name", name, "metric", json_get_word(record, "metric"),
+                     "since", json_get_word(record, "since"));
+}
+
 static const struct part_of_state {
     const char *prefix, *member;
     json_t *(*shown)(const char *name, const json_t *record);
 } PARTS[] = {{"/lpar/", "lpars", lpar},
              {"/pool/", "pools", pool},
              {"/lu/", "lus", lu},
-             {"/image/", "images", image}};
+             {"/image/", "images", image},
+             {"/alarm/", "alarms", alarm}};
 #define PART_COUNT (sizeof PARTS / sizeof PARTS[0])
 
 static json_t *show_list(const struct part_of_state *part, const struct store_list *list)

@@ -187,6 +187,7 @@ static const struct {
     {"/incident-number", leave_out},
     {"/lpar-run/", leave_out}, /* these were true while somebody ran */
     {"/paging-run/", leave_out},
+    {"/alarm/", leave_out},
     {"/lock/", leave_out},
     {"/migration/", leave_out},
     {"/token", leave_out}, /* it may have been used since */

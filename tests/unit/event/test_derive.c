@@ -292,6 +292,47 @@ static void images_and_pools_too(void)
     gives_nothing("/incident/7", NULL, false);
 }
 
+#define ALARM(value)                                                                               \
+    "{\"v\":1,\"metric\":\"pool-free\",\"value\":" value ",\"limit\":10,\"since\":\"s\"}"
+
+static void a_threshold_is_crossed_while_its_alarm_is_there(void)
+{
+    begin();
+    gives("/alarm/low/-/p1", ALARM("9"), true, "threshold low raised ok raised");
+    is_text(json_get_text(data(), "object"), "p1");
+    is_text(json_get_text(data(), "metric"), "pool-free");
+    is_int(json_get_integer(data(), "value"), 9);
+    is_int(json_get_integer(data(), "limit"), 10);
+    ok(!json_object_get(data(), "node"), "the cluster's has no node");
+    gives_nothing("/alarm/low/-/p1", ALARM("8"), false);
+    gives("/alarm/low/-/p1", NULL, false, "threshold low cleared raised ok");
+    is_text(json_get_text(data(), "object"), "p1");
+    is_text(json_get_text(data(), "metric"), "pool-free");
+    ok(!json_object_get(data(), "value"), "what it was then says nothing now");
+    gives("/alarm/mem/n2", "{\"v\":1}", true, "threshold mem raised ok raised");
+    is_text(json_get_text(data(), "node"), "n2");
+    ok(!json_object_get(data(), "object"), "a node is no object beside itself");
+    gives("/alarm/p99/n2/web1", "{\"v\":1}", true, "threshold p99 raised ok raised");
+    is_text(json_get_text(data(), "node"), "n2");
+    is_text(json_get_text(data(), "object"), "web1");
+    gives("/alarm/election/-", "{\"v\":1}", true, "threshold election raised ok raised");
+    is_int((long long)json_object_size(data()), 0);
+    gives_nothing("/alarm/low", ALARM("9"), true);
+    gives_nothing("/alert/low", "{\"v\":1}", true);
+}
+
+/* The next primary, to which its deletion is the first news of it. */
+static void the_end_of_an_unknown_alarm_is_told(void)
+{
+    begin();
+    gives("/alarm/low/n1/a", NULL, false, "threshold low cleared raised ok");
+    is_text(json_get_text(data(), "node"), "n1");
+    begin();
+    show(derivation_learn, "/alarm/low/n1/a", ALARM("9"));
+    gives("/alarm/low/n1/a", NULL, false, "threshold low cleared raised ok");
+    is_text(json_get_text(data(), "metric"), "pool-free");
+}
+
 static void other_records_are_nothing(void)
 {
     begin();
@@ -403,6 +444,8 @@ int main(void)
     RUN(an_lu_is_there_while_it_is_ready);
     RUN(what_was_never_made_is_nothing);
     RUN(images_and_pools_too);
+    RUN(a_threshold_is_crossed_while_its_alarm_is_there);
+    RUN(the_end_of_an_unknown_alarm_is_told);
     RUN(other_records_are_nothing);
     RUN(an_old_value_may_be_unknown);
     RUN(the_first_look_gives_nothing);

@@ -245,6 +245,8 @@ static void nobody_owns_or_holds_anything(void)
 {
     const struct record backup[] = {
         CLUSTER,
+        {"/alarm/low/-/p1", "{\"v\":1}"},
+        {"/alert/low", "{\"v\":1,\"limit\":10}"},
         {"/hibernation/c", "{\"v\":1,\"generation\":2,\"lu\":\"x\"}"},
         {"/image/i", "{\"v\":1,\"state\":\"ready\",\"job\":\"j-2\"}"},
         {"/job/j-1", "{\"v\":1,\"state\":\"done\"}"},
@@ -286,6 +288,8 @@ static void nobody_owns_or_holds_anything(void)
     is_text(text_of(plan.hibernations), "[\"c\"]");
     is_text(text_of(plan.jobs), "[\"j-2\"]");
     ok(planned("/other/x"), "what is unknown stays");
+    is_text(member("/alert/low", "limit"), "10");
+    ok(!planned("/alarm/low/-/p1"), "whether it is crossed is found out anew");
     ok(!planned("/lock/a") && !planned("/lpar-run/a") && !planned("/token/t"), "the rest goes");
     for (size_t i = 1; i < plan.list.count; i++) {
         ok(strcmp(plan.list.values[i - 1].key, plan.list.values[i].key) < 0, "sorted, each once");
