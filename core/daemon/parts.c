@@ -1,6 +1,7 @@
 /* parts.c - see parts.h. The joined tables are made once, before any thread starts. */
 #include "daemon/parts.h"
 
+#include "alert/alert.h"
 #include "event/events.h"
 #include "ffdc/ffdc.h"
 #include "image/image_part.h"
@@ -16,7 +17,8 @@
 #define JOB_KINDS_MAX 64
 
 static const struct part *const PARTS[] = {
-    &identity_part, &event_part, &paging_part, &storage_part, &lpar_part, &image_part, &ffdc_part,
+    &identity_part, &event_part, &paging_part, &storage_part,
+    &lpar_part,     &image_part, &ffdc_part,   &alert_part,
 };
 #define PART_COUNT (sizeof PARTS / sizeof PARTS[0])
 

@@ -74,6 +74,7 @@ struct node {
     struct lpars *lpars;       /* core/lpar's own state; likewise */
     struct verified *verified; /* core/image's own state; likewise */
     struct ffdc *ffdc;         /* core/ffdc's own state; likewise */
+    struct watcher *watcher;   /* core/alert's own state; likewise */
     const struct lu_guest_operations *lu_guests; /* of core/lpar; likewise; storage/lu_guest.h */
 
     struct events *events;           /* core/event's own state; likewise */

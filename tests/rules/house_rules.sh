@@ -25,9 +25,10 @@ core/event    : core/storage core/node core/store core/net core/base
 core/lpar     : core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
 core/image    : core/lpar core/storage core/node core/job core/store core/nbd core/net core/base
 core/ffdc     : core/event core/storage core/node core/job core/cluster core/store core/net core/base
+core/alert    : core/paging core/storage core/node core/cluster core/store core/base
 core/restore  : core/store core/base
 core/io       : core/paging core/storage core/nbd core/net core/base
-core/daemon   : core/restore core/ffdc core/image core/lpar core/event core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
+core/daemon   : core/alert core/restore core/ffdc core/image core/lpar core/event core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
 lua           : core/net core/base
 shell         : lua core/net core/base
 '
@@ -178,7 +179,7 @@ untested_parsers() {
     local name
     for name in config parse rpc qmp command_line nbd keepalive certificate token datagram etcd \
         chunks storage_records ownership agent disk_header lpar_spec image_description \
-        archive_member admission ring caller payload manifest; do
+        archive_member admission ring caller payload manifest alert; do
         [ -e "tests/fuzz/fuzz_$name.c" ] || compgen -G "tests/fuzz/fuzz_${name}*.c" >/dev/null ||
             echo "no fuzz target for $name"
     done

@@ -427,7 +427,7 @@ static void records_may_be_anything(void)
 static void the_prefixes_are_those_of_the_table(void)
 {
     const char *prefixes[STORE_PREFIXES_MAX];
-    is_int(derivation_prefixes(prefixes), 12);
+    is_int(derivation_prefixes(prefixes), 13);
     is_text(prefixes[0], "/node/");
     is_text(prefixes[10], "/paging/");
 }
