@@ -36,8 +36,7 @@ struct watcher {
     struct sampler *sampler;
     struct track *tracks;
     int64_t rounds;
-    struct cancel *cancel;
-    pthread_t thread;
+    struct runner runner;
 };
 
 struct round {
@@ -420,7 +419,7 @@ static int run(struct round *round)
 int watcher_round(struct watcher *watcher, struct operation *operation)
 {
     struct round round = {.watcher = watcher, .operation = operation};
-    operation_start(operation, WATCHER_CALL_MS, watcher->cancel);
+    operation_start(operation, WATCHER_CALL_MS, watcher->runner.cancel);
     int status = node_store(watcher->node, &round.store, operation);
     if (status != VIOS_OK) {
         return status;
@@ -452,7 +451,7 @@ static void *run_watcher(void *argument)
             log_notice("alert", "thresholds are watched again");
         }
         before = status;
-        operation_start(&operation, OPERATION_NO_DEADLINE, watcher->cancel);
+        operation_start(&operation, OPERATION_NO_DEADLINE, watcher->runner.cancel);
     } while (operation_sleep(&operation, WATCHER_PERIOD_MS) == VIOS_OK);
     return NULL;
 }
@@ -466,9 +465,8 @@ struct watcher *watcher_new(struct node *node)
         return NULL;
     }
     watcher->node = node;
-    watcher->cancel = cancel_new();
     watcher->sampler = sampler_new(node);
-    if (!watcher->cancel || !watcher->sampler) {
+    if (!watcher->sampler) {
         watcher_free(watcher);
         return NULL;
     }
@@ -480,7 +478,6 @@ void watcher_free(struct watcher *watcher)
     if (watcher) {
         forget_tracks(watcher, true);
         sampler_free(watcher->sampler);
-        cancel_free(watcher->cancel);
         free(watcher);
     }
 }
@@ -492,9 +489,10 @@ int watcher_start(struct watcher **watcher, struct node *node, struct vios_error
     if (!made) {
         return error_no_memory(error, "alerts");
     }
-    if (thread_start(&made->thread, "alert", run_watcher, made) != 0) {
+    int status = runner_start(&made->runner, "alert", run_watcher, made, "alerts", error);
+    if (status != VIOS_OK) {
         watcher_free(made);
-        return error_set(error, VIOS_E_NO_SPACE, "alerts", NULL, "no thread for them");
+        return status;
     }
     *watcher = made;
     return VIOS_OK;
@@ -503,8 +501,7 @@ int watcher_start(struct watcher **watcher, struct node *node, struct vios_error
 void watcher_stop(struct watcher *watcher)
 {
     if (watcher) {
-        cancel_trigger(watcher->cancel);
-        pthread_join(watcher->thread, NULL);
+        runner_stop(&watcher->runner);
         watcher_free(watcher);
     }
 }
