@@ -4,6 +4,10 @@
  *
  * The device is as it was made, all zero: what is in no run of the stream is not written. After a
  * failure it holds some of the pages, and is to be made anew.
+ *
+ * It does not connect anew: where no QEMU uses the device yet, an io without the state of the pager
+ * is given an empty one, and pages that were acknowledged would be missing. So a connection that
+ * ends fails it.
  */
 #ifndef PAGING_PAGE_LOADER_H
 #define PAGING_PAGE_LOADER_H

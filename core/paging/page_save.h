@@ -27,6 +27,9 @@ struct page_save_target {
  * it (VIOS_E_IO) and is named; what else fails is the connection to io, and the sink. Blocks, with
  * 8 MiB of memory and a thread; a cancel or the deadline is seen with each MiB, and while io is
  * waited for. `pages`, how many there were, may be NULL.
+ *
+ * It does not connect anew, as page_loader.h does not. A page that no replica has takes up to twice
+ * the stall of its pager (pager.h) to fail.
  */
 int page_save(struct node *node, const char *lpar_uuid, int64_t start,
               const struct page_save_target *target, uint64_t *pages, struct operation *operation);
