@@ -8,6 +8,7 @@
 #include "ffdc/ffdc_private.h"
 
 #include "base/clock.h"
+#include "base/crash.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -335,6 +336,7 @@ static int run_in(struct ffdc *ffdc, int place, struct call *call, struct manife
     ffdc_number(ffdc, place, manifest->correlator);
     recorder_note(ffdc->node->recorder, "ffdc", "incident %s begins: %s", manifest->correlator,
                   manifest->trigger);
+    crash_at("capture:open:after");
     return capture_it(ffdc, call, manifest, operation);
 }
 

@@ -1,13 +1,15 @@
 /*
  * late.c - what could not be had at once is added later: this node's parts that are missing in the
  * record, whether they wait in the spool or were never made; records that wait for the VIOS DB; and
- * captures that a daemon before this one began.
+ * captures that a daemon before this one began, or, on the primary, a node that died meanwhile.
  */
 #include "ffdc/ffdc_private.h"
 
 #include "base/clock.h"
 #include "base/log.h"
 #include "ffdc/incident.h"
+#include "node/driver.h"
+#include "node/members.h"
 
 #include <poll.h>
 #include <stdio.h>
@@ -28,7 +30,7 @@ struct look {
     size_t wanted_count;
     char waiting[WANTED_MAX][MANIFEST_CORRELATOR_SIZE]; /* in the spool, before it was listed */
     size_t waiting_count;
-    bool left; /* something is still to be done, and could not be */
+    bool left; /* something is still to be done, and could not be, or a capture goes on */
     struct operation operation;
 };
 
@@ -38,11 +40,23 @@ static const struct manifest_node *own_entry(const struct ffdc *ffdc,
     return manifest_find((struct manifest *)manifest, ffdc->node->name);
 }
 
-/* Our capture, which no thread of this process works on. */
+/* The primary sees that to, since nobody else may ever do. */
+static bool is_dead_nodes(const struct ffdc *ffdc, const struct manifest *manifest)
+{
+    struct node *node = ffdc->node;
+    return node->driver && driver_term(node->driver, NULL) &&
+           node_member_state(node, manifest->node) == MEMBER_DOWN;
+}
+
+/* A capture that nobody works on: ours, but of no thread of this process, or a dead node's. */
 static bool is_abandoned(struct ffdc *ffdc, const struct manifest *manifest)
 {
-    return manifest->state == MANIFEST_CAPTURING && strcmp(manifest->node, ffdc->node->name) == 0 &&
-           !ffdc_is_running(ffdc, manifest->correlator);
+    if (manifest->state != MANIFEST_CAPTURING) {
+        return false;
+    }
+    return strcmp(manifest->node, ffdc->node->name) == 0
+               ? !ffdc_is_running(ffdc, manifest->correlator)
+               : is_dead_nodes(ffdc, manifest);
 }
 
 static void look_at(void *context, const struct manifest *manifest)
@@ -51,6 +65,7 @@ static void look_at(void *context, const struct manifest *manifest)
     const struct manifest_node *entry = own_entry(look->ffdc, manifest);
     bool missing = manifest->state == MANIFEST_DONE && entry && entry->state == PART_MISSING &&
                    clock_wall_ms() - manifest_time_ms(manifest) < FFDC_LATE_MS;
+    look->left |= manifest->state == MANIFEST_CAPTURING; /* its node may die */
     if (look->known_count < WANTED_MAX) {
         snprintf(look->known[look->known_count++], MANIFEST_CORRELATOR_SIZE, "%s",
                  manifest->correlator);

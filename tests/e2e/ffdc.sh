@@ -8,6 +8,7 @@
 . "$(dirname "$0")/nodes.sh"
 need jq tar
 OPTIONS=(--ttl 3s)
+export VIOS_CRASH_FILE=$DIR/crash
 REPOSITORY=$DIR/repository/ffdc
 
 # "n1 ok n2 missing", as n1's daemon has it.
@@ -127,7 +128,11 @@ is "n2's daemon has none" "$(member "$IO_CRASH" n2 backtrace.txt 2>/dev/null)" "
 
 # --- a node that goes down ---
 
-end_processes "${NODE_PID[n2]}" "$(io_pid n2)"
+IO=$(io_pid n2)
+echo capture:open:after >"$VIOS_CRASH_FILE"
+on n2 ffdc capture --trigger "never ended" >/dev/null 2>&1
+ok "its daemon ends in the middle of a capture" await '[ ! -e "$VIOS_CRASH_FILE" ]' 10
+end_processes "$IO"
 ok "it is an incident, without being asked" \
     await '[ "$(state "$(incident "node down n2")")" = done ]' 30
 DOWN=$(incident "node down n2")
@@ -139,6 +144,9 @@ is "it says of which event" "$(field "$DOWN" .trigger)" \
 is "the primary signalled it" "$(field "$DOWN" .node)" "$(on n1 primary show --json | jq -r .node)"
 is "n2 is missing" "$(parts "$DOWN")" "n1 ok n2 missing n3 ok"
 like "with the reason" "$(why "$DOWN" n2)" '^unreachable: .'
+BEGUN=$(incident "never ended")
+ok "what it began to capture is brought to an end" await '[ "$(state "$BEGUN")" = done ]' 60
+ok "by those who are there" await '[ "$(parts "$BEGUN")" = "n1 late n2 missing n3 late" ]' 60
 node_start n2 "${OPTIONS[@]}"
 ok "when it is back it adds its part" await '[ "$(parts "$DOWN")" = "n1 ok n2 late n3 ok" ]' 60
 ok "it is up" await 'whole n1 3' 30
