@@ -2,9 +2,12 @@
 #include "net/crypto.h"
 
 #include <openssl/bio.h>
+#include <openssl/core_names.h>
 #include <openssl/crypto.h>
 #include <openssl/err.h>
 #include <openssl/evp.h>
+#include <openssl/kdf.h>
+#include <openssl/params.h>
 #include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
@@ -60,6 +63,26 @@ int crypto_digest(const void *one, size_t one_size, const void *two, size_t two_
                EVP_DigestFinal_ex(context, digest, NULL);
     EVP_MD_CTX_free(context);
     return good ? VIOS_OK : crypto_fail(error, VIOS_E_SYSTEM, NULL, "cannot make a digest");
+}
+
+int crypto_derive(const struct crypto_derivation *derivation, void *out, size_t size,
+                  struct vios_error *error)
+{
+    OSSL_PARAM parameters[] = {
+        OSSL_PARAM_construct_utf8_string(OSSL_KDF_PARAM_DIGEST, (char *)"SHA256", 0),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_KEY, (void *)derivation->key,
+                                          derivation->key_size),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_SALT, (void *)derivation->salt,
+                                          derivation->salt_size),
+        OSSL_PARAM_construct_octet_string(OSSL_KDF_PARAM_INFO, (void *)derivation->info,
+                                          derivation->info_size),
+        OSSL_PARAM_construct_end()};
+    EVP_KDF *kdf = EVP_KDF_fetch(NULL, "HKDF", NULL);
+    EVP_KDF_CTX *context = kdf ? EVP_KDF_CTX_new(kdf) : NULL;
+    bool good = context && EVP_KDF_derive(context, out, size, parameters) == 1;
+    EVP_KDF_CTX_free(context);
+    EVP_KDF_free(kdf);
+    return good ? VIOS_OK : crypto_fail(error, VIOS_E_SYSTEM, NULL, "cannot derive a key");
 }
 
 int crypto_random(void *data, size_t size, struct vios_error *error)

@@ -23,6 +23,14 @@ bool crypto_unhex(const char *text, uint8_t *data, size_t size);
 int crypto_digest(const void *one, size_t one_size, const void *two, size_t two_size,
                   uint8_t digest[DIGEST_SIZE], struct vios_error *error);
 
+/* HKDF-SHA256: a key of `size` bytes for one purpose, which salt and info say, from another key. */
+struct crypto_derivation {
+    const void *key, *salt, *info;
+    size_t key_size, salt_size, info_size;
+};
+int crypto_derive(const struct crypto_derivation *derivation, void *out, size_t size,
+                  struct vios_error *error);
+
 int crypto_random(void *data, size_t size, struct vios_error *error);
 
 /* What was written to a BIO in memory, as a text; free() it. NULL: nothing, or no memory. */
