@@ -44,7 +44,7 @@ pkg = $(shell $(PKG_CONFIG) --libs $(1))
 SHELL_LIBS  = $(call pkg,lua5.4 libedit jansson)
 DAEMON_LIBS = $(call pkg,libuv sqlite3 libcurl jansson openssl libarchive)
 IO_LIBS     = $(call pkg,jansson openssl)
-TEST_LIBS   = $(call pkg,libuv sqlite3 libcurl jansson openssl libarchive)
+TEST_LIBS   = $(call pkg,libuv sqlite3 libcurl jansson openssl libarchive libzstd)
 CPPFLAGS += $(shell $(PKG_CONFIG) --cflags lua5.4 libedit jansson libuv sqlite3 libcurl openssl \
               libarchive)
 

@@ -26,6 +26,7 @@ core/lpar     : core/paging core/storage core/node core/job core/cluster core/st
 core/image    : core/lpar core/storage core/node core/job core/store core/nbd core/net core/base
 core/ffdc     : core/event core/storage core/node core/job core/cluster core/store core/net core/base
 core/alert    : core/paging core/storage core/node core/cluster core/store core/base
+core/hibernation : core/storage core/net core/base
 core/restore  : core/store core/base
 core/io       : core/paging core/storage core/nbd core/net core/base
 core/daemon   : core/alert core/restore core/ffdc core/image core/lpar core/event core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
