@@ -180,7 +180,7 @@ untested_parsers() {
     local name
     for name in config parse rpc qmp command_line nbd keepalive certificate token datagram etcd \
         chunks storage_records ownership agent disk_header lpar_spec image_description \
-        archive_member admission ring caller payload manifest alert; do
+        archive_member admission ring caller payload manifest alert hibernation; do
         [ -e "tests/fuzz/fuzz_$name.c" ] || compgen -G "tests/fuzz/fuzz_${name}*.c" >/dev/null ||
             echo "no fuzz target for $name"
     done
