@@ -11,8 +11,9 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-#define PIECES_A_WORKER 2
-#define PIECES_MORE 2 /* one is being filled, one is being taken */
+#define PIECES_A_WORKER 8 /* so many that one who has to wait for a processor stops nobody */
+#define PIECES_MAX 32     /* of 2 MiB each */
+#define PIECES_MORE 2     /* one is being filled, one is being taken */
 
 struct crew {
     struct crew_work work;
@@ -71,7 +72,8 @@ static unsigned choose_workers(unsigned wanted)
 
 static int make_pieces(struct crew *crew, unsigned workers, struct vios_error *error)
 {
-    crew->count = (size_t)workers * PIECES_A_WORKER + PIECES_MORE;
+    size_t busy = (size_t)workers * PIECES_A_WORKER;
+    crew->count = (busy < PIECES_MAX ? busy : PIECES_MAX) + PIECES_MORE;
     crew->pieces = calloc(crew->count, sizeof *crew->pieces);
     crew->done = calloc(crew->count, sizeof *crew->done);
     bool good = crew->pieces && crew->done;

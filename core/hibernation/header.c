@@ -139,7 +139,7 @@ int hibernation_header_check_cluster(const struct hibernation_header *header,
                                      const struct hibernation_expected *expected,
                                      struct vios_error *error)
 {
-    if (expected->cluster && strcmp(header->cluster, expected->cluster) != 0) {
+    if (strcmp(header->cluster, expected->cluster) != 0) {
         return error_set(error, VIOS_E_INVALID, NULL, "restart it in the cluster that wrote it",
                          "is of another cluster (%s)", header->cluster);
     }
@@ -149,11 +149,11 @@ int hibernation_header_check_cluster(const struct hibernation_header *header,
 int hibernation_header_check(const struct hibernation_header *header,
                              const struct hibernation_expected *expected, struct vios_error *error)
 {
-    if (expected->lpar && strcmp(header->lpar, expected->lpar) != 0) {
+    if (strcmp(header->lpar, expected->lpar) != 0) {
         return error_set(error, VIOS_E_INVALID, NULL, NULL, "is of another LPAR, %s (%s)",
                          header->name, header->lpar);
     }
-    if (expected->generation && header->generation != expected->generation) {
+    if (header->generation != expected->generation) {
         return error_set(error, VIOS_E_STALE, NULL, "start the LPAR from its storage",
                          "is of generation %lld, the LPAR is at %lld",
                          (long long)header->generation, (long long)expected->generation);

@@ -26,14 +26,14 @@ struct hibernation_header {
     uint32_t key_id;
 };
 
-/* What a file has to be of; what is left at its zero is not compared. */
+/* What a file has to be of. */
 struct hibernation_expected {
-    const char *name;    /* of the LPAR, for errors */
-    const char *cluster; /* uuid */
-    const char *lpar;    /* uuid */
-    int64_t generation;
-    uint64_t memory_bytes;
-    const char *machine;
+    const char *name;      /* of the LPAR, for errors */
+    const char *cluster;   /* uuid */
+    const char *lpar;      /* uuid */
+    int64_t generation;    /* of the LPAR's record; a file of another one is of no use */
+    uint64_t memory_bytes; /* 0: any */
+    const char *machine;   /* NULL: any */
 };
 
 #define HIBERNATION_OBJECT_SIZE 96

@@ -109,10 +109,11 @@ static int read_header(struct hibernation_reader *reader, const struct hibernati
         status = hibernation_header_parse(&reader->wire, &reader->header, error);
     }
     if (status == VIOS_OK) {
-        if (!reading->expected.name) {
+        if (!reading->expected) {
             hibernation_object(reader->header.name, reader->object);
+            return find_key(reader, reading, error);
         }
-        status = hibernation_header_check_cluster(&reader->header, &reading->expected, error);
+        status = hibernation_header_check_cluster(&reader->header, reading->expected, error);
     }
     return status < 0 ? status : find_key(reader, reading, error);
 }
@@ -188,8 +189,9 @@ static int open_all(struct hibernation_reader *reader, const struct hibernation_
     if (status == VIOS_OK) {
         status = read_footer(reader, error);
     }
-    return status < 0 ? status
-                      : hibernation_header_check(&reader->header, &reading->expected, error);
+    return status == VIOS_OK && reading->expected
+               ? hibernation_header_check(&reader->header, reading->expected, error)
+               : status;
 }
 
 int hibernation_reader_open(struct hibernation_reader **reader,
@@ -203,8 +205,7 @@ int hibernation_reader_open(struct hibernation_reader **reader,
     }
     made->fd = -1;
     made->workers = reading->workers;
-    hibernation_object(reading->expected.name ? reading->expected.name : reading->name,
-                       made->object);
+    hibernation_object(reading->expected ? reading->expected->name : reading->name, made->object);
     int status = open_all(made, reading, &own);
     if (status < 0) {
         snprintf(own.object, sizeof own.object, "%s", made->object);

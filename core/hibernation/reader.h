@@ -26,8 +26,8 @@ struct hibernation_reader;
 struct hibernation_reading {
     int folder_fd; /* needed to open only */
     const char *name;
-    struct hibernation_expected expected;
-    const struct hibernation_key *keys; /* those of the cluster */
+    const struct hibernation_expected *expected; /* NULL: whatever it is of, to show it */
+    const struct hibernation_key *keys;          /* those of the cluster */
     size_t key_count; /* 0: the seal is not looked at, and nothing is delivered (to find damage) */
     unsigned workers; /* 0: as many as there are processors */
 };

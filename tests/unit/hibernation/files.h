@@ -54,16 +54,19 @@ __attribute__((unused)) static uint64_t make_file(bool encrypted, const void *st
     return size;
 }
 
+static struct hibernation_expected expected; /* as usual_reading() has it, to be changed */
+
 static struct hibernation_reading usual_reading(void)
 {
+    expected = (struct hibernation_expected){.name = "web1",
+                                             .cluster = CLUSTER_UUID,
+                                             .lpar = LPAR_UUID,
+                                             .generation = 6,
+                                             .memory_bytes = MEMORY_BYTES,
+                                             .machine = "pc-i440fx-7.2"};
     return (struct hibernation_reading){.folder_fd = folder_fd,
                                         .name = FILE_NAME,
-                                        .expected = {.name = "web1",
-                                                     .cluster = CLUSTER_UUID,
-                                                     .lpar = LPAR_UUID,
-                                                     .generation = 6,
-                                                     .memory_bytes = MEMORY_BYTES,
-                                                     .machine = "pc-i440fx-7.2"},
+                                        .expected = &expected,
                                         .keys = &FILE_KEY,
                                         .key_count = 1,
                                         .workers = 2};

@@ -7,6 +7,7 @@
 #include "hibernation/footer.h"
 #include "tests/file_limit.h"
 #include "tests/loop_mount.h"
+#include "tests/synced.h"
 #include "tests/unit/hibernation/files.h"
 
 #include <pthread.h>
@@ -428,6 +429,13 @@ static void a_full_disk_says_so(void)
     free(data);
 }
 
+static void it_is_on_the_disk_before_it_has_its_name(void)
+{
+    synced_begin(tap_folder());
+    make_file(false, "abc", 3, "", 0);
+    is_text(synced(), "temporary rename:" FILE_NAME " folder");
+}
+
 static void one_that_was_there_stays_until_the_end(void)
 {
     make_file(false, "old", 3, "", 0);
@@ -530,6 +538,7 @@ int main(void)
     RUN_IN_EMPTY(pages_follow_the_stream);
     RUN_IN_EMPTY(a_file_that_cannot_be_written_is_gone);
     RUN_IN_EMPTY(a_full_disk_says_so);
+    RUN_IN_EMPTY(it_is_on_the_disk_before_it_has_its_name);
     RUN_IN_EMPTY(one_that_was_there_stays_until_the_end);
     RUN_IN_EMPTY(a_cancel_ends_writing);
     RUN_IN_EMPTY(a_cancel_ends_finishing);
