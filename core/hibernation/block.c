@@ -11,6 +11,8 @@
 #include <zstd.h>
 
 #define HEAD_SIZE sizeof(struct hibernation_wire_block)
+#define PROBES 4 /* where a block is looked at that may not be worth compressing */
+#define PROBE_SIZE ((size_t)16 * 1024)
 #define BODY_ROOM ZSTD_COMPRESSBOUND(HIBERNATION_BLOCK_SIZE)
 
 struct hibernation_coder {
@@ -18,6 +20,7 @@ struct hibernation_coder {
     ZSTD_DCtx *decompress;
     EVP_MD_CTX *digest;
     EVP_CIPHER_CTX *cipher; /* with the file's key; NULL: not encrypted, or no key */
+    bool raw_before;        /* compressing did not help the last block */
 };
 
 bool hibernation_piece_make(struct hibernation_piece *piece)
@@ -106,6 +109,25 @@ static bool begin_cipher(struct hibernation_coder *coder, const struct hibernati
 
 /* --- encoding --- */
 
+/* Where one block does not compress, the next ones often do not: then a few places are tried, which
+ * is much faster than all of it. Only if none of them becomes smaller it is not tried at all. */
+static bool is_noise(struct hibernation_coder *coder, const struct hibernation_piece *piece)
+{
+    uint32_t size = piece->entry.plain_size;
+    if (!coder->raw_before || size < PROBES * PROBE_SIZE) {
+        return false;
+    }
+    for (uint32_t i = 0; i < PROBES; i++) {
+        const uint8_t *place = piece->plain + (size_t)size / PROBES * i;
+        size_t got = ZSTD_compress2(coder->compress, piece->stored + HEAD_SIZE, BODY_ROOM, place,
+                                    PROBE_SIZE);
+        if (!ZSTD_isError(got) && got < PROBE_SIZE) {
+            return false;
+        }
+    }
+    return true;
+}
+
 /* Into what the body is made, and of how many bytes it is. */
 static void choose_coding(struct hibernation_coder *coder, struct hibernation_piece *piece)
 {
@@ -117,8 +139,11 @@ static void choose_coding(struct hibernation_coder *coder, struct hibernation_pi
         piece->body = body;
         return;
     }
-    size_t size = ZSTD_compress2(coder->compress, body, BODY_ROOM, piece->plain, entry->plain_size);
+    size_t size = is_noise(coder, piece) ? entry->plain_size
+                                         : ZSTD_compress2(coder->compress, body, BODY_ROOM,
+                                                          piece->plain, entry->plain_size);
     bool smaller = !ZSTD_isError(size) && size < entry->plain_size;
+    coder->raw_before = !smaller;
     entry->coding = smaller ? HIBERNATION_ZSTD : HIBERNATION_RAW;
     entry->stored_size = smaller ? (uint32_t)size : entry->plain_size;
     piece->body = smaller ? body : piece->plain;

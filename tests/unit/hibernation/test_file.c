@@ -108,6 +108,19 @@ static void many_blocks_come_back(void)
     free(data);
 }
 
+/* Who found blocks that do not compress looks again at each, and sees those that do. */
+static void text_after_noise_is_compressed(void)
+{
+    size_t size = 64 * MIB;
+    uint8_t *data = malloc(size);
+    fill_noise(data, size / 2);
+    fill_text(data + size / 2, size / 2);
+    round_trip(false, data, size, data, 0);
+    uint64_t stored = make_file(false, data, size, data, 0);
+    ok(stored > size / 2 && stored < size / 2 + 4 * MIB, "%llu bytes", (unsigned long long)stored);
+    free(data);
+}
+
 static void any_pieces_make_the_same_file(void)
 {
     size_t size = 2 * MIB + 100, step = 1;
@@ -524,6 +537,7 @@ int main(void)
     RUN_IN_EMPTY(noise_comes_back);
     RUN_IN_EMPTY(zeroes_come_back_and_take_nothing);
     RUN_IN_EMPTY(many_blocks_come_back);
+    RUN_IN_EMPTY(text_after_noise_is_compressed);
     RUN_IN_EMPTY(any_pieces_make_the_same_file);
     RUN_IN_EMPTY(a_pipe_is_drained);
     RUN_IN_EMPTY(it_is_delivered_into_a_pipe);
