@@ -1,14 +1,17 @@
 /*
  * event_fanout.c - the callers' side of a primary and nothing else: the gateway, callers who are
- * registered in a VIOS DB of its own, and events that are made up, not written anywhere. For seeing
- * how fast events leave, and for callers that are tested without a cluster.
+ * registered in a VIOS DB of its own, and events that are made up, not written anywhere; unless
+ * `durable` says that each batch is published as a node does it (a payload file, synced, and a
+ * commit to the VIOS DB) before it is posted. For seeing how fast events leave, and for callers
+ * that are tested without a cluster.
  *
- *     event_fanout FOLDER CALLERS BATCH SIZE
+ *     event_fanout FOLDER CALLERS BATCH SIZE [durable]
  *
  * Makes FOLDER/callers ("ID TOKEN" lines, for event_load) and FOLDER/caller.json (the first one, as
  * `event register --json` prints it), prints HOST:PORT, then reads lines from standard input:
  *
- *     post COUNT [RATE]   so many events of about SIZE bytes, BATCH at once, RATE a second
+ *     post COUNT [RATE]   so many events of about SIZE bytes, BATCH at once; with RATE a second, as
+ *                         many as are due, BATCH at most
  *     close, open         this node ceases to be the primary, is it again
  *     show                what callers_show() says
  *
@@ -19,9 +22,11 @@
 #include "daemon/server.h"
 #include "event/caller.h"
 #include "event/callers.h"
+#include "event/publish.h"
 #include "node/credentials.h"
 #include "node/identity.h"
 #include "node/members.h"
+#include "storage/repository.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -36,13 +41,16 @@
 #include <unistd.h>
 
 #define REGISTERED_AT_ONCE STORE_CHANGES_MAX
+#define CLUSTER_UUID "11111111-1111-4111-8111-111111111111"
 
-static struct node node = {.name = "n1", .cluster = "lab", .port = 1};
+static struct node node = {.name = "n1", .cluster = "lab", .port = 1, .incarnation = 1};
 static struct server *server;
 static struct gateway *gateway;
 static struct callers *callers;
 static int64_t newest = 1000;
 static size_t batch_max, line_size;
+static bool is_durable;
+static int padding;
 
 static void check(int status, const struct vios_error *error)
 {
@@ -91,7 +99,7 @@ static void make_identity(struct vios_error *error)
     struct authority *authority = NULL;
     struct credentials made = {0};
     char *request = NULL, serial[CERTIFICATE_SERIAL_SIZE];
-    check(authority_make(&authority, "lab", "11111111-1111-4111-8111-111111111111", error), error);
+    check(authority_make(&authority, "lab", CLUSTER_UUID, error), error);
     check(certificate_request(node.name, &made.key, &request, error), error);
     check(authority_sign(authority, request, node.name, &made.certificate, serial, error), error);
     made.authority = strdup(authority_certificate(authority));
@@ -100,6 +108,23 @@ static void make_identity(struct vios_error *error)
     authority_free(authority);
     free(request);
     check(identity_new(&node.identity, &node, error), error);
+}
+
+/* A repository in the folder, of this cluster. */
+static void make_repository(const char *folder, struct store *store, struct operation *operation)
+{
+    char path[4200];
+    const struct store_change cluster = {
+        .key = "/cluster", .json = "{\"v\":1,\"name\":\"lab\",\"uuid\":\"" CLUSTER_UUID "\"}"};
+    snprintf(path, sizeof path, "%s/repository", folder);
+    if (mkdir(path, 0700) != 0) {
+        perror(path);
+        exit(1);
+    }
+    node.config = config_new();
+    check(config_set(node.config, "repository", path, &operation->error), &operation->error);
+    check(store_commit(store, NULL, 0, &cluster, 1, NULL, operation), &operation->error);
+    check(repository_check(&node, store, true, operation), &operation->error);
 }
 
 static void make_node(const char *folder, struct vios_error *error)
@@ -116,6 +141,10 @@ static void make_node(const char *folder, struct vios_error *error)
     node.stores = store_pool_new(store);
     operation_start(&operation, 60000, NULL);
     check(node_store_create(&node, &made, &operation), &operation.error);
+    if (is_durable) {
+        make_repository(folder, made, &operation);
+        newest = 0;
+    }
     node_store_return(&node, made);
     make_identity(error);
     atomic_store(&node.active, true);
@@ -215,27 +244,96 @@ static struct event_post *make_post(void)
                  "\"time\":\"%s\",\"class\":\"test\",\"object\":\"n1\",\"operation\":\"x\","
                  "\"data\":{\"x\":\"",
                  newest, clock_format(clock_wall_ms(), time));
-    int padding = (int)line_size - head - 6;
+    int left = (int)line_size - head - 6;
     post->size = (size_t)head;
     post->size += (size_t)snprintf(post->line + head, line_size + 256 - (size_t)head, "%*s\"}}}\n",
-                                   padding > 0 ? padding : 0, "");
+                                   left > 0 ? left : 0, "");
     return post;
+}
+
+static json_t *make_event(int64_t sent_us)
+{
+    char text[EVENT_LINE_MAX];
+    struct vios_error error = {0};
+    json_t *made = NULL;
+    snprintf(text, sizeof text, "%*s", padding, "");
+    json_t *data = json_pack("{s:I, s:s}", "sent_us", (json_int_t)sent_us, "x", text);
+    const struct event event = {
+        .class = "test", .object = node.name, .operation = "x", .data = data};
+    check(event_to_json(&event, sent_us / 1000, &made, &error), &error);
+    json_decref(data);
+    return made;
+}
+
+/* How much is to be put into an event, for its line to have the size that is wanted. */
+static void choose_padding(void)
+{
+    struct payload payload = {.count = 1, .events = {make_event(clock_wall_ms() * 1000)}};
+    struct event_post *post = event_post_new(&payload, 0, 1000, 0);
+    if (post && line_size > post->size) {
+        padding = (int)(line_size - post->size);
+    }
+    free(post);
+    payload_clear(&payload);
+}
+
+/* As the producer does it, and then the feed. */
+static void publish_batch(struct payload *payload, struct event_post **posts)
+{
+    struct store *store;
+    struct operation operation;
+    int64_t revision = 0;
+    operation_start(&operation, 60000, NULL);
+    check(node_store(&node, &store, &operation), &operation.error);
+    check(publish(&node, store, payload, &revision, &operation), &operation.error);
+    node_store_return(&node, store);
+    for (size_t i = 0; i < payload->count; i++) {
+        posts[i] = event_post_new(payload, i, revision, 0);
+        if (!posts[i]) {
+            exit(1);
+        }
+        newest = posts[i]->sequence;
+    }
+}
+
+/* When the event of this index is due: at once without a rate. */
+static int64_t due_ns(int64_t began_ns, int64_t index, int64_t rate)
+{
+    return rate > 0 ? began_ns + index * 1000000000 / rate : clock_now_ns();
+}
+
+static void await(int64_t until_ns)
+{
+    int64_t left_ns = until_ns - clock_now_ns();
+    if (left_ns > 0) {
+        nanosleep(&(struct timespec){left_ns / 1000000000, left_ns % 1000000000}, NULL);
+    }
 }
 
 static void post_events(int64_t count, int64_t rate)
 {
     struct event_post *posts[PAYLOAD_EVENTS_MAX];
-    int64_t began_ns = clock_now_ns();
+    int64_t began_ns = clock_now_ns(), wall_ns = clock_wall_ms() * 1000000 - began_ns;
     for (int64_t done = 0; done < count;) {
+        struct payload payload;
         size_t many = 0;
-        for (; many < batch_max && done < count; many++, done++) {
-            posts[many] = make_post();
+        int64_t until_ns = due_ns(began_ns, done, rate);
+        await(until_ns);
+        publish_begin(&node, &payload);
+        while (many < batch_max && done < count && until_ns <= clock_now_ns()) {
+            if (is_durable) {
+                payload.events[payload.count++] = make_event((wall_ns + until_ns) / 1000);
+            } else {
+                posts[many] = make_post();
+            }
+            many++;
+            until_ns = due_ns(began_ns, ++done, rate);
+        }
+        if (is_durable) {
+            publish_batch(&payload, posts);
         }
         callers_post(callers, posts, many);
-        int64_t ahead_ns = rate > 0 ? began_ns + done * 1000000000 / rate - clock_now_ns() : 0;
-        if (ahead_ns > 0) {
-            nanosleep(&(struct timespec){ahead_ns / 1000000000, ahead_ns % 1000000000}, NULL);
-        }
+        payload_clear(&payload);
     }
     printf("posted %" PRId64 "\n", newest);
 }
@@ -303,10 +401,11 @@ int main(int argc, char **argv)
     char line[128];
     pthread_t thread;
     struct vios_error error = {0};
-    if (argc != 5) {
-        fprintf(stderr, "usage: event_fanout FOLDER CALLERS BATCH SIZE\n");
+    if (argc < 5 || argc > 6 || (argc == 6 && strcmp(argv[5], "durable") != 0)) {
+        fprintf(stderr, "usage: event_fanout FOLDER CALLERS BATCH SIZE [durable]\n");
         return 2;
     }
+    is_durable = argc == 6;
     signal(SIGPIPE, SIG_IGN);
     batch_max = (size_t)strtoul(argv[3], NULL, 10);
     line_size = (size_t)strtoul(argv[4], NULL, 10);
@@ -315,6 +414,7 @@ int main(int argc, char **argv)
         return 2;
     }
     make_node(argv[1], &error);
+    choose_padding();
     register_callers(argv[1], (size_t)strtoul(argv[2], NULL, 10));
     start(argv[1], &error);
     if (pthread_create(&thread, NULL, serve, NULL) != 0) {
@@ -331,5 +431,6 @@ int main(int argc, char **argv)
     identity_free(node.identity);
     members_free(node.members);
     store_pool_free(node.stores);
+    config_free(node.config);
     return 0;
 }

@@ -1,17 +1,21 @@
 /*
- * event_load.c - thousands of callers of events at once, and how fast events reach all of them.
+ * event_load.c - thousands of callers of events at once, and how fast events reach all of them; or
+ * as many subscribers of a channel of Redis, by the same means, to compare with.
  *
  *     event_load HOST:PORT FILE CALLERS EVENTS [THREADS]
+ *     event_load redis:HOST:PORT CHANNEL CALLERS EVENTS [THREADS]
+ *     event_load rediss:HOST:PORT CHANNEL CALLERS EVENTS [THREADS]     the same by TLS
  *
  * FILE has "ID TOKEN" lines, of which the first CALLERS are used. Each connects by TLS (ALPN
  * "event"), says hello without a cursor, and is ready when it has the state. When all are, or have
  * failed, a line of JSON says so: {"ready":N,"failed":N,"seconds":S}. Then each reads EVENTS
- * events, and a last line says how that went: deliveries, seconds between the first and the last,
- * deliveries_per_s; p50_ms and p99_ms from an event's own time to the last caller that got it;
- * resyncs, and disorder, which counts numbers that did not grow. Exits 1 when some did not get all,
- * within STALL_MS of the last sign of life.
+ * events, and a last line says how that went: deliveries, seconds from the first event's own time
+ * (its "sent_us", else its "time") to the last delivery, deliveries_per_s; p50_ms and p99_ms from
+ * an event's own time to the last caller that got it; resyncs, and disorder, which counts numbers
+ * that did not grow. Exits 1 when some did not get all, within STALL_MS of the last sign of life.
  *
- * It speaks the protocol by itself (core/event/PROTOCOL.md), and looks at no certificate.
+ * It speaks the protocols by itself (core/event/PROTOCOL.md, RESP), and looks at no certificate. A
+ * message of Redis is a line as an event is (redis_publish.c makes them).
  */
 #include <arpa/inet.h>
 #include <errno.h>
@@ -42,6 +46,7 @@
 #define LINE_MAX_SIZE (1024 * 1024)
 #define ID_SIZE 80
 #define TOKEN_SIZE 80
+#define RESP_SIZE 128 /* of what stands before a message */
 
 enum phase { WAITING, CONNECTING, GREETED, READY, DONE, FAILED };
 
@@ -60,15 +65,18 @@ struct loader {
     struct caller *callers;
     size_t count, next, shaking, finished;
     int epoll;
-    int64_t resyncs, disorder, deliveries, first_ns, last_ns, life_ns;
-    int64_t *arrived_ms; /* by event: the last caller's */
-    int64_t *emitted_ms;
+    int64_t resyncs, disorder, deliveries, life_ns;
+    int64_t read_us, last_us; /* when what is looked at was read; and the last event */
+    int64_t *arrived_us;      /* by event: the last caller's */
+    int64_t *emitted_us;
 };
 
 static struct {
     struct sockaddr_storage address;
     socklen_t address_size;
-    SSL_CTX *tls;
+    SSL_CTX *tls;        /* NULL: plain */
+    const char *channel; /* of Redis; NULL: it is one of ours */
+    char head[RESP_SIZE], confirmed[RESP_SIZE];
     int64_t events;
     atomic_size_t ready, failed;
     size_t callers;
@@ -89,30 +97,44 @@ static void fail(const char *what)
 
 /* --- lines --- */
 
-/* "2026-11-26T12:00:00.000Z" behind "time":, in milliseconds; -1: there is none. */
+/* Behind "sent_us":, or "2026-11-26T12:00:00.000Z" behind "time":, in microseconds; -1: neither. */
 static int64_t time_of(const char *line, size_t size)
 {
     struct tm tm = {0};
+    const char *sent = memmem(line, size, "\"sent_us\":", 10);
+    if (sent) {
+        return strtoll(sent + 10, NULL, 10);
+    }
     const char *at = memmem(line, size, "\"time\":\"", 8);
     const char *end = at ? strptime(at + 8, "%Y-%m-%dT%H:%M:%S", &tm) : NULL;
-    return end && *end == '.' ? timegm(&tm) * INT64_C(1000) + strtol(end + 1, NULL, 10) : -1;
+    return end && *end == '.'
+               ? (timegm(&tm) * INT64_C(1000) + strtol(end + 1, NULL, 10)) * INT64_C(1000)
+               : -1;
 }
 
 static void take_event(struct loader *loader, struct caller *caller, const char *line, size_t size)
 {
-    int64_t sequence = strtoll(line, NULL, 10), wall_ms = now_ns(CLOCK_REALTIME) / 1000000;
+    int64_t sequence = strtoll(line, NULL, 10);
     loader->disorder += sequence <= caller->last;
     caller->last = sequence;
-    loader->last_ns = now_ns(CLOCK_MONOTONIC);
-    loader->first_ns = loader->first_ns ? loader->first_ns : loader->last_ns;
+    loader->last_us = loader->read_us;
     loader->deliveries++;
     if (caller->events < load.events) {
-        if (loader->emitted_ms[caller->events] == 0) {
-            loader->emitted_ms[caller->events] = time_of(line, size);
+        if (loader->emitted_us[caller->events] == 0) {
+            loader->emitted_us[caller->events] = time_of(line, size);
         }
-        loader->arrived_ms[caller->events] = wall_ms;
+        loader->arrived_us[caller->events] = loader->read_us;
     }
     caller->events++;
+}
+
+static void take_ready(struct loader *loader, struct caller *caller)
+{
+    if (caller->phase == GREETED) {
+        caller->phase = READY;
+        loader->shaking--;
+        atomic_fetch_add(&load.ready, 1);
+    }
 }
 
 static void take_line(struct loader *loader, struct caller *caller, const char *line, size_t size)
@@ -122,11 +144,7 @@ static void take_line(struct loader *loader, struct caller *caller, const char *
     if (size > sizeof EVENT && memcmp(line, EVENT, sizeof EVENT - 1) == 0) {
         take_event(loader, caller, line + sizeof EVENT - 1, size - sizeof EVENT + 1);
     } else if (size > sizeof STATE && memcmp(line, STATE, sizeof STATE - 1) == 0) {
-        if (caller->phase == GREETED) {
-            caller->phase = READY;
-            loader->shaking--;
-            atomic_fetch_add(&load.ready, 1);
-        }
+        take_ready(loader, caller);
     } else if (size > sizeof RESYNC && memcmp(line, RESYNC, sizeof RESYNC - 1) == 0) {
         loader->resyncs++;
     } else if (size > sizeof ERROR && (memcmp(line, ERROR, sizeof ERROR - 1) == 0 ||
@@ -135,15 +153,75 @@ static void take_line(struct loader *loader, struct caller *caller, const char *
     }
 }
 
-static void take_bytes(struct loader *loader, struct caller *caller, char *data, size_t size)
+/* How many of the bytes were whole lines. */
+static size_t take_lines(struct loader *loader, struct caller *caller, const char *data,
+                         size_t size)
 {
-    const char *newline;
-    while ((newline = memchr(data, '\n', size)) != NULL) {
-        size_t length = (size_t)(newline - data);
-        take_line(loader, caller, data, length);
-        data += length + 1;
+    const char *newline, *at = data;
+    while ((newline = memchr(at, '\n', size)) != NULL) {
+        size_t length = (size_t)(newline - at);
+        take_line(loader, caller, at, length);
+        at += length + 1;
         size -= length + 1;
     }
+    return (size_t)(at - data);
+}
+
+/* What Redis sends first is that we are subscribed. The size of it; 0: it is not whole. */
+static size_t take_confirmed(struct loader *loader, struct caller *caller, const char *data,
+                             size_t size)
+{
+    size_t length = strlen(load.confirmed);
+    if (size < length) {
+        return 0;
+    }
+    if (memcmp(data, load.confirmed, length) != 0) {
+        fail("that is not Redis");
+    }
+    take_ready(loader, caller);
+    return length;
+}
+
+/* The size of a message, which is taken; 0: it is not whole. */
+static size_t take_message(struct loader *loader, struct caller *caller, const char *data,
+                           size_t size)
+{
+    size_t head = strlen(load.head);
+    const char *end = size > head ? memchr(data + head, '\n', size - head) : NULL;
+    if (!end) {
+        return 0;
+    }
+    if (memcmp(data, load.head, head) != 0) {
+        fail("that is no message of the channel");
+    }
+    size_t length = (size_t)strtoul(data + head, NULL, 10), whole = (size_t)(end + 1 - data);
+    if (size - whole < length + 2) {
+        return 0;
+    }
+    take_line(loader, caller, end + 1, length);
+    return whole + length + 2;
+}
+
+/* The same as take_lines(), of Redis. */
+static size_t take_messages(struct loader *loader, struct caller *caller, const char *data,
+                            size_t size)
+{
+    size_t done = 0, one;
+    do {
+        one = caller->phase == GREETED ? take_confirmed(loader, caller, data + done, size - done)
+                                       : take_message(loader, caller, data + done, size - done);
+        done += one;
+    } while (one > 0);
+    return done;
+}
+
+static void take_bytes(struct loader *loader, struct caller *caller, char *data, size_t size)
+{
+    loader->read_us = now_ns(CLOCK_REALTIME) / 1000;
+    size_t done = load.channel ? take_messages(loader, caller, data, size)
+                               : take_lines(loader, caller, data, size);
+    data += done;
+    size -= done;
     free(caller->part);
     caller->part = NULL;
     caller->part_size = size;
@@ -174,6 +252,27 @@ static void finish(struct loader *loader, struct caller *caller, enum phase phas
     caller->part = NULL;
 }
 
+/* How many bytes; 0: not now; -1: it has ended. */
+static ssize_t put(struct caller *caller, const char *data, size_t size)
+{
+    ssize_t done = caller->ssl ? SSL_write(caller->ssl, data, (int)size)
+                               : send(caller->fd, data, size, MSG_NOSIGNAL);
+    return done > 0 ? done : !caller->ssl && errno == EAGAIN ? 0 : -1;
+}
+
+static ssize_t get(struct caller *caller, char *data, size_t size)
+{
+    ssize_t got =
+        caller->ssl ? SSL_read(caller->ssl, data, (int)size) : recv(caller->fd, data, size, 0);
+    if (got > 0) {
+        return got;
+    }
+    int why = caller->ssl ? SSL_get_error(caller->ssl, (int)got) : 0;
+    bool again = caller->ssl ? why == SSL_ERROR_WANT_READ || why == SSL_ERROR_WANT_WRITE
+                             : got < 0 && errno == EAGAIN;
+    return again ? 0 : -1;
+}
+
 static void begin(struct loader *loader, struct caller *caller)
 {
     struct epoll_event event = {.events = EPOLLIN | EPOLLOUT | EPOLLET, .data.ptr = caller};
@@ -181,13 +280,15 @@ static void begin(struct loader *loader, struct caller *caller)
     caller->phase = CONNECTING;
     loader->shaking++;
     caller->fd = socket(load.address.ss_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-    caller->ssl = SSL_new(load.tls);
-    if (caller->fd < 0 || !caller->ssl) {
+    caller->ssl = load.tls ? SSL_new(load.tls) : NULL;
+    if (caller->fd < 0 || (load.tls && !caller->ssl)) {
         fail("no descriptor, or no memory, is left");
     }
     setsockopt(caller->fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-    SSL_set_fd(caller->ssl, caller->fd);
-    SSL_set_connect_state(caller->ssl);
+    if (caller->ssl) {
+        SSL_set_fd(caller->ssl, caller->fd);
+        SSL_set_connect_state(caller->ssl);
+    }
     if (connect(caller->fd, (const struct sockaddr *)&load.address, load.address_size) != 0 &&
         errno != EINPROGRESS) {
         finish(loader, caller, FAILED);
@@ -199,41 +300,49 @@ static void begin(struct loader *loader, struct caller *caller)
 /* False: not yet, or failed. */
 static bool shake(struct loader *loader, struct caller *caller)
 {
-    char hello[256];
-    int result = SSL_do_handshake(caller->ssl);
+    int result = caller->ssl ? SSL_do_handshake(caller->ssl) : 1;
     if (result != 1) {
         int why = SSL_get_error(caller->ssl, result);
         if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) {
             finish(loader, caller, FAILED);
         }
-        return false;
     }
-    int size = snprintf(hello, sizeof hello, "{\"hello\":1,\"caller\":\"%s\",\"token\":\"%s\"}\n",
-                        caller->id, caller->token);
-    if (SSL_write(caller->ssl, hello, size) != size) {
+    return result == 1;
+}
+
+/* Likewise. */
+static bool greet(struct loader *loader, struct caller *caller)
+{
+    char hello[256];
+    int size = load.channel ? snprintf(hello, sizeof hello, "SUBSCRIBE %s\r\n", load.channel)
+                            : snprintf(hello, sizeof hello,
+                                       "{\"hello\":1,\"caller\":\"%s\",\"token\":\"%s\"}\n",
+                                       caller->id, caller->token);
+    ssize_t done = put(caller, hello, (size_t)size);
+    if (done == size) {
+        caller->phase = GREETED;
+    } else if (done != 0) {
         finish(loader, caller, FAILED);
-        return false;
     }
-    caller->phase = GREETED;
-    return true;
+    return done == size;
 }
 
 static void read_all(struct loader *loader, struct caller *caller)
 {
-    static _Thread_local char data[LINE_MAX_SIZE + READ_SIZE];
+    static _Thread_local char data[LINE_MAX_SIZE + READ_SIZE + 1]; /* it ends with a NUL */
     for (;;) {
         size_t kept = caller->part_size;
         if (kept > 0) {
             memcpy(data, caller->part, kept);
         }
-        int got = SSL_read(caller->ssl, data + kept, READ_SIZE);
+        ssize_t got = get(caller, data + kept, READ_SIZE);
         if (got <= 0) {
-            int why = SSL_get_error(caller->ssl, got);
-            if (why != SSL_ERROR_WANT_READ && why != SSL_ERROR_WANT_WRITE) {
+            if (got < 0) {
                 finish(loader, caller, FAILED);
             }
             return;
         }
+        data[kept + (size_t)got] = 0;
         take_bytes(loader, caller, data, kept + (size_t)got);
         if (caller->events >= load.events && caller->phase == READY) {
             finish(loader, caller, DONE);
@@ -245,7 +354,8 @@ static void read_all(struct loader *loader, struct caller *caller)
 static void serve(struct loader *loader, struct caller *caller)
 {
     ERR_clear_error();
-    if (caller->phase >= DONE || (caller->phase == CONNECTING && !shake(loader, caller))) {
+    if (caller->phase >= DONE ||
+        (caller->phase == CONNECTING && !(shake(loader, caller) && greet(loader, caller)))) {
         return;
     }
     read_all(loader, caller);
@@ -281,9 +391,9 @@ static void start(struct loader *loader, struct caller *callers, size_t count)
     loader->callers = callers;
     loader->count = count;
     loader->epoll = epoll_create1(EPOLL_CLOEXEC);
-    loader->arrived_ms = calloc((size_t)load.events + 1, sizeof *loader->arrived_ms);
-    loader->emitted_ms = calloc((size_t)load.events + 1, sizeof *loader->emitted_ms);
-    if (loader->epoll < 0 || !loader->arrived_ms || !loader->emitted_ms ||
+    loader->arrived_us = calloc((size_t)load.events + 1, sizeof *loader->arrived_us);
+    loader->emitted_us = calloc((size_t)load.events + 1, sizeof *loader->emitted_us);
+    if (loader->epoll < 0 || !loader->arrived_us || !loader->emitted_us ||
         pthread_create(&loader->thread, NULL, run, loader) != 0) {
         fail("cannot start a thread");
     }
@@ -310,49 +420,52 @@ static int compare(const void *one, const void *other)
 }
 
 /* The delay of each event to its last caller, sorted; how many. */
-static size_t delays(struct loader *loaders, size_t threads, int64_t *delay_ms)
+static size_t delays(struct loader *loaders, size_t threads, int64_t *delay_us)
 {
     size_t count = 0;
     for (int64_t i = 0; i < load.events; i++) {
         int64_t arrived = 0, emitted = 0;
         for (size_t t = 0; t < threads; t++) {
-            int64_t mine = loaders[t].arrived_ms[i];
+            int64_t mine = loaders[t].arrived_us[i];
             arrived = mine > arrived ? mine : arrived;
-            emitted = loaders[t].emitted_ms[i] > 0 ? loaders[t].emitted_ms[i] : emitted;
+            emitted = loaders[t].emitted_us[i] > 0 ? loaders[t].emitted_us[i] : emitted;
         }
         if (arrived > 0 && emitted > 0) {
-            delay_ms[count++] = arrived - emitted;
+            delay_us[count++] = arrived - emitted;
         }
     }
-    qsort(delay_ms, count, sizeof *delay_ms, compare);
+    qsort(delay_us, count, sizeof *delay_us, compare);
     return count;
+}
+
+static double percentile_ms(const int64_t *sorted_us, size_t count, size_t percent)
+{
+    size_t at = count * percent / 100;
+    return count > 0 ? (double)sorted_us[at] / 1e3 : -1;
 }
 
 static bool report(struct loader *loaders, size_t threads)
 {
-    int64_t deliveries = 0, resyncs = 0, disorder = 0, first_ns = INT64_MAX, last_ns = 0;
-    int64_t *delay_ms = calloc((size_t)load.events + 1, sizeof *delay_ms);
-    if (!delay_ms) {
+    int64_t deliveries = 0, resyncs = 0, disorder = 0, first_us = 0, last_us = 0;
+    int64_t *delay_us = calloc((size_t)load.events + 1, sizeof *delay_us);
+    if (!delay_us) {
         fail("no memory");
     }
     for (size_t t = 0; t < threads; t++) {
         deliveries += loaders[t].deliveries;
         resyncs += loaders[t].resyncs;
         disorder += loaders[t].disorder;
-        if (loaders[t].first_ns && loaders[t].first_ns < first_ns) {
-            first_ns = loaders[t].first_ns;
-        }
-        last_ns = loaders[t].last_ns > last_ns ? loaders[t].last_ns : last_ns;
+        first_us = first_us > 0 ? first_us : loaders[t].emitted_us[0];
+        last_us = loaders[t].last_us > last_us ? loaders[t].last_us : last_us;
     }
-    size_t count = delays(loaders, threads, delay_ms);
-    double seconds = last_ns > first_ns ? (double)(last_ns - first_ns) / 1e9 : 0;
+    size_t count = delays(loaders, threads, delay_us);
+    double seconds = first_us > 0 ? (double)(last_us - first_us) / 1e6 : 0;
     printf("{\"callers\":%zu,\"deliveries\":%" PRId64 ",\"seconds\":%.3f,\"deliveries_per_s\":%.0f,"
-           "\"p50_ms\":%" PRId64 ",\"p99_ms\":%" PRId64 ",\"resyncs\":%" PRId64
-           ",\"disorder\":%" PRId64 "}\n",
+           "\"p50_ms\":%.3f,\"p99_ms\":%.3f,\"resyncs\":%" PRId64 ",\"disorder\":%" PRId64 "}\n",
            load.callers, deliveries, seconds, seconds > 0 ? (double)deliveries / seconds : 0,
-           count ? delay_ms[count / 2] : -1, count ? delay_ms[count * 99 / 100] : -1, resyncs,
+           percentile_ms(delay_us, count, 50), percentile_ms(delay_us, count, 99), resyncs,
            disorder);
-    free(delay_ms);
+    free(delay_us);
     return deliveries >= load.events * (int64_t)load.callers && disorder == 0;
 }
 
@@ -380,6 +493,9 @@ static void find_address(const char *text)
 static struct caller *read_callers(const char *path)
 {
     struct caller *callers = calloc(load.callers + 1, sizeof *callers);
+    if (callers && load.channel) {
+        return callers;
+    }
     FILE *file = fopen(path, "r");
     if (!callers || !file) {
         fail("cannot read the file of callers");
@@ -393,7 +509,26 @@ static struct caller *read_callers(const char *path)
     return callers;
 }
 
-static void prepare(void)
+/* What stands before the host says what is there. True: it speaks TLS. */
+static bool find_peer(const char *text, const char *channel)
+{
+    bool plain = strncmp(text, "redis:", 6) == 0, is_redis = plain || !strncmp(text, "rediss:", 7);
+    find_address(is_redis ? strchr(text, ':') + 1 : text);
+    if (is_redis) {
+        size_t size = strlen(channel);
+        load.channel = channel;
+        if (size > RESP_SIZE / 2) {
+            fail("the name of the channel is too long");
+        }
+        snprintf(load.head, sizeof load.head, "*3\r\n$7\r\nmessage\r\n$%zu\r\n%s\r\n$", size,
+                 channel);
+        snprintf(load.confirmed, sizeof load.confirmed,
+                 "*3\r\n$9\r\nsubscribe\r\n$%zu\r\n%s\r\n:1\r\n", size, channel);
+    }
+    return !plain;
+}
+
+static void prepare(bool by_tls)
 {
     static const unsigned char EVENT[] = "\5event";
     struct rlimit limit;
@@ -402,8 +537,12 @@ static void prepare(void)
         setrlimit(RLIMIT_NOFILE, &limit);
     }
     signal(SIGPIPE, SIG_IGN);
+    if (!by_tls) {
+        return;
+    }
     load.tls = SSL_CTX_new(TLS_client_method());
-    if (!load.tls || SSL_CTX_set_alpn_protos(load.tls, EVENT, sizeof EVENT - 1) != 0) {
+    if (!load.tls ||
+        (!load.channel && SSL_CTX_set_alpn_protos(load.tls, EVENT, sizeof EVENT - 1) != 0)) {
         fail("no TLS");
     }
     SSL_CTX_set_mode(load.tls, SSL_MODE_RELEASE_BUFFERS);
@@ -414,9 +553,9 @@ int main(int argc, char **argv)
 {
     static struct loader loaders[THREADS_MAX];
     if (argc < 5 || argc > 6) {
-        fail("usage: event_load HOST:PORT FILE CALLERS EVENTS [THREADS]");
+        fail("usage: event_load [redis:|rediss:]HOST:PORT FILE|CHANNEL CALLERS EVENTS [THREADS]");
     }
-    find_address(argv[1]);
+    bool by_tls = find_peer(argv[1], argv[2]);
     load.callers = (size_t)strtoul(argv[3], NULL, 10);
     load.events = strtol(argv[4], NULL, 10);
     size_t threads = argc == 6 ? (size_t)strtoul(argv[5], NULL, 10) : 1;
@@ -425,7 +564,7 @@ int main(int argc, char **argv)
         fail("that is no number of threads, callers or events");
     }
     struct caller *callers = read_callers(argv[2]);
-    prepare();
+    prepare(by_tls);
     int64_t began_ns = now_ns(CLOCK_MONOTONIC);
     for (size_t t = 0; t < threads; t++) {
         size_t from = load.callers * t / threads, to = load.callers * (t + 1) / threads;
