@@ -394,20 +394,28 @@ static struct chain *send_older(struct caller_connection *connection)
 
 /* --- the ring --- */
 
+/* Several pieces: what TLS and the kernel know of this connection is in the cache behind the first,
+ * and the other end reads more at once. */
 static struct chain *send_news(struct caller_connection *connection)
 {
     struct callers *callers = connection->callers;
-    if (!caller_ring_has(callers->ring, connection->place)) {
+    const struct caller_ring *ring = callers->ring;
+    if (!caller_ring_has(ring, connection->place)) {
         service_resync(connection, "it took events more slowly than they came");
         return &callers->ready;
     }
-    size_t size =
-        caller_ring_take(callers->ring, &connection->registered->caller.filter, &connection->place,
-                         &connection->after, callers->output, sizeof callers->output);
-    if (size > 0) {
-        caller_connection_put(connection, callers->output, size);
+    for (int i = 0; i < CALLERS_TURN_PIECES && connection->place < caller_ring_end(ring); i++) {
+        size_t size =
+            caller_ring_take(ring, &connection->registered->caller.filter, &connection->place,
+                             &connection->after, callers->output, sizeof callers->output);
+        if (size > 0) {
+            caller_connection_put(connection, callers->output, size);
+        }
+        if (connection->unsent || connection->broken) {
+            break;
+        }
     }
-    return connection->place < caller_ring_end(callers->ring) ? &callers->ready : &callers->idle;
+    return connection->place < caller_ring_end(ring) ? &callers->ready : &callers->idle;
 }
 
 struct chain *service_send(struct caller_connection *connection)

@@ -28,7 +28,8 @@
 
 #include <stdatomic.h>
 
-#define CALLERS_TURN_BYTES 16384 /* to one caller at a time: one record of TLS */
+#define CALLERS_TURN_BYTES 16384 /* a piece: one record of TLS */
+#define CALLERS_TURN_PIECES 4    /* of these, while the socket takes them whole */
 #define CALLERS_TURN_CALLERS 64  /* in one turn of the worker */
 #define CALLERS_BEATS_MAX 512    /* in one tick */
 #define CALLERS_TICK_MS 100
