@@ -59,8 +59,9 @@ struct producer {
     bool batching, publishing; /* the threads were started */
     bool looked;               /* the publisher's: what this incarnation left is committed */
 
-    pthread_mutex_t lock; /* of all below, and of the tickets */
-    pthread_cond_t changed;
+    pthread_mutex_t lock;   /* of all below, and of the tickets */
+    pthread_cond_t changed; /* for the two threads */
+    pthread_cond_t settled; /* for who waits for an event: there may be very many */
     bool stopping, batched_all;
     struct queued queue[PRODUCER_QUEUE_MAX]; /* a ring */
     size_t first, count;
@@ -119,7 +120,7 @@ static void settle(struct producer *producer, struct batch *batch, enum ticket_s
         }
     }
     producer->batch = NULL;
-    pthread_cond_broadcast(&producer->changed);
+    pthread_cond_broadcast(&producer->settled);
 }
 
 static void spool_batch(struct producer *producer, struct batch *batch)
@@ -518,7 +519,7 @@ int producer_emit_and_wait(struct producer *producer, const struct event *event,
     }
     pthread_mutex_lock(&producer->lock);
     while (ticket.state == TICKET_WAITS && (status = operation_check(operation)) == VIOS_OK) {
-        condition_wait(&producer->changed, &producer->lock, CANCEL_LOOK_MS);
+        condition_wait(&producer->settled, &producer->lock, CANCEL_LOOK_MS);
     }
     forget(producer, &ticket);
     pthread_mutex_unlock(&producer->lock);
@@ -563,6 +564,7 @@ int producer_start(struct producer **producer, struct node *node, struct vios_er
     made->node = node;
     pthread_mutex_init(&made->lock, NULL);
     condition_init(&made->changed);
+    condition_init(&made->settled);
     made->cancel = cancel_new();
     int status = made->cancel ? event_spool_open(&made->spool, node->state_dir_fd, error)
                               : error_no_memory(error, "events");
@@ -601,6 +603,7 @@ void producer_stop(struct producer *producer)
     }
     event_spool_close(producer->spool);
     pthread_cond_destroy(&producer->changed);
+    pthread_cond_destroy(&producer->settled);
     pthread_mutex_destroy(&producer->lock);
     cancel_free(producer->cancel);
     free(producer);
