@@ -42,7 +42,7 @@ ALL_CFLAGS = -std=c17 -fno-omit-frame-pointer -fstack-protector-strong -pthread 
 # What each program links; one place, so that the layers are visible.
 pkg = $(shell $(PKG_CONFIG) --libs $(1))
 SHELL_LIBS  = $(call pkg,lua5.4 libedit jansson)
-DAEMON_LIBS = $(call pkg,libuv sqlite3 libcurl jansson openssl libarchive)
+DAEMON_LIBS = $(call pkg,libuv sqlite3 libcurl jansson openssl libarchive libzstd)
 IO_LIBS     = $(call pkg,jansson openssl)
 TEST_LIBS   = $(call pkg,libuv sqlite3 libcurl jansson openssl libarchive libzstd)
 CPPFLAGS += $(shell $(PKG_CONFIG) --cflags lua5.4 libedit jansson libuv sqlite3 libcurl openssl \
@@ -60,8 +60,8 @@ objects  = $(patsubst %.c,$(B)/%.o,$(filter-out core/$(1)/main.c,$(wildcard core
 archives = $(patsubst %,$(B)/lib/%.a,$(filter $(1),$(FOLDERS)))
 
 SHELL_USES  := net base
-DAEMON_USES := daemon alert restore ffdc image lpar event paging storage node job cluster store \
-               net base
+DAEMON_USES := daemon alert restore ffdc image lpar hibernation event paging storage node job \
+               cluster store net base
 IO_USES     := io paging storage nbd net base
 
 PROGRAMS := $(B)/bin/vios $(B)/libexec/vios/daemon $(B)/libexec/vios/io

@@ -57,7 +57,7 @@
 -- The files, in the order of the manual.
 local NOUNS <const> = {
   "lab", "cluster", "node", "primary", "event", "alert", "paging", "pool", "lu", "image", "lpar",
-  "adapter", "ffdc", "db", "job", "audit", "config",
+  "adapter", "hibernation", "ffdc", "db", "job", "audit", "config",
 }
 -- The shell's own words: lua/builtins.lua has them all. The hidden ones are for programs.
 local WORDS <const> = { "help", "history", "watch", "source", "on", "quit" }

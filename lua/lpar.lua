@@ -60,6 +60,7 @@ return {
       options = {
         { name = "node", value = "NODE", complete = "node",
           words = "on this one, or on any: that with the most memory free for guests" },
+        { name = "from_storage", words = "give up the memory of a hibernated one" },
       },
       text = function(result)
         local why = result.placed and " (here, since " .. result.placed .. ")" or ""
@@ -79,6 +80,28 @@ return {
       },
       text = one_line("stopped"),
       examples = { "lpar stop web1", "lpar stop web1 --timeout 2m", "lpar stop web1 --force" },
+    },
+    {
+      verb = "hibernate",
+      summary = "keep a guest's memory in the repository, and end it",
+      job = true,
+      arguments = { NAME },
+      options = {
+        { name = "encrypt", words = "the memory can be read with the cluster's key only" },
+      },
+      text = one_line("hibernated"),
+      examples = { "lpar hibernate web1", "lpar hibernate web1 --encrypt" },
+    },
+    {
+      verb = "restart",
+      summary = "let a hibernated guest go on, on this node or another",
+      job = true,
+      arguments = { NAME },
+      options = {
+        { name = "node", value = "NODE", complete = "node", words = "on this one" },
+      },
+      text = one_line("restarted"),
+      examples = { "lpar restart web1", "lpar restart web1 --node n3" },
     },
     {
       verb = "reset",

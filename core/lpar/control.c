@@ -24,7 +24,9 @@ static int start_here(struct call *call, const struct lpar *lpar, const json_t *
 {
     char object[96];
     return call_job(call, &lpar_start_job, lpar_object(lpar->name, object),
-                    json_pack("{s:s}", "name", lpar->name), parameters, result, operation);
+                    json_pack("{s:s, s:b}", "name", lpar->name, "from_storage",
+                              json_is_true(json_object_get(parameters, "from_storage"))),
+                    parameters, result, operation);
 }
 
 int lpar_call_start(struct call *call, const json_t *parameters, json_t **result,
@@ -94,18 +96,6 @@ static int await_reset(struct guest *guest, bool *stands, struct operation *oper
     }
 }
 
-/* So that who sees the reset done sees the guest run. One that stops again at once is as it is. */
-static void await_running(struct guest *guest)
-{
-    struct operation operation;
-    struct guest_status now = {.state = ""};
-    operation_start(&operation, RESET_TIMEOUT_MS, NULL);
-    do {
-        guest_status(guest, &now);
-    } while (strcmp(now.state, "running") != 0 &&
-             operation_sleep(&operation, RESET_POLL_MS) == VIOS_OK);
-}
-
 /* What a reset does to QEMU: it ends (-no-reboot), but for the one that we ask for. */
 static int set_reboot(struct guest *guest, const char *action, struct operation *operation)
 {
@@ -133,7 +123,8 @@ static int reset(struct guest *guest, struct operation *operation)
     if (status == VIOS_OK) {
         status = reset_once(guest, &resetting);
         if (status == VIOS_OK) {
-            await_running(guest);
+            operation_start(&restoring, RESET_TIMEOUT_MS, NULL);
+            (void)guest_await_running(guest, &restoring); /* who sees it done sees it run */
             operation_start(&restoring, RESET_TIMEOUT_MS, operation->cancel);
             (void)operation_sleep(&restoring, FIRMWARE_MS);
         }

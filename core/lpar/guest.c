@@ -190,13 +190,20 @@ static void look_again(struct guest *guest)
 int guest_call(struct guest *guest, const char *command, json_t *arguments, json_t **result,
                struct operation *operation)
 {
+    return guest_call_with(guest, command, arguments, -1, result, operation);
+}
+
+int guest_call_with(void *context, const char *command, json_t *arguments, int descriptor,
+                    json_t **result, struct operation *operation)
+{
+    struct guest *guest = context;
     int status;
     pthread_mutex_lock(&guest->qmp_lock);
     if (!guest->qmp) {
         json_decref(arguments);
         status = unanswered(operation);
     } else {
-        status = qmp_call(guest->qmp, command, arguments, -1, result, operation);
+        status = qmp_call(guest->qmp, command, arguments, descriptor, result, operation);
     }
     pthread_mutex_unlock(&guest->qmp_lock);
     look_again(guest);
@@ -249,6 +256,23 @@ int guest_await_state(struct guest *guest, struct operation *operation)
 {
     int status = VIOS_OK;
     while (status == VIOS_OK && !state_is_known(guest)) {
+        status = operation_sleep(operation, STATE_POLL_MS);
+    }
+    return status;
+}
+
+static bool is_running(struct guest *guest)
+{
+    pthread_mutex_lock(&guest->lock);
+    bool running = !guest->unpublished && strcmp(guest->status.state, "running") == 0;
+    pthread_mutex_unlock(&guest->lock);
+    return running;
+}
+
+int guest_await_running(struct guest *guest, struct operation *operation)
+{
+    int status = VIOS_OK;
+    while (status == VIOS_OK && !is_running(guest)) {
         status = operation_sleep(operation, STATE_POLL_MS);
     }
     return status;

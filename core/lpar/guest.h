@@ -84,8 +84,16 @@ int guest_call(struct guest *guest, const char *command, json_t *arguments, json
 int guest_ask(struct guest *guest, const char *const *commands, size_t count, json_t *answers,
               struct operation *operation);
 
+/* guest_call() with a descriptor (-1: none), which stays the caller's: for a migration_port
+ * (migration.h), whose context is the guest. */
+int guest_call_with(void *guest, const char *command, json_t *arguments, int descriptor,
+                    json_t **result, struct operation *operation);
+
 /* Waits until it no longer starts, and all nodes may see what it does instead. */
 int guest_await_state(struct guest *guest, struct operation *operation);
+
+/* Waits until it runs. One that stops again at once may be missed, so give it a limit. */
+int guest_await_running(struct guest *guest, struct operation *operation);
 
 /* Waits for the end of its QEMU. */
 int guest_await_end(struct guest *guest, struct operation *operation);

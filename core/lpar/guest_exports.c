@@ -78,6 +78,19 @@ int guest_exports_make(struct node *node, const struct lpar *lpar, const struct 
     return status;
 }
 
+int guest_exports_serve(struct node *node, const struct lpar *lpar, int64_t start, const char *how,
+                        struct operation *operation)
+{
+    int status = VIOS_OK;
+    for (size_t i = 0; status == VIOS_OK && i < lpar->disk_count; i++) {
+        char name[160];
+        qemu_export_name(lpar, &lpar->disks[i], start, name, sizeof name);
+        status = io_client_call(node->io, json_pack("{s:s, s:s}", "do", how, "name", name), NULL, 0,
+                                NULL, operation);
+    }
+    return status;
+}
+
 int guest_exports_watch(struct node *node, const struct lpar *lpar, int process_fd,
                         struct operation *operation)
 {

@@ -14,6 +14,11 @@
 int guest_exports_make(struct node *node, const struct lpar *lpar, const struct run_folder *folder,
                        int64_t start, struct operation *operation);
 
+/* What io does with the I/O of its disks from now on: "standby" holds it, "drain" too, and returns
+ * once nothing is in flight, "open" serves it. */
+int guest_exports_serve(struct node *node, const struct lpar *lpar, int64_t start, const char *how,
+                        struct operation *operation);
+
 /* Hands io the guest's process. */
 int guest_exports_watch(struct node *node, const struct lpar *lpar, int process_fd,
                         struct operation *operation);

@@ -13,27 +13,24 @@
 #include "base/json.h"
 #include "lpar/adopt.h"
 #include "lpar/disks.h"
+#include "lpar/ending.h"
 #include "lpar/guest.h"
 #include "lpar/guest_exports.h"
 #include "lpar/hold.h"
 #include "lpar/launch.h"
 #include "lpar/run_folder.h"
+#include "lpar/saved.h"
 #include "lpar/spec.h"
 #include "lpar/view.h"
 #include "node/node.h"
 #include "paging/paging.h"
 
-#include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #define READY_TIMEOUT_MS 30000 /* io, paging and QEMU, each */
 #define STATE_TIMEOUT_MS 5000  /* until its state is seen */
 #define QUIT_TIMEOUT_MS 5000
-#define GONE_TIMEOUT_MS 60000
 
 static const char *job_name(const struct job *job)
 {
@@ -52,11 +49,27 @@ static int refuse_running(struct job *job, const struct lpar *lpar)
                           "it runs on node \"%s\" already", lpar->owner);
 }
 
+/* Its memory is kept, unless the caller gives it up: then the next generation makes it void. */
+static int refuse_hibernated(struct job *job, const struct lpar *lpar)
+{
+    char object[96], hint[200];
+    if (lpar->wanted != LPAR_HIBERNATED ||
+        json_is_true(json_object_get(job->data, "from_storage"))) {
+        return VIOS_OK;
+    }
+    snprintf(hint, sizeof hint, "lpar restart %s; or lpar start %s --from-storage, without it",
+             lpar->name, lpar->name);
+    return operation_fail(&job->operation, VIOS_E_CONFLICT, lpar_object(lpar->name, object), hint,
+                          "it is hibernated: its memory is kept");
+}
+
 static int claim_start(struct job *job, struct lpar *lpar)
 {
     struct node *node = job_node(job);
-    int status =
-        lpar->owner[0] ? refuse_running(job, lpar) : spec_check_files(lpar, &job->operation.error);
+    int status = lpar->owner[0] ? refuse_running(job, lpar) : refuse_hibernated(job, lpar);
+    if (status == VIOS_OK) {
+        status = spec_check_files(lpar, &job->operation.error);
+    }
     if (status == VIOS_OK) {
         status = disks_check(node, job->store, lpar, &job->operation);
     }
@@ -201,32 +214,12 @@ static int start_launch(struct job *job)
     }
     if (status == VIOS_OK) {
         paging_export_name(lpar.uuid, lpar.generation, paging, sizeof paging);
-        status = launch_qemu(&lpar, &folder, lpar.generation, paging_bytes ? paging : NULL,
-                             &job->operation);
+        const struct qemu_start start = {.generation = lpar.generation,
+                                         .paging_export = paging_bytes ? paging : NULL};
+        status = launch_qemu(&lpar, &folder, &start, &job->operation);
         if (status == VIOS_E_LOCKED) {
             status = VIOS_OK; /* this step ran already */
         }
-    }
-    run_folder_close(&folder);
-    return status;
-}
-
-/* Ends whatever QEMU holds the folder's lock, known to the table or not. */
-static int kill_in_folder(struct node *node, const char *uuid, struct operation *operation)
-{
-    struct run_folder folder = {.fd = -1};
-    struct run_process process;
-    int status = run_folder_open(&folder, node->run_dir, uuid, &operation->error);
-    if (status < 0) {
-        return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
-    }
-    int fd = run_folder_process(&folder, &process, operation);
-    if (fd >= 0) {
-        syscall(SYS_pidfd_send_signal, fd, SIGKILL, NULL, 0);
-        status = operation_wait(operation, fd, POLLIN);
-        close(fd);
-    } else {
-        status = fd == VIOS_E_NOT_FOUND ? VIOS_OK : fd;
     }
     run_folder_close(&folder);
     return status;
@@ -241,17 +234,8 @@ static int start_launch_undo(struct job *job)
     if (status < 0) {
         return nothing_left(status) ? VIOS_OK : status;
     }
-    operation_start(&waiting, GONE_TIMEOUT_MS, NULL);
-    struct guest *guest = lpars_find(node->lpars, lpar.name);
-    if (guest && guest_is_connected(guest)) {
-        guest_leave_record(guest);
-        guest_kill(guest);
-        status = lpars_await_gone(node->lpars, lpar.name, &waiting);
-    } else {
-        status = kill_in_folder(node, lpar.uuid, &waiting);
-    }
-    guest_release(guest);
-    return job_keep(job, &waiting, status);
+    operation_start(&waiting, ENDING_TIMEOUT_MS, NULL);
+    return job_keep(job, &waiting, ending_kill(node, &lpar, &waiting));
 }
 
 static int start_run(struct job *job)
@@ -322,6 +306,9 @@ static int start_finish(struct job *job)
     bool here = false;
     if (status == VIOS_OK) {
         status = guest_is_here(job, &lpar, &here);
+    }
+    if (status == VIOS_OK && json_is_true(json_object_get(job->data, "from_storage"))) {
+        status = saved_discard(node, job->store, job_name(job), &job->operation);
     }
     if (status == VIOS_OK) {
         status = lpar_job_release(job, job_name(job), set_stopped_unless_own);
@@ -408,49 +395,11 @@ static int stop_powerdown(struct job *job)
     return status;
 }
 
-/* The QEMU, if any, of a guest that no supervisor watches. */
-static int end_unknown(struct job *job, const struct lpar *lpar)
-{
-    struct node *node = job_node(job);
-    struct operation waiting;
-    operation_start(&waiting, GONE_TIMEOUT_MS, NULL);
-    int status = kill_in_folder(node, lpar->uuid, &waiting);
-    if (status == VIOS_OK) {
-        status = guest_exports_drop(node, lpar->uuid, &waiting);
-    }
-    if (status == VIOS_OK) {
-        status = run_folder_remove(node->run_dir, lpar->uuid, &waiting.error);
-    }
-    if (status == VIOS_OK) {
-        lpars_unreserve(node->lpars, lpar->name, NULL);
-    }
-    return job_keep(job, &waiting, status);
-}
-
 static int stop_end(struct job *job)
 {
-    struct node *node = job_node(job);
-    struct operation waiting;
     struct lpar lpar;
     int status = lpar_job_load(job, job_name(job), &lpar);
-    if (status < 0) {
-        return status;
-    }
-    struct guest *guest = lpars_find(node->lpars, lpar.name);
-    if (guest && guest_is_connected(guest)) {
-        guest_leave_record(guest);
-        operation_start(&waiting, QUIT_TIMEOUT_MS, NULL);
-        if (guest_call(guest, "quit", NULL, NULL, &waiting) < 0 ||
-            guest_await_end(guest, &waiting) < 0) {
-            guest_kill(guest);
-        }
-        operation_start(&waiting, GONE_TIMEOUT_MS, NULL);
-        status = job_keep(job, &waiting, lpars_await_gone(node->lpars, lpar.name, &waiting));
-    } else {
-        status = end_unknown(job, &lpar);
-    }
-    guest_release(guest);
-    return status;
+    return status < 0 ? status : ending_end(job, &lpar, true);
 }
 
 static int stop_finish(struct job *job)

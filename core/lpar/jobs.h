@@ -4,7 +4,7 @@
 
 #include "job/job.h"
 
-extern const struct job_kind lpar_start_job; /* data {"name"} */
+extern const struct job_kind lpar_start_job; /* data {"name", "from_storage"} */
 extern const struct job_kind lpar_stop_job;  /* data {"name", "timeout_ms", "force"} */
 
 #endif

@@ -247,8 +247,8 @@ static int spawn(const struct launch *launch, struct vios_error *error)
     return VIOS_OK;
 }
 
-int launch_qemu(const struct lpar *lpar, const struct run_folder *folder, int64_t start,
-                const char *paging_export, struct operation *operation)
+int launch_qemu(const struct lpar *lpar, const struct run_folder *folder,
+                const struct qemu_start *start, struct operation *operation)
 {
     struct launch launch = {.log = -1, .folder = folder};
     struct vios_error *error = &operation->error;
@@ -259,7 +259,7 @@ int launch_qemu(const struct lpar *lpar, const struct run_folder *folder, int64_
         return error_set(error, VIOS_E_NOT_FOUND, QEMU_PROGRAM, "install qemu-system-x86",
                          "there is no QEMU: %s", strerror(errno));
     }
-    launch.arguments = qemu_arguments(lpar, QEMU_PROGRAM, start, paging_export);
+    launch.arguments = qemu_arguments(lpar, QEMU_PROGRAM, start);
     int status = open_all(&launch, lpar, error);
     if (status == VIOS_OK) {
         status = spawn(&launch, error);

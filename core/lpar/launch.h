@@ -5,16 +5,17 @@
 #ifndef LPAR_LAUNCH_H
 #define LPAR_LAUNCH_H
 
+#include "lpar/qemu.h"
 #include "lpar/record.h"
 #include "lpar/run_folder.h"
 
 /*
- * `paging_export` may be NULL. On VIOS_OK the process exists and the sockets qmp.sock and
+ * On VIOS_OK the process exists and the sockets qmp.sock and
  * console.sock can be connected to at once (what comes is queued until QEMU is ready); that
  * QEMU accepted its arguments shows only there. VIOS_E_LOCKED: one runs already. VIOS_E_NOT_FOUND:
  * QEMU is not installed.
  */
-int launch_qemu(const struct lpar *lpar, const struct run_folder *folder, int64_t start,
-                const char *paging_export, struct operation *operation);
+int launch_qemu(const struct lpar *lpar, const struct run_folder *folder,
+                const struct qemu_start *start, struct operation *operation);
 
 #endif

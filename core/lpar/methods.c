@@ -5,6 +5,8 @@
 #include "lpar/create.h"
 #include "lpar/describe.h"
 #include "lpar/guest.h"
+#include "lpar/hibernate.h"
+#include "lpar/hibernations.h"
 #include "lpar/jobs.h"
 #include "lpar/lookup.h"
 #include "lpar/lpar.h"
@@ -12,6 +14,7 @@
 #include "lpar/place.h"
 #include "lpar/remove.h"
 #include "lpar/resize.h"
+#include "lpar/restart.h"
 #include "lpar/takeover.h"
 #include "lpar/view.h"
 #include "node/others.h"
@@ -155,10 +158,18 @@ static const struct method METHODS[] = {
      "name:text memory:size cpus:integer? kernel:text? initrd:text? append:text? disk:list? "
      "nic:list? accel:text? cpu:text? autostart:boolean?",
      ROLE_ADMIN, METHOD_CHANGES, lpar_call_create},
-    {"lpar.start", "name:lpar node:node?", ROLE_OPERATOR, METHOD_CHANGES | METHOD_JOB,
-     lpar_call_start},
+    {"lpar.start", "name:lpar node:node? from_storage:boolean?", ROLE_OPERATOR,
+     METHOD_CHANGES | METHOD_JOB, lpar_call_start},
     {"lpar.stop", "name:lpar timeout:duration? force:boolean?", ROLE_OPERATOR,
      METHOD_CHANGES | METHOD_JOB, lpar_call_stop},
+    {"lpar.hibernate", "name:lpar encrypt:boolean?", ROLE_OPERATOR, METHOD_CHANGES | METHOD_JOB,
+     lpar_call_hibernate},
+    {"lpar.restart", "name:lpar node:node?", ROLE_OPERATOR, METHOD_CHANGES | METHOD_JOB,
+     lpar_call_restart},
+    {"hibernation.list", "", ROLE_VIEWER, METHOD_STREAM, hibernation_call_list},
+    {"hibernation.show", "lpar:lpar", ROLE_VIEWER, 0, hibernation_call_show},
+    {"hibernation.verify", "lpar:lpar", ROLE_OPERATOR, METHOD_LASTS, hibernation_call_verify},
+    {"hibernation.remove", "lpar:lpar", ROLE_ADMIN, METHOD_CHANGES, hibernation_call_remove},
     {"lpar.reset", "name:lpar", ROLE_OPERATOR, METHOD_CHANGES | METHOD_LASTS, lpar_call_reset},
     {"lpar.list", "", ROLE_VIEWER, 0, call_list},
     {"lpar.show", "name:lpar", ROLE_VIEWER, 0, call_show},
@@ -173,8 +184,13 @@ static const struct method METHODS[] = {
 };
 
 static const struct method_group LPAR_METHODS = {METHODS, sizeof METHODS / sizeof *METHODS};
-static const struct job_kind *const JOB_KINDS[] = {&lpar_start_job, &lpar_stop_job,
-                                                   &lpar_remove_job, &lpar_takeover_job, NULL};
+static const struct job_kind *const JOB_KINDS[] = {&lpar_start_job,
+                                                   &lpar_stop_job,
+                                                   &lpar_remove_job,
+                                                   &lpar_takeover_job,
+                                                   &lpar_hibernate_job,
+                                                   &lpar_restart_job,
+                                                   NULL};
 
 /* --- the part --- */
 

@@ -146,20 +146,22 @@ static void add_nic(struct list *list, const struct lpar_nic *nic, size_t i)
                nic->id, nic->mac, (unsigned)nic->slot);
 }
 
-char **qemu_arguments(const struct lpar *lpar, const char *program, int64_t start,
-                      const char *paging_export)
+char **qemu_arguments(const struct lpar *lpar, const char *program, const struct qemu_start *start)
 {
     struct list list = {.items = calloc(ARGUMENTS_MAX, sizeof(char *))};
     assert(list.items);
     add(&list, program);
     add_machine(&list, lpar);
     add_boot(&list, lpar);
-    add_disks(&list, lpar, start);
-    if (paging_export) {
-        add_paging(&list, paging_export);
+    add_disks(&list, lpar, start->generation);
+    if (start->paging_export) {
+        add_paging(&list, start->paging_export);
     }
     for (size_t i = 0; i < lpar->nic_count; i++) {
         add_nic(&list, &lpar->nics[i], i);
+    }
+    if (start->incoming) {
+        add_option(&list, "-incoming", "defer");
     }
     return list.items;
 }

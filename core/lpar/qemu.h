@@ -32,12 +32,14 @@ void qemu_export_name(const struct lpar *lpar, const struct lpar_disk *disk, int
 /* A block node on io's NBD server; the caller's. */
 json_t *qemu_block_node(const char *node_name, const char *export_name, bool read_only);
 
-/*
- * The arguments, argv[0] first and NULL last; free with qemu_arguments_free(). `start` is the
- * generation it starts at, `paging_export` the export of its paging device or NULL.
- */
-char **qemu_arguments(const struct lpar *lpar, const char *program, int64_t start,
-                      const char *paging_export);
+struct qemu_start {
+    int64_t generation;        /* that it starts at */
+    const char *paging_export; /* of its paging device; NULL: it has none */
+    bool incoming;             /* it waits for its state (migration.h), and does not boot */
+};
+
+/* The arguments, argv[0] first and NULL last; free with qemu_arguments_free(). */
+char **qemu_arguments(const struct lpar *lpar, const char *program, const struct qemu_start *start);
 void qemu_arguments_free(char **arguments);
 
 #endif

@@ -86,6 +86,11 @@ static int check(struct job *job, struct lpar *lpar)
         return operation_fail(&job->operation, VIOS_E_CONFLICT, lpar_object(lpar->name, object),
                               hint, "it runs on node \"%s\"", lpar->owner);
     }
+    if (lpar->wanted == LPAR_HIBERNATED) {
+        snprintf(hint, sizeof hint, "give that up first: hibernation remove %s", lpar->name);
+        return operation_fail(&job->operation, VIOS_E_CONFLICT, lpar_object(lpar->name, object),
+                              hint, "it is hibernated");
+    }
     return VIOS_OK;
 }
 

@@ -24,11 +24,9 @@
 
 static const struct {
     const char *qemu, *ours;
-} STATES[] = {{"prelaunch", "starting"},
-              {"guest-panicked", "panicked"},
-              {"shutdown", "stopping"},
-              {"finish-migrate", "paused"},
-              {"postmigrate", "paused"}};
+} STATES[] = {{"prelaunch", "starting"},      {"inmigrate", "starting"},
+              {"guest-panicked", "panicked"}, {"shutdown", "stopping"},
+              {"finish-migrate", "paused"},   {"postmigrate", "paused"}};
 
 static const char *our_state(const char *qemu)
 {

@@ -8,11 +8,11 @@
 
 #include "base/json.h"
 #include "base/log.h"
-#include "cluster/ownership.h"
 #include "lpar/adopt.h"
 #include "lpar/hold.h"
 #include "lpar/jobs.h"
 #include "lpar/lookup.h"
+#include "lpar/own.h"
 #include "lpar/record.h"
 #include "lpar/view.h"
 #include "node/node.h"
@@ -23,7 +23,6 @@
 #include <string.h>
 
 #define STORE_TIMEOUT_MS 5000
-#define AGAIN_MS 200 /* between tries of what failed */
 
 static const char *job_name(const struct job *job)
 {
@@ -140,59 +139,12 @@ static int fence_disks(struct job *job, struct ownership *ownership)
     return status;
 }
 
-/* --- the commits --- */
-
-static void do_commit(struct job *job, struct ownership *ownership)
-{
-    struct operation asking;
-    int64_t revision = 0;
-    const struct ownership_request *request = ownership_request(ownership);
-    job_limit(job, &asking, STORE_TIMEOUT_MS);
-    int status = store_commit(job->store, request->compares, request->compare_count,
-                              request->changes, request->change_count, &revision, &asking);
-    ownership_committed(ownership, status, revision);
-}
-
-static void do_read(struct job *job, struct ownership *ownership)
-{
-    char key[STORE_KEY_MAX];
-    struct store_value value = {0};
-    struct operation asking;
-    snprintf(key, sizeof key, "/lpar/%s", job_name(job));
-    job_limit(job, &asking, STORE_TIMEOUT_MS);
-    int status = store_get(job->store, key, &value, &asking);
-    ownership_read(ownership, status, &value);
-    store_value_clear(&value);
-}
-
-/* Does what is next. Behind the first commit only a cancel is a failure: the rest is repeated. */
-static int step(struct job *job, struct ownership *ownership)
-{
-    enum ownership_next before = ownership_next(ownership);
-    int status = VIOS_OK;
-    if (before == OWNERSHIP_COMMIT) {
-        do_commit(job, ownership);
-    } else if (before == OWNERSHIP_READ) {
-        do_read(job, ownership);
-    } else {
-        status = fence_disks(job, ownership);
-    }
-    if (status < 0) {
-        log_warning("lpar", "the takeover of %s waits: %s: %s", job_name(job),
-                    job->operation.error.object, job->operation.error.message);
-    }
-    return ownership_next(ownership) == before ? operation_sleep(&job->operation, AGAIN_MS)
-                                               : VIOS_OK;
-}
+/* --- the commit --- */
 
 static int drive(struct job *job, struct ownership *ownership)
 {
-    int status = operation_check(&job->operation);
     char object[96];
-    while (status == VIOS_OK && ownership_next(ownership) != OWNERSHIP_RUN &&
-           ownership_next(ownership) != OWNERSHIP_END) {
-        status = step(job, ownership);
-    }
+    int status = own_drive(job, job_name(job), ownership, fence_disks);
     if (status == VIOS_OK && ownership_next(ownership) == OWNERSHIP_END) {
         status = operation_fail(&job->operation, VIOS_E_CONFLICT,
                                 lpar_object(job_name(job), object), "see who runs it: lpar show",

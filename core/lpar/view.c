@@ -50,7 +50,10 @@ static void see(struct node *node, struct store *store, const struct lpar *lpar,
     struct guest *guest = lpars_find(node->lpars, lpar->name);
     struct guest_status status;
     memset(seen, 0, sizeof *seen);
-    snprintf(seen->state, sizeof seen->state, "%s", lpar->owner[0] ? "starting" : "stopped");
+    snprintf(seen->state, sizeof seen->state, "%s",
+             lpar->owner[0]                    ? "starting"
+             : lpar->wanted == LPAR_HIBERNATED ? "hibernated"
+                                               : "stopped");
     if (guest && strcmp(lpar->owner, node->name) == 0) {
         guest_status(guest, &status);
         snprintf(seen->state, sizeof seen->state, "%s", status.state);

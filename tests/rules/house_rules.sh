@@ -22,14 +22,14 @@ core/node     : core/job core/store core/nbd core/net core/cluster core/base
 core/paging   : core/node core/job core/store core/nbd core/net core/base
 core/storage  : core/node core/job core/store core/nbd core/net core/base
 core/event    : core/storage core/node core/store core/net core/base
-core/lpar     : core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
+core/lpar     : core/hibernation core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
 core/image    : core/lpar core/storage core/node core/job core/store core/nbd core/net core/base
 core/ffdc     : core/event core/storage core/node core/job core/cluster core/store core/net core/base
 core/alert    : core/paging core/storage core/node core/cluster core/store core/base
 core/hibernation : core/storage core/net core/base
 core/restore  : core/store core/base
 core/io       : core/paging core/storage core/nbd core/net core/base
-core/daemon   : core/alert core/restore core/ffdc core/image core/lpar core/event core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
+core/daemon   : core/alert core/restore core/ffdc core/image core/lpar core/hibernation core/event core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
 lua           : core/net core/base
 shell         : lua core/net core/base
 '

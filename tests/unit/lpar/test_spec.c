@@ -339,7 +339,8 @@ static void gives_the_golden_command_line(void)
 {
     static struct lpar lpar;
     example(&lpar);
-    char **arguments = qemu_arguments(&lpar, GOLDEN[0], 7, "paging/x/7");
+    const struct qemu_start start = {.generation = 7, .paging_export = "paging/x/7"};
+    char **arguments = qemu_arguments(&lpar, GOLDEN[0], &start);
     size_t i = 0;
     for (; GOLDEN[i] && arguments[i]; i++) {
         is_text(arguments[i], GOLDEN[i]);

@@ -1,0 +1,451 @@
+/* hibernate.c - see hibernate.h. */
+#include "lpar/hibernate.h"
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "base/log.h"
+#include "hibernation/configuration.h"
+#include "lpar/ending.h"
+#include "lpar/guest.h"
+#include "lpar/guest_exports.h"
+#include "lpar/hold.h"
+#include "lpar/migration.h"
+#include "lpar/own.h"
+#include "lpar/saved.h"
+#include "lpar/view.h"
+#include "node/node.h"
+#include "paging/paging.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define ASK_MS 5000    /* QEMU, io, or the VIOS DB */
+#define DRAIN_MS 60000 /* for what the guest had written to reach its disks */
+#define MARGIN_BYTES (INT64_C(64) << 20)
+
+static const char *job_name(const struct job *job)
+{
+    return job_text(job, "name");
+}
+
+static int fail(struct job *job, int code, const char *hint, const char *what)
+{
+    char object[96];
+    return operation_fail(&job->operation, code, lpar_object(job_name(job), object), hint, "%s",
+                          what);
+}
+
+/* --- claim --- */
+
+static int check_running(struct job *job, const struct lpar *lpar)
+{
+    struct node *node = job_node(job);
+    struct guest_status now = {.state = "stopped"};
+    char what[120];
+    struct guest *guest = lpars_find(node->lpars, lpar->name);
+    bool own = strcmp(lpar->owner, node->name) == 0 && lpar->owner_incarnation == node->incarnation;
+    if (guest && guest_is_connected(guest)) {
+        guest_status(guest, &now);
+    }
+    guest_release(guest);
+    if (own && strcmp(now.state, "running") == 0) {
+        return VIOS_OK;
+    }
+    snprintf(what, sizeof what, "only a running guest can be hibernated, and it is %s", now.state);
+    return fail(job, VIOS_E_CONFLICT, "see lpar show", what);
+}
+
+static int check_paging(struct job *job, const struct lpar *lpar)
+{
+    uint64_t bytes = 0;
+    int status = paging_device_size(job_node(job), lpar->name, &bytes, &job->operation);
+    return status == VIOS_OK && bytes > 0
+               ? fail(job, VIOS_E_INVALID, "remove the device from the guest: paging remove",
+                      "it has a paging device, whose pages would be lost")
+               : status;
+}
+
+static int check_space(struct job *job, const struct lpar *lpar, int folder)
+{
+    char need[PARSE_SIZE_TEXT], have[PARSE_SIZE_TEXT], what[120];
+    /* what cannot be compressed grows a little */
+    uint64_t free_bytes, wanted = lpar->memory_bytes + lpar->memory_bytes / 20 + MARGIN_BYTES;
+    int status = saved_free_bytes(folder, &free_bytes, &job->operation.error);
+    if (status == VIOS_OK && free_bytes < wanted) {
+        snprintf(what, sizeof what, "no space in the repository (need %s, free %s)",
+                 size_format(wanted, need), size_format(free_bytes, have));
+        status = fail(job, VIOS_E_NO_SPACE, "remove what is not needed there", what);
+    }
+    return status;
+}
+
+/* Whoever cannot write its disks could not stand still either. */
+static int check_storage(struct job *job)
+{
+    struct operation asking;
+    json_t *answer = NULL;
+    job_limit(job, &asking, ASK_MS);
+    int status = io_client_call(job_node(job)->io, json_pack("{s:s}", "do", "statistics"), NULL, 0,
+                                &answer, &asking);
+    const char *gate = json_get_word(json_object_get(answer, "gate"), "state");
+    if (status == VIOS_OK && strcmp(gate, "open") != 0) {
+        status = operation_fail(&asking, VIOS_E_LOCKED, "io", "see cluster status",
+                                "its gate is closed: the disks take nothing now");
+    }
+    json_decref(answer);
+    return job_keep(job, &asking, status);
+}
+
+static int claim(struct job *job, struct lpar *lpar)
+{
+    int status = check_running(job, lpar);
+    if (status == VIOS_OK) {
+        status = check_paging(job, lpar);
+    }
+    if (status == VIOS_OK) {
+        status = check_storage(job);
+    }
+    int folder =
+        status == VIOS_OK ? saved_folder(job_node(job), job->store, &job->operation) : status;
+    if (folder < 0) {
+        return folder;
+    }
+    status = check_space(job, lpar, folder);
+    close(folder);
+    return status;
+}
+
+static int hibernate_claim(struct job *job)
+{
+    struct lpar lpar;
+    char lu[HIBERNATION_FILE_NAME_MAX + 1], uuid[UUID_TEXT_SIZE];
+    int status = lpar_job_claim(job, job_name(job), claim, &lpar);
+    if (status == VIOS_OK && !job_text(job, "lu")[0]) {
+        uuid_make(uuid);
+        snprintf(lu, sizeof lu, "%s-%" PRId64 "-%.8s", lpar.name, lpar.generation, uuid);
+        json_object_set_new(job->data, "lu", json_string(lu));
+        json_object_set_new(job->data, "generation", json_integer(lpar.generation));
+    }
+    return status;
+}
+
+static int hibernate_claim_undo(struct job *job)
+{
+    return lpar_job_release(job, job_name(job), NULL);
+}
+
+/* --- save --- */
+
+struct saving {
+    struct job *job;
+    struct hibernation_writer *writer;
+    uint64_t done, total;
+};
+
+static int write_state(void *context, const void *data, size_t size, struct operation *operation)
+{
+    struct saving *saving = context;
+    saving->done += size;
+    job_progress(saving->job, (int64_t)saving->done,
+                 (int64_t)(saving->done > saving->total ? saving->done : saving->total), "bytes");
+    return hibernation_writer_write(saving->writer, HIBERNATION_STREAM, data, size, operation);
+}
+
+static int qemu_version(struct guest *guest, char version[HIBERNATION_WORD_SIZE],
+                        struct operation *operation)
+{
+    json_t *answer = NULL;
+    int status = guest_call(guest, "query-version", NULL, &answer, operation);
+    const json_t *qemu = json_object_get(answer, "qemu");
+    snprintf(version, HIBERNATION_WORD_SIZE, "%d.%d.%d", (int)json_get_integer(qemu, "major"),
+             (int)json_get_integer(qemu, "minor"), (int)json_get_integer(qemu, "micro"));
+    json_decref(answer);
+    return status;
+}
+
+static int make_header(struct job *job, const struct lpar *lpar, struct guest *guest,
+                       struct hibernation_header *header)
+{
+    const struct node *node = job_node(job);
+    struct operation asking;
+    *header = (struct hibernation_header){
+        .incarnation = node->incarnation,
+        .generation = lpar->generation,
+        .memory_bytes = lpar->memory_bytes,
+        .created_ms = clock_wall_ms(),
+        .encrypted = json_is_true(json_object_get(job->data, "encrypt")),
+    };
+    snprintf(header->lpar, sizeof header->lpar, "%s", lpar->uuid);
+    snprintf(header->name, sizeof header->name, "%s", lpar->name);
+    snprintf(header->node, sizeof header->node, "%s", node->name);
+    snprintf(header->machine, sizeof header->machine, "%s", lpar->machine);
+    job_limit(job, &asking, ASK_MS);
+    int status = job_keep(job, &asking, qemu_version(guest, header->qemu, &asking));
+    return status == VIOS_OK ? saved_cluster(job->store, header->cluster, &job->operation) : status;
+}
+
+static int begin_file(struct job *job, const struct lpar *lpar, struct guest *guest, int folder,
+                      struct hibernation_writer **writer)
+{
+    char hash[65], *configuration = NULL;
+    struct hibernation_key key;
+    struct hibernation_writing writing = {
+        .folder_fd = folder, .name = job_text(job, "lu"), .key = &key};
+    json_t *spec = lpar_spec_json(lpar);
+    lpar_adapter_hash(lpar, hash);
+    int status = make_header(job, lpar, guest, &writing.header);
+    if (status == VIOS_OK) {
+        status = saved_key(job->store, true, &key, &job->operation);
+    }
+    if (status == VIOS_OK) {
+        status =
+            hibernation_configuration_format(spec, hash, &configuration, &job->operation.error);
+    }
+    if (status == VIOS_OK) {
+        writing.configuration = configuration;
+        status = hibernation_writer_begin(writer, &writing, &job->operation.error);
+    }
+    explicit_bzero(&key, sizeof key);
+    free(configuration);
+    json_decref(spec);
+    return status;
+}
+
+static int write_file(struct job *job, const struct lpar *lpar, struct guest *guest, int folder)
+{
+    const struct migration_port port = {.call = guest_call_with, .context = guest};
+    struct saving saving = {.job = job, .total = lpar->memory_bytes};
+    char file[UUID_TEXT_SIZE] = "";
+    uint64_t size_bytes = 0;
+    int status = begin_file(job, lpar, guest, folder, &saving.writer);
+    if (status < 0) {
+        return status;
+    }
+    snprintf(file, sizeof file, "%s", hibernation_writer_header(saving.writer)->file);
+    status = migration_save(&port, write_state, &saving, &job->operation);
+    if (status < 0) {
+        hibernation_writer_abandon(saving.writer);
+        return status;
+    }
+    status = hibernation_writer_finish(saving.writer, &size_bytes, &job->operation);
+    json_object_set_new(job->data, "file", json_string(file));
+    json_object_set_new(job->data, "size_bytes", json_integer((json_int_t)size_bytes));
+    return status;
+}
+
+static int stop_guest(struct job *job, struct guest *guest)
+{
+    struct operation stopping;
+    job_limit(job, &stopping, DRAIN_MS);
+    return job_keep(job, &stopping, guest_call(guest, "stop", NULL, NULL, &stopping));
+}
+
+/* The guest that this node runs, of the generation that was claimed; guest_release() it. */
+static int find_guest(struct job *job, struct lpar *lpar, struct guest **guest)
+{
+    *guest = NULL;
+    int status = lpar_job_load(job, job_name(job), lpar);
+    if (status < 0) {
+        return status;
+    }
+    *guest = lpars_find(job_node(job)->lpars, lpar->name);
+    if (!*guest || !guest_is_connected(*guest) ||
+        lpar->generation != json_get_integer(job->data, "generation")) {
+        guest_release(*guest);
+        *guest = NULL;
+        return fail(job, VIOS_E_CONFLICT, "see lpar show", "it does not run any more");
+    }
+    return VIOS_OK;
+}
+
+static int hibernate_save(struct job *job)
+{
+    struct lpar lpar;
+    struct guest *guest;
+    int status = find_guest(job, &lpar, &guest);
+    int folder =
+        status == VIOS_OK ? saved_folder(job_node(job), job->store, &job->operation) : status;
+    if (folder >= 0) {
+        saved_sweep(folder, job_text(job, "lu")); /* of a daemon that was killed in this step */
+        status = stop_guest(job, guest);
+        if (status == VIOS_OK) {
+            status = write_file(job, &lpar, guest, folder);
+        }
+        close(folder);
+    } else {
+        status = folder;
+    }
+    guest_release(guest);
+    return status;
+}
+
+/* Its I/O is served, and it goes on. */
+static int go_on(struct job *job, struct guest *guest, const struct lpar *lpar)
+{
+    struct guest_status now;
+    struct operation waiting;
+    guest_status(guest, &now);
+    operation_start(&waiting, DRAIN_MS, NULL);
+    int status = guest_exports_serve(job_node(job), lpar, now.start, "open", &waiting);
+    if (status == VIOS_OK) {
+        status = guest_call(guest, "cont", NULL, NULL, &waiting);
+    }
+    if (status < 0 && !run_folder_lives(job_node(job)->run_dir, lpar->uuid)) {
+        status = VIOS_OK; /* it ended: its supervisor says so */
+    }
+    return job_keep(job, &waiting, status);
+}
+
+static int hibernate_save_undo(struct job *job)
+{
+    struct lpar lpar;
+    struct node *node = job_node(job);
+    int status = lpar_job_load(job, job_name(job), &lpar);
+    if (status < 0) {
+        return status == VIOS_E_NOT_FOUND || status == VIOS_E_STALE ? VIOS_OK : status;
+    }
+    struct guest *guest = lpars_find(node->lpars, lpar.name);
+    if (guest && guest_is_connected(guest)) {
+        status = go_on(job, guest, &lpar);
+    }
+    guest_release(guest);
+    if (status == VIOS_OK &&
+        saved_remove(node, job->store, job_text(job, "lu"), &job->operation) < 0) {
+        log_warning("lpar", "%s stays in the repository: %s", job_text(job, "lu"),
+                    job->operation.error.message);
+    }
+    return status;
+}
+
+/* --- commit --- */
+
+static void describe(const struct job *job, const struct lpar *lpar, struct saved *saved)
+{
+    *saved = (struct saved){
+        .size_bytes = (uint64_t)json_get_integer(job->data, "size_bytes"),
+        .memory_bytes = lpar->memory_bytes,
+        .encrypted = json_is_true(json_object_get(job->data, "encrypt")),
+    };
+    snprintf(saved->lu, sizeof saved->lu, "%s", job_text(job, "lu"));
+    snprintf(saved->file, sizeof saved->file, "%s", job_text(job, "file"));
+    snprintf(saved->node, sizeof saved->node, "%s", job_node(job)->name);
+    clock_format(clock_wall_ms(), saved->time);
+}
+
+/* This job did it, perhaps before its daemon ended. */
+static bool is_done(struct job *job, const struct lpar *lpar)
+{
+    struct saved saved;
+    struct operation asking;
+    job_limit(job, &asking, ASK_MS);
+    return !lpar->owner[0] && saved_load(job->store, lpar->name, &saved, &asking) == VIOS_OK &&
+           saved.generation == lpar->generation && strcmp(saved.file, job_text(job, "file")) == 0;
+}
+
+static int give_up(struct job *job, const struct lpar *lpar, struct ownership **ownership)
+{
+    char key[STORE_KEY_MAX];
+    struct store_value value = {0};
+    struct saved saved;
+    struct operation asking;
+    const struct node *node = job_node(job);
+    snprintf(key, sizeof key, "/lpar/%s", lpar->name);
+    describe(job, lpar, &saved);
+    json_t *json = saved_to_json(&saved);
+    job_limit(job, &asking, ASK_MS);
+    int status = job_keep(job, &asking, store_get(job->store, key, &value, &asking));
+    const struct ownership_facts facts = {.node = node->name,
+                                          .incarnation = node->incarnation,
+                                          .lpar = &value,
+                                          .wanted = "hibernated",
+                                          .saved = json,
+                                          .recorder = node->recorder};
+    if (status == VIOS_OK) {
+        status = ownership_begin(ownership, OWNERSHIP_HIBERNATE, &facts, &job->operation.error);
+    }
+    if (status == VIOS_OK) {
+        status = own_drive(job, lpar->name, *ownership, NULL);
+    }
+    store_value_clear(&value);
+    json_decref(json);
+    return status;
+}
+
+static int drain(struct job *job, const struct lpar *lpar)
+{
+    struct guest *guest = lpars_find(job_node(job)->lpars, lpar->name);
+    struct guest_status now;
+    struct operation draining;
+    if (!guest || !guest_is_connected(guest)) {
+        guest_release(guest);
+        return fail(job, VIOS_E_CONFLICT, "see lpar show", "it does not run any more");
+    }
+    guest_status(guest, &now);
+    job_limit(job, &draining, DRAIN_MS);
+    int status = job_keep(job, &draining,
+                          guest_exports_serve(job_node(job), lpar, now.start, "drain", &draining));
+    guest_release(guest);
+    return status;
+}
+
+static int hibernate_commit(struct job *job)
+{
+    struct lpar lpar;
+    struct ownership *ownership = NULL;
+    int status = lpar_load(job->store, job_name(job), &lpar, &job->operation);
+    if (status < 0 || is_done(job, &lpar)) {
+        return status;
+    }
+    status = drain(job, &lpar);
+    if (status == VIOS_OK) {
+        status = give_up(job, &lpar, &ownership);
+    }
+    if (status == VIOS_OK) {
+        char why[160];
+        snprintf(why, sizeof why, "it is not hibernated: %s", ownership_why(ownership));
+        status = lpar_load(job->store, job_name(job), &lpar, &job->operation);
+        if (status == VIOS_OK && !is_done(job, &lpar)) {
+            status = fail(job, VIOS_E_CONFLICT, "try it again", why);
+        }
+    }
+    ownership_free(ownership);
+    return status;
+}
+
+/* --- end, finish --- */
+
+static int hibernate_end(struct job *job)
+{
+    struct lpar lpar;
+    int status = lpar_job_load(job, job_name(job), &lpar);
+    return status < 0 ? status : ending_end(job, &lpar, false);
+}
+
+static int hibernate_finish(struct job *job)
+{
+    char why[320];
+    struct node *node = job_node(job);
+    snprintf(why, sizeof why, "its memory is in " SAVED_FOLDER "/%s", job_text(job, "lu"));
+    int status = lpar_publish(job->store, job_name(job), node->name, node->incarnation,
+                              "hibernated", why, 0, &job->operation);
+    if (status == VIOS_OK) {
+        status = lpar_job_release(job, job_name(job), NULL);
+    }
+    return status < 0 ? status
+                      : view_show(node, job->store, job_name(job), &job->result, &job->operation);
+}
+
+static const struct job_step STEPS[] = {
+    {"claim", hibernate_claim, hibernate_claim_undo},
+    {"save", hibernate_save, hibernate_save_undo},
+    {"commit", hibernate_commit, NULL},
+    {"end", hibernate_end, NULL},
+    {"finish", hibernate_finish, NULL},
+};
+
+const struct job_kind lpar_hibernate_job = {"lpar.hibernate", STEPS, sizeof STEPS / sizeof *STEPS,
+                                            2, .is_local = true};
