@@ -382,18 +382,12 @@ static const struct source {
     bool keeps; /* the old value says something */
     void (*changed)(const struct change *change);
 } SOURCES[] = {
-    {"/node/", false, node_record_changed},
-    {"/alive/", false, alive_changed},
-    {"/fence/", false, fence_changed},
-    {"/primary", false, primary_changed},
-    {"/split/", false, split_changed},
-    {"/lpar/", true, lpar_changed},
-    {"/lpar-run/", true, lpar_run_changed},
-    {"/lu/", true, lu_changed},
-    {"/image/", true, image_changed},
-    {"/pool/", true, pool_changed},
-    {"/paging/", false, paging_changed},
-    {"/incident/", true, incident_changed},
+    {"/node/", false, node_record_changed}, {"/alive/", false, alive_changed},
+    {"/fence/", false, fence_changed},      {"/primary", false, primary_changed},
+    {"/split/", false, split_changed},      {"/lpar/", true, lpar_changed},
+    {"/lpar-run/", true, lpar_run_changed}, {"/lu/", true, lu_changed},
+    {"/image/", true, image_changed},       {"/pool/", true, pool_changed},
+    {"/paging/", false, paging_changed},    {"/incident/", true, incident_changed},
     {"/alarm/", true, alarm_changed},
 };
 #define SOURCE_COUNT (sizeof SOURCES / sizeof SOURCES[0])

@@ -18,8 +18,8 @@ run on n2 event emit backup nightly "done" --new ok --json
 SEQ=$(jq .seq <<<"$OUT")
 like "an event has a number" "$SEQ" '^[0-9]+$'
 is "and its fields, on another node" "$(on n4 event list --json --class backup |
-    jq -c '.[] | [.seq, .restores, .node, .class, .object, .operation, .new]')" \
-    "[$SEQ,0,\"n2\",\"backup\",\"nightly\",\"done\",\"ok\"]"
+    jq -c '.[] | [.seq, .restores, .node, .class, .object, .operation, .new, .data.by]')" \
+    "[$SEQ,0,\"n2\",\"backup\",\"nightly\",\"done\",\"ok\",\"uid:$(id -u)\"]"
 is "not behind itself" "$(on n4 event list --since "$SEQ" --class backup --json)" "[]"
 run_status "a class that is no word" 2 on n2 event emit "Back up" nightly "done"
 like "is told so" "$ERR" 'class and its operation must be words'
