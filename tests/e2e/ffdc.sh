@@ -144,9 +144,9 @@ is "it says of which event" "$(field "$DOWN" .trigger)" \
 is "the primary signalled it" "$(field "$DOWN" .node)" "$(on n1 primary show --json | jq -r .node)"
 is "n2 is missing" "$(parts "$DOWN")" "n1 ok n2 missing n3 ok"
 like "with the reason" "$(why "$DOWN" n2)" '^unreachable: .'
-BEGUN=$(incident "never ended")
-ok "what it began to capture is brought to an end" await '[ "$(state "$BEGUN")" = done ]' 60
-ok "by those who are there" await '[ "$(parts "$BEGUN")" = "n1 late n2 missing n3 late" ]' 60
+begun() { incident "never ended"; }
+ok "what it began to capture is ended" await '[ "$(state "$(begun)")" = done ]' 60
+ok "by those who are there" await '[ "$(parts "$(begun)")" = "n1 late n2 missing n3 late" ]' 60
 node_start n2 "${OPTIONS[@]}"
 ok "when it is back it adds its part" await '[ "$(parts "$DOWN")" = "n1 ok n2 late n3 ok" ]' 60
 ok "it is up" await 'whole n1 3' 30
