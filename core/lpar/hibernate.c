@@ -27,18 +27,6 @@
 #define DRAIN_MS 60000 /* for what the guest had written to reach its disks */
 #define MARGIN_BYTES (INT64_C(64) << 20)
 
-static const char *job_name(const struct job *job)
-{
-    return job_text(job, "name");
-}
-
-static int fail(struct job *job, int code, const char *hint, const char *what)
-{
-    char object[96];
-    return operation_fail(&job->operation, code, lpar_object(job_name(job), object), hint, "%s",
-                          what);
-}
-
 /* --- claim --- */
 
 static int check_running(struct job *job, const struct lpar *lpar)
@@ -56,7 +44,7 @@ static int check_running(struct job *job, const struct lpar *lpar)
         return VIOS_OK;
     }
     snprintf(what, sizeof what, "only a running guest can be hibernated, and it is %s", now.state);
-    return fail(job, VIOS_E_CONFLICT, "see lpar show", what);
+    return lpar_job_fail(job, VIOS_E_CONFLICT, "see lpar show", what);
 }
 
 static int check_paging(struct job *job, const struct lpar *lpar)
@@ -64,8 +52,9 @@ static int check_paging(struct job *job, const struct lpar *lpar)
     uint64_t bytes = 0;
     int status = paging_device_size(job_node(job), lpar->name, &bytes, &job->operation);
     return status == VIOS_OK && bytes > 0
-               ? fail(job, VIOS_E_INVALID, "remove the device from the guest: paging remove",
-                      "it has a paging device, whose pages would be lost")
+               ? lpar_job_fail(job, VIOS_E_INVALID,
+                               "remove the device from the guest: paging remove",
+                               "it has a paging device, whose pages would be lost")
                : status;
 }
 
@@ -78,7 +67,7 @@ static int check_space(struct job *job, const struct lpar *lpar, int folder)
     if (status == VIOS_OK && free_bytes < wanted) {
         snprintf(what, sizeof what, "no space in the repository (need %s, free %s)",
                  size_format(wanted, need), size_format(free_bytes, have));
-        status = fail(job, VIOS_E_NO_SPACE, "remove what is not needed there", what);
+        status = lpar_job_fail(job, VIOS_E_NO_SPACE, "remove what is not needed there", what);
     }
     return status;
 }
@@ -123,7 +112,7 @@ static int hibernate_claim(struct job *job)
 {
     struct lpar lpar;
     char lu[HIBERNATION_FILE_NAME_MAX + 1], uuid[UUID_TEXT_SIZE];
-    int status = lpar_job_claim(job, job_name(job), claim, &lpar);
+    int status = lpar_job_claim(job, lpar_job_name(job), claim, &lpar);
     if (status == VIOS_OK && !job_text(job, "lu")[0]) {
         uuid_make(uuid);
         snprintf(lu, sizeof lu, "%s-%" PRId64 "-%.8s", lpar.name, lpar.generation, uuid);
@@ -135,7 +124,7 @@ static int hibernate_claim(struct job *job)
 
 static int hibernate_claim_undo(struct job *job)
 {
-    return lpar_job_release(job, job_name(job), NULL);
+    return lpar_job_release(job, lpar_job_name(job), NULL);
 }
 
 /* --- save --- */
@@ -248,7 +237,7 @@ static int stop_guest(struct job *job, struct guest *guest)
 static int find_guest(struct job *job, struct lpar *lpar, struct guest **guest)
 {
     *guest = NULL;
-    int status = lpar_job_load(job, job_name(job), lpar);
+    int status = lpar_job_load(job, lpar_job_name(job), lpar);
     if (status < 0) {
         return status;
     }
@@ -257,7 +246,7 @@ static int find_guest(struct job *job, struct lpar *lpar, struct guest **guest)
         lpar->generation != json_get_integer(job->data, "generation")) {
         guest_release(*guest);
         *guest = NULL;
-        return fail(job, VIOS_E_CONFLICT, "see lpar show", "it does not run any more");
+        return lpar_job_fail(job, VIOS_E_CONFLICT, "see lpar show", "it does not run any more");
     }
     return VIOS_OK;
 }
@@ -304,7 +293,7 @@ static int hibernate_save_undo(struct job *job)
 {
     struct lpar lpar;
     struct node *node = job_node(job);
-    int status = lpar_job_load(job, job_name(job), &lpar);
+    int status = lpar_job_load(job, lpar_job_name(job), &lpar);
     if (status < 0) {
         return status == VIOS_E_NOT_FOUND || status == VIOS_E_STALE ? VIOS_OK : status;
     }
@@ -382,7 +371,7 @@ static int drain(struct job *job, const struct lpar *lpar)
     struct operation draining;
     if (!guest || !guest_is_connected(guest)) {
         guest_release(guest);
-        return fail(job, VIOS_E_CONFLICT, "see lpar show", "it does not run any more");
+        return lpar_job_fail(job, VIOS_E_CONFLICT, "see lpar show", "it does not run any more");
     }
     guest_status(guest, &now);
     job_limit(job, &draining, DRAIN_MS);
@@ -396,7 +385,7 @@ static int hibernate_commit(struct job *job)
 {
     struct lpar lpar;
     struct ownership *ownership = NULL;
-    int status = lpar_load(job->store, job_name(job), &lpar, &job->operation);
+    int status = lpar_load(job->store, lpar_job_name(job), &lpar, &job->operation);
     if (status < 0 || is_done(job, &lpar)) {
         return status;
     }
@@ -407,9 +396,9 @@ static int hibernate_commit(struct job *job)
     if (status == VIOS_OK) {
         char why[160];
         snprintf(why, sizeof why, "it is not hibernated: %s", ownership_why(ownership));
-        status = lpar_load(job->store, job_name(job), &lpar, &job->operation);
+        status = lpar_load(job->store, lpar_job_name(job), &lpar, &job->operation);
         if (status == VIOS_OK && !is_done(job, &lpar)) {
-            status = fail(job, VIOS_E_CONFLICT, "try it again", why);
+            status = lpar_job_fail(job, VIOS_E_CONFLICT, "try it again", why);
         }
     }
     ownership_free(ownership);
@@ -421,7 +410,7 @@ static int hibernate_commit(struct job *job)
 static int hibernate_end(struct job *job)
 {
     struct lpar lpar;
-    int status = lpar_job_load(job, job_name(job), &lpar);
+    int status = lpar_job_load(job, lpar_job_name(job), &lpar);
     return status < 0 ? status : ending_end(job, &lpar, false);
 }
 
@@ -430,13 +419,14 @@ static int hibernate_finish(struct job *job)
     char why[320];
     struct node *node = job_node(job);
     snprintf(why, sizeof why, "its memory is in " SAVED_FOLDER "/%s", job_text(job, "lu"));
-    int status = lpar_publish(job->store, job_name(job), node->name, node->incarnation,
+    int status = lpar_publish(job->store, lpar_job_name(job), node->name, node->incarnation,
                               "hibernated", why, 0, &job->operation);
     if (status == VIOS_OK) {
-        status = lpar_job_release(job, job_name(job), NULL);
+        status = lpar_job_release(job, lpar_job_name(job), NULL);
     }
-    return status < 0 ? status
-                      : view_show(node, job->store, job_name(job), &job->result, &job->operation);
+    return status < 0
+               ? status
+               : view_show(node, job->store, lpar_job_name(job), &job->result, &job->operation);
 }
 
 static const struct job_step STEPS[] = {

@@ -117,8 +117,11 @@ static int load_both(struct store *store, const json_t *parameters, struct lpar 
     return status == VIOS_OK ? saved_load(store, name, saved, operation) : status;
 }
 
-int hibernation_call_show(struct call *call, const json_t *parameters, json_t **result,
-                          struct operation *operation)
+/* Shows it, after `look` (NULL: nothing) has found no fault. */
+static int look_at(struct call *call, const json_t *parameters, json_t **result,
+                   int (*look)(struct node *node, struct store *store, const struct lpar *lpar,
+                               const struct saved *saved, struct operation *operation),
+                   struct operation *operation)
 {
     struct lpar lpar;
     struct saved saved;
@@ -126,21 +129,28 @@ int hibernation_call_show(struct call *call, const json_t *parameters, json_t **
     int status = node_store(call->node, &store, operation);
     if (status == VIOS_OK) {
         status = load_both(store, parameters, &lpar, &saved, operation);
-        node_store_return(call->node, store);
     }
+    if (status == VIOS_OK && look) {
+        status = look(call->node, store, &lpar, &saved, operation);
+    }
+    node_store_return(call->node, store);
     if (status == VIOS_OK) {
         *result = shown(lpar.name, state_of(&lpar, &saved), &saved);
     }
     return status;
 }
 
-/* --- verify --- */
+int hibernation_call_show(struct call *call, const json_t *parameters, json_t **result,
+                          struct operation *operation)
+{
+    return look_at(call, parameters, result, NULL, operation);
+}
 
-static int verify(struct call *call, struct store *store, const struct lpar *lpar,
+static int verify(struct node *node, struct store *store, const struct lpar *lpar,
                   const struct saved *saved, struct operation *operation)
 {
     struct hibernation_reader *reader;
-    int status = saved_open(call->node, store, lpar, saved, &reader, operation);
+    int status = saved_open(node, store, lpar, saved, &reader, operation);
     if (status == VIOS_OK) {
         status = hibernation_reader_verify(reader, operation);
         hibernation_reader_close(reader);
@@ -151,21 +161,7 @@ static int verify(struct call *call, struct store *store, const struct lpar *lpa
 int hibernation_call_verify(struct call *call, const json_t *parameters, json_t **result,
                             struct operation *operation)
 {
-    struct lpar lpar;
-    struct saved saved;
-    struct store *store = NULL;
-    int status = node_store(call->node, &store, operation);
-    if (status == VIOS_OK) {
-        status = load_both(store, parameters, &lpar, &saved, operation);
-    }
-    if (status == VIOS_OK) {
-        status = verify(call, store, &lpar, &saved, operation);
-    }
-    node_store_return(call->node, store);
-    if (status == VIOS_OK) {
-        *result = shown(lpar.name, state_of(&lpar, &saved), &saved);
-    }
-    return status;
+    return look_at(call, parameters, result, verify, operation);
 }
 
 /* --- remove --- */

@@ -42,6 +42,18 @@ int lpar_check_lock(struct store *store, const struct lpar *lpar, const char *id
                           "job %s is at work on it", lpar->job);
 }
 
+const char *lpar_job_name(const struct job *job)
+{
+    return job_text(job, "name");
+}
+
+int lpar_job_fail(struct job *job, int code, const char *hint, const char *what)
+{
+    char object[96];
+    return operation_fail(&job->operation, code, lpar_object(lpar_job_name(job), object), hint,
+                          "%s", what);
+}
+
 static bool is_held(const struct job *job, const struct lpar *lpar)
 {
     return strcmp(lpar->job, job->id) == 0;

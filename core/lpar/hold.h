@@ -13,6 +13,12 @@
 int lpar_check_lock(struct store *store, const struct lpar *lpar, const char *id,
                     struct operation *operation);
 
+/* The LPAR that a job is about: its data's "name". */
+const char *lpar_job_name(const struct job *job);
+
+/* Sets the job's error, about that LPAR; returns `code`. */
+int lpar_job_fail(struct job *job, int code, const char *hint, const char *what);
+
 /*
  * Makes the job the one that holds the LPAR `name`, once more when somebody else was first to
  * change the record or the outcome is unknown. VIOS_OK, too, when it does already. Otherwise

@@ -32,11 +32,6 @@
 #define STATE_TIMEOUT_MS 5000  /* until its state is seen */
 #define QUIT_TIMEOUT_MS 5000
 
-static const char *job_name(const struct job *job)
-{
-    return job_text(job, "name");
-}
-
 /* --- start --- */
 
 static int refuse_running(struct job *job, const struct lpar *lpar)
@@ -91,7 +86,7 @@ static int claim_start(struct job *job, struct lpar *lpar)
 static int start_claim(struct job *job)
 {
     struct lpar lpar;
-    int status = lpar_job_claim(job, job_name(job), claim_start, &lpar);
+    int status = lpar_job_claim(job, lpar_job_name(job), claim_start, &lpar);
     if (status == VIOS_OK) {
         json_object_set_new(job->data, "generation", json_integer(lpar.generation));
     }
@@ -107,8 +102,8 @@ static void set_stopped(const struct job *job, struct lpar *lpar)
 
 static int start_claim_undo(struct job *job)
 {
-    int status = lpar_job_release(job, job_name(job), set_stopped);
-    lpars_unreserve(job_node(job)->lpars, job_name(job), job->id);
+    int status = lpar_job_release(job, lpar_job_name(job), set_stopped);
+    lpars_unreserve(job_node(job)->lpars, lpar_job_name(job), job->id);
     return status;
 }
 
@@ -123,7 +118,7 @@ static bool is_own(const struct job *job, const struct lpar *lpar)
 static int load_claimed(struct job *job, struct lpar *lpar)
 {
     char object[96];
-    int status = lpar_job_load(job, job_name(job), lpar);
+    int status = lpar_job_load(job, lpar_job_name(job), lpar);
     if (status == VIOS_OK && !is_own(job, lpar)) {
         status = operation_fail(&job->operation, VIOS_E_STALE, lpar_object(lpar->name, object),
                                 "start it again", "node \"%s\" began anew while it was started",
@@ -131,21 +126,6 @@ static int load_claimed(struct job *job, struct lpar *lpar)
     }
     if (status == VIOS_OK) {
         status = lpars_reserve(job_node(job)->lpars, lpar, false, &job->operation.error);
-    }
-    return status;
-}
-
-static int make_folder(struct job *job, const struct lpar *lpar, struct run_folder *folder)
-{
-    struct node *node = job_node(job);
-    struct run_guest guest = {.generation = lpar->generation};
-    int status =
-        run_folder_make(folder, node->run_dir, lpar->uuid,
-                        config_integer(node->config, "guest_uid_base"), &job->operation.error);
-    if (status == VIOS_OK) {
-        snprintf(guest.name, sizeof guest.name, "%s", lpar->name);
-        snprintf(guest.uuid, sizeof guest.uuid, "%s", lpar->uuid);
-        status = run_folder_write_guest(folder, &guest, &job->operation.error);
     }
     return status;
 }
@@ -160,7 +140,7 @@ static int start_prepare(struct job *job)
         status = disks_check_free(job->store, &lpar, &job->operation);
     }
     if (status == VIOS_OK) {
-        status = make_folder(job, &lpar, &folder);
+        status = launch_folder(job_node(job), &lpar, &folder, &job->operation.error);
     }
     if (status == VIOS_OK) {
         job_limit(job, &waiting, READY_TIMEOUT_MS);
@@ -187,7 +167,7 @@ static int start_prepare_undo(struct job *job)
 {
     struct lpar lpar;
     struct operation waiting;
-    int status = lpar_job_load(job, job_name(job), &lpar);
+    int status = lpar_job_load(job, lpar_job_name(job), &lpar);
     if (status < 0) {
         return nothing_left(status) ? VIOS_OK : status;
     }
@@ -230,7 +210,7 @@ static int start_launch_undo(struct job *job)
     struct lpar lpar;
     struct node *node = job_node(job);
     struct operation waiting;
-    int status = lpar_job_load(job, job_name(job), &lpar);
+    int status = lpar_job_load(job, lpar_job_name(job), &lpar);
     if (status < 0) {
         return nothing_left(status) ? VIOS_OK : status;
     }
@@ -302,16 +282,16 @@ static int start_finish(struct job *job)
 {
     struct lpar lpar;
     struct node *node = job_node(job);
-    int status = lpar_load(job->store, job_name(job), &lpar, &job->operation);
+    int status = lpar_load(job->store, lpar_job_name(job), &lpar, &job->operation);
     bool here = false;
     if (status == VIOS_OK) {
         status = guest_is_here(job, &lpar, &here);
     }
     if (status == VIOS_OK && json_is_true(json_object_get(job->data, "from_storage"))) {
-        status = saved_discard(node, job->store, job_name(job), &job->operation);
+        status = saved_discard(node, job->store, lpar_job_name(job), &job->operation);
     }
     if (status == VIOS_OK) {
-        status = lpar_job_release(job, job_name(job), set_stopped_unless_own);
+        status = lpar_job_release(job, lpar_job_name(job), set_stopped_unless_own);
     }
     if (status == VIOS_OK && !here) {
         status = lpar_settle(node, job->store, lpar.name, &job->operation);
@@ -353,7 +333,7 @@ static int claim_stop(struct job *job, struct lpar *lpar)
 static int stop_claim(struct job *job)
 {
     struct lpar lpar;
-    return lpar_job_claim(job, job_name(job), claim_stop, &lpar);
+    return lpar_job_claim(job, lpar_job_name(job), claim_stop, &lpar);
 }
 
 static void set_running(const struct job *job, struct lpar *lpar)
@@ -364,7 +344,7 @@ static void set_running(const struct job *job, struct lpar *lpar)
 
 static int stop_claim_undo(struct job *job)
 {
-    return lpar_job_release(job, job_name(job), set_running);
+    return lpar_job_release(job, lpar_job_name(job), set_running);
 }
 
 static int stop_powerdown(struct job *job)
@@ -372,7 +352,7 @@ static int stop_powerdown(struct job *job)
     struct lpar lpar;
     struct guest_status now = {.state = ""};
     struct operation asking, waiting;
-    int status = lpar_job_load(job, job_name(job), &lpar);
+    int status = lpar_job_load(job, lpar_job_name(job), &lpar);
     if (status < 0) {
         return status;
     }
@@ -398,7 +378,7 @@ static int stop_powerdown(struct job *job)
 static int stop_end(struct job *job)
 {
     struct lpar lpar;
-    int status = lpar_job_load(job, job_name(job), &lpar);
+    int status = lpar_job_load(job, lpar_job_name(job), &lpar);
     return status < 0 ? status : ending_end(job, &lpar, true);
 }
 
@@ -406,7 +386,7 @@ static int stop_finish(struct job *job)
 {
     struct lpar lpar;
     struct node *node = job_node(job);
-    int status = lpar_job_load(job, job_name(job), &lpar);
+    int status = lpar_job_load(job, lpar_job_name(job), &lpar);
     if (status == VIOS_OK) {
         status = lpar_publish(job->store, lpar.name, node->name, node->incarnation, "stopped",
                               "stopped by the administrator", 0, &job->operation);

@@ -247,6 +247,20 @@ static int spawn(const struct launch *launch, struct vios_error *error)
     return VIOS_OK;
 }
 
+int launch_folder(const struct node *node, const struct lpar *lpar, struct run_folder *folder,
+                  struct vios_error *error)
+{
+    struct run_guest guest = {.generation = lpar->generation};
+    int status = run_folder_make(folder, node->run_dir, lpar->uuid,
+                                 config_integer(node->config, "guest_uid_base"), error);
+    if (status == VIOS_OK) {
+        snprintf(guest.name, sizeof guest.name, "%s", lpar->name);
+        snprintf(guest.uuid, sizeof guest.uuid, "%s", lpar->uuid);
+        status = run_folder_write_guest(folder, &guest, error);
+    }
+    return status;
+}
+
 int launch_qemu(const struct lpar *lpar, const struct run_folder *folder,
                 const struct qemu_start *start, struct operation *operation)
 {

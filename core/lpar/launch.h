@@ -8,6 +8,11 @@
 #include "lpar/qemu.h"
 #include "lpar/record.h"
 #include "lpar/run_folder.h"
+#include "node/node.h"
+
+/* The run folder of the LPAR, made when it is absent, which says that it is of its generation. */
+int launch_folder(const struct node *node, const struct lpar *lpar, struct run_folder *folder,
+                  struct vios_error *error);
 
 /*
  * On VIOS_OK the process exists and the sockets qmp.sock and

@@ -29,18 +29,6 @@
 #define READY_MS 30000 /* io and QEMU, each */
 #define STATE_MS 5000  /* until its state is seen */
 
-static const char *job_name(const struct job *job)
-{
-    return job_text(job, "name");
-}
-
-static int fail(struct job *job, int code, const char *hint, const char *what)
-{
-    char object[96];
-    return operation_fail(&job->operation, code, lpar_object(job_name(job), object), hint, "%s",
-                          what);
-}
-
 /* --- claim --- */
 
 static int check_hibernated(struct job *job, const struct lpar *lpar)
@@ -48,11 +36,12 @@ static int check_hibernated(struct job *job, const struct lpar *lpar)
     char what[120];
     if (lpar->owner[0]) {
         snprintf(what, sizeof what, "it runs on node \"%s\"", lpar->owner);
-        return fail(job, VIOS_E_CONFLICT, "hibernate it first: lpar hibernate", what);
+        return lpar_job_fail(job, VIOS_E_CONFLICT, "hibernate it first: lpar hibernate", what);
     }
     return lpar->wanted == LPAR_HIBERNATED
                ? VIOS_OK
-               : fail(job, VIOS_E_CONFLICT, "start it: lpar start", "it is not hibernated");
+               : lpar_job_fail(job, VIOS_E_CONFLICT, "start it: lpar start",
+                               "it is not hibernated");
 }
 
 static int check_paging(struct job *job, const struct lpar *lpar)
@@ -60,8 +49,8 @@ static int check_paging(struct job *job, const struct lpar *lpar)
     uint64_t bytes = 0;
     int status = paging_device_size(job_node(job), lpar->name, &bytes, &job->operation);
     return status == VIOS_OK && bytes > 0
-               ? fail(job, VIOS_E_INVALID, "remove the device: paging remove",
-                      "it got a paging device after it was hibernated")
+               ? lpar_job_fail(job, VIOS_E_INVALID, "remove the device: paging remove",
+                               "it got a paging device after it was hibernated")
                : status;
 }
 
@@ -123,7 +112,7 @@ static int restart_claim(struct job *job)
 {
     struct lpar lpar;
     struct saved saved;
-    int status = lpar_job_claim(job, job_name(job), claim, &lpar);
+    int status = lpar_job_claim(job, lpar_job_name(job), claim, &lpar);
     if (status == VIOS_OK) {
         status = saved_load(job->store, lpar.name, &saved, &job->operation);
     }
@@ -136,8 +125,8 @@ static int restart_claim(struct job *job)
 
 static int restart_claim_undo(struct job *job)
 {
-    int status = lpar_job_release(job, job_name(job), NULL);
-    lpars_unreserve(job_node(job)->lpars, job_name(job), job->id);
+    int status = lpar_job_release(job, lpar_job_name(job), NULL);
+    lpars_unreserve(job_node(job)->lpars, lpar_job_name(job), job->id);
     return status;
 }
 
@@ -145,10 +134,11 @@ static int restart_claim_undo(struct job *job)
  * daemon. */
 static int load_next(struct job *job, struct lpar *lpar, struct lpar *next)
 {
-    int status = lpar_job_load(job, job_name(job), lpar);
+    int status = lpar_job_load(job, lpar_job_name(job), lpar);
     if (status == VIOS_OK &&
         (lpar->owner[0] || lpar->generation != json_get_integer(job->data, "generation"))) {
-        status = fail(job, VIOS_E_STALE, "see lpar show", "somebody else has changed it meanwhile");
+        status = lpar_job_fail(job, VIOS_E_STALE, "see lpar show",
+                               "somebody else has changed it meanwhile");
     }
     if (status == VIOS_OK) {
         *next = next_of(lpar);
@@ -158,21 +148,6 @@ static int load_next(struct job *job, struct lpar *lpar, struct lpar *next)
 }
 
 /* --- prepare, launch --- */
-
-static int make_folder(struct job *job, const struct lpar *next, struct run_folder *folder)
-{
-    struct node *node = job_node(job);
-    struct run_guest guest = {.generation = next->generation};
-    int status =
-        run_folder_make(folder, node->run_dir, next->uuid,
-                        config_integer(node->config, "guest_uid_base"), &job->operation.error);
-    if (status == VIOS_OK) {
-        snprintf(guest.name, sizeof guest.name, "%s", next->name);
-        snprintf(guest.uuid, sizeof guest.uuid, "%s", next->uuid);
-        status = run_folder_write_guest(folder, &guest, &job->operation.error);
-    }
-    return status;
-}
 
 static int restart_prepare(struct job *job)
 {
@@ -185,7 +160,7 @@ static int restart_prepare(struct job *job)
         status = disks_check_free(job->store, &next, &job->operation);
     }
     if (status == VIOS_OK) {
-        status = make_folder(job, &next, &folder);
+        status = launch_folder(node, &next, &folder, &job->operation.error);
     }
     if (status == VIOS_OK) {
         job_limit(job, &waiting, READY_MS);
@@ -200,7 +175,7 @@ static int restart_prepare(struct job *job)
 static int restart_prepare_undo(struct job *job)
 {
     struct lpar lpar;
-    int status = lpar_job_load(job, job_name(job), &lpar);
+    int status = lpar_job_load(job, lpar_job_name(job), &lpar);
     if (status < 0) {
         return status == VIOS_E_NOT_FOUND || status == VIOS_E_STALE ? VIOS_OK : status;
     }
@@ -262,7 +237,8 @@ static int load_guest(struct job *job, const struct lpar *lpar, struct guest *gu
         return status; /* this step ran already */
     }
     if (state[0] && strcmp(state, "none") != 0) {
-        return fail(job, VIOS_E_IO, "try it again", "it was half loaded when its daemon ended");
+        return lpar_job_fail(job, VIOS_E_IO, "try it again",
+                             "it was half loaded when its daemon ended");
     }
     status = open_file(job, lpar, &saved, &loading.reader);
     if (status == VIOS_OK) {
@@ -309,15 +285,16 @@ static bool is_done(const struct job *job, const struct lpar *lpar)
 /* A daemon that began anew has ended the QEMU that its predecessor loaded. */
 static int check_loaded(struct job *job)
 {
-    struct guest *guest = lpars_find(job_node(job)->lpars, job_name(job));
+    struct guest *guest = lpars_find(job_node(job)->lpars, lpar_job_name(job));
     struct operation asking;
     char state[32] = "";
     job_limit(job, &asking, ASK_MS);
     bool loaded = guest && guest_is_connected(guest) &&
                   load_state(guest, state, &asking) == VIOS_OK && strcmp(state, "completed") == 0;
     guest_release(guest);
-    return loaded ? VIOS_OK
-                  : fail(job, VIOS_E_IO, "try it again", "its QEMU ended before it went on");
+    return loaded
+               ? VIOS_OK
+               : lpar_job_fail(job, VIOS_E_IO, "try it again", "its QEMU ended before it went on");
 }
 
 static int take(struct job *job, const struct store_value *value, struct ownership **ownership)
@@ -326,7 +303,7 @@ static int take(struct job *job, const struct store_value *value, struct ownersh
     struct store_value hibernation = {0};
     struct operation asking;
     const struct node *node = job_node(job);
-    snprintf(key, sizeof key, SAVED_PREFIX "%s", job_name(job));
+    snprintf(key, sizeof key, SAVED_PREFIX "%s", lpar_job_name(job));
     job_limit(job, &asking, ASK_MS);
     int status = store_get(job->store, key, &hibernation, &asking);
     const struct ownership_facts facts = {.node = node->name,
@@ -343,7 +320,7 @@ static int take(struct job *job, const struct store_value *value, struct ownersh
         status = ownership_begin(ownership, OWNERSHIP_RESTORE, &facts, &job->operation.error);
     }
     if (status == VIOS_OK) {
-        status = own_drive(job, job_name(job), *ownership, NULL);
+        status = own_drive(job, lpar_job_name(job), *ownership, NULL);
     }
     store_value_clear(&hibernation);
     return status;
@@ -356,7 +333,7 @@ static int restart_commit(struct job *job)
     struct operation asking;
     struct store_value value = {0};
     struct ownership *ownership = NULL;
-    snprintf(key, sizeof key, "/lpar/%s", job_name(job));
+    snprintf(key, sizeof key, "/lpar/%s", lpar_job_name(job));
     job_limit(job, &asking, ASK_MS);
     int status = job_keep(job, &asking, store_get(job->store, key, &value, &asking));
     if (status == VIOS_OK) {
@@ -369,7 +346,7 @@ static int restart_commit(struct job *job)
         }
         if (status == VIOS_OK && ownership_next(ownership) != OWNERSHIP_RUN) {
             snprintf(why, sizeof why, "it is not restarted: %s", ownership_why(ownership));
-            status = fail(job, VIOS_E_CONFLICT, "see lpar show", why);
+            status = lpar_job_fail(job, VIOS_E_CONFLICT, "see lpar show", why);
         }
     }
     ownership_free(ownership);
@@ -400,7 +377,7 @@ static int restart_run(struct job *job)
     struct lpar lpar;
     struct node *node = job_node(job);
     struct operation waiting;
-    int status = lpar_job_load(job, job_name(job), &lpar);
+    int status = lpar_job_load(job, lpar_job_name(job), &lpar);
     if (status < 0 || !run_folder_lives(node->run_dir, lpar.uuid)) {
         return status == VIOS_E_STALE ? VIOS_OK : status;
     }
@@ -420,18 +397,19 @@ static int restart_run(struct job *job)
 static int restart_finish(struct job *job)
 {
     struct node *node = job_node(job);
-    int status = lpar_job_release(job, job_name(job), NULL);
+    int status = lpar_job_release(job, lpar_job_name(job), NULL);
     if (saved_remove(node, job->store, job_text(job, "lu"), &job->operation) < 0) {
         log_warning("lpar", "%s stays in the repository: %s", job_text(job, "lu"),
                     job->operation.error.message);
     }
-    struct guest *guest = lpars_find(node->lpars, job_name(job));
+    struct guest *guest = lpars_find(node->lpars, lpar_job_name(job));
     if (status == VIOS_OK && !guest) {
-        status = lpar_settle(node, job->store, job_name(job), &job->operation);
+        status = lpar_settle(node, job->store, lpar_job_name(job), &job->operation);
     }
     guest_release(guest);
-    return status < 0 ? status
-                      : view_show(node, job->store, job_name(job), &job->result, &job->operation);
+    return status < 0
+               ? status
+               : view_show(node, job->store, lpar_job_name(job), &job->result, &job->operation);
 }
 
 static const struct job_step STEPS[] = {

@@ -24,11 +24,6 @@
 
 #define STORE_TIMEOUT_MS 5000
 
-static const char *job_name(const struct job *job)
-{
-    return job_text(job, "name");
-}
-
 /* --- the disks --- */
 
 /* What keeps the old owner away from them; `lus` are the records, the caller's. */
@@ -50,8 +45,8 @@ static void disks_clear(struct disks *disks)
 static int refuse(struct job *job, const char *hint, const char *what, const char *detail)
 {
     char object[96];
-    return operation_fail(&job->operation, VIOS_E_INVALID, lpar_object(job_name(job), object), hint,
-                          "its disk %.60s %s", detail, what);
+    return operation_fail(&job->operation, VIOS_E_INVALID, lpar_object(lpar_job_name(job), object),
+                          hint, "its disk %.60s %s", detail, what);
 }
 
 static int read_disk(struct job *job, const struct lpar_disk *disk, struct disks *disks)
@@ -86,7 +81,7 @@ static int read_disks(struct job *job, struct disks *disks)
     struct operation asking;
     disks->count = 0;
     job_limit(job, &asking, STORE_TIMEOUT_MS);
-    int status = job_keep(job, &asking, lpar_load(job->store, job_name(job), &lpar, &asking));
+    int status = job_keep(job, &asking, lpar_load(job->store, lpar_job_name(job), &lpar, &asking));
     for (size_t i = 0; status == VIOS_OK && i < lpar.disk_count; i++) {
         status = read_disk(job, &lpar.disks[i], disks);
     }
@@ -128,7 +123,7 @@ static int fence_disks(struct job *job, struct ownership *ownership)
         status = renew(job, ownership, &disks, &cloned);
     }
     if (status == VIOS_OK && cloned < disks.count) {
-        log_notice("lpar", "%s: its pool cannot clone: %d s of grace", job_name(job),
+        log_notice("lpar", "%s: its pool cannot clone: %d s of grace", lpar_job_name(job),
                    LU_GRACE_MS / 1000);
         status = operation_sleep(&job->operation, LU_GRACE_MS);
     }
@@ -144,11 +139,11 @@ static int fence_disks(struct job *job, struct ownership *ownership)
 static int drive(struct job *job, struct ownership *ownership)
 {
     char object[96];
-    int status = own_drive(job, job_name(job), ownership, fence_disks);
+    int status = own_drive(job, lpar_job_name(job), ownership, fence_disks);
     if (status == VIOS_OK && ownership_next(ownership) == OWNERSHIP_END) {
-        status = operation_fail(&job->operation, VIOS_E_CONFLICT,
-                                lpar_object(job_name(job), object), "see who runs it: lpar show",
-                                "it is not taken over: %s", ownership_why(ownership));
+        status = operation_fail(
+            &job->operation, VIOS_E_CONFLICT, lpar_object(lpar_job_name(job), object),
+            "see who runs it: lpar show", "it is not taken over: %s", ownership_why(ownership));
     }
     return status;
 }
@@ -245,7 +240,7 @@ static int takeover_take(struct job *job)
     struct lpar lpar;
     struct disks disks;
     struct operation asking;
-    snprintf(key, sizeof key, "/lpar/%s", job_name(job));
+    snprintf(key, sizeof key, "/lpar/%s", lpar_job_name(job));
     job_limit(job, &asking, STORE_TIMEOUT_MS);
     int status = job_keep(job, &asking, store_get(job->store, key, &value, &asking));
     if (status == VIOS_OK) {
@@ -268,9 +263,10 @@ static int takeover_take(struct job *job)
 static int takeover_finish(struct job *job)
 {
     struct node *node = job_node(job);
-    int status = lpar_settle(node, job->store, job_name(job), &job->operation);
-    return status < 0 ? status
-                      : view_show(node, job->store, job_name(job), &job->result, &job->operation);
+    int status = lpar_settle(node, job->store, lpar_job_name(job), &job->operation);
+    return status < 0
+               ? status
+               : view_show(node, job->store, lpar_job_name(job), &job->result, &job->operation);
 }
 
 static const struct job_step STEPS[] = {

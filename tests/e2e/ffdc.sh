@@ -215,6 +215,12 @@ ok "to its end" await '[ "$(on n1 ffdc list --json | jq -r "map(.state) | unique
 run_status "one is removed" 0 on n2 ffdc prune "$BY_HAND" --yes
 is "it says so" "$OUT" "1 incident removed"
 not_ok "its files are gone" test -e "$REPOSITORY/$BY_HAND"
+used() { du -sb "$REPOSITORY" | cut -f 1; }
+run_status "they may take so much" 0 on n3 cluster set ffdc_quota $(($(used) / 2))
+run_status "another capture" 0 on n1 ffdc capture --trigger "the newest"
+ok "they take no more, all together" test "$(used)" -le \
+    "$(on n1 db get /cluster --json | jq '.[0].value.ffdc_quota + 65536')"
+is "the newest is kept" "$(on n1 ffdc list --json | jq -r '.[-1].trigger')" "the newest"
 ok "and all that are older than a moment" \
     await 'on n2 ffdc prune --older 1ms --yes && [ "$(on n1 ffdc list --json)" = "[]" ]' 30
 is "and so is the folder" "$(ls "$REPOSITORY")" ""
