@@ -43,7 +43,7 @@ static int kept[NODES + 1];        /* their memfds, -1 none */
 static struct pager_region region; /* what the host pages to; one region, or two */
 static struct pager_region regions[2];
 static size_t region_count = 1;
-static int64_t late_ms = 1000, stall_ms = 10000;
+static int64_t late_ms = 5000, stall_ms = 10000; /* a machine may stand still for a while */
 static uint64_t generation = 1;
 static enum pager_policy policy;
 static const char *disk;
@@ -394,7 +394,7 @@ static void teardown(void)
     for (int i = 0; i <= NODES; i++) {
         node_forget(i);
     }
-    late_ms = 1000;
+    late_ms = 5000;
     stall_ms = 10000;
     policy = PAGER_MIRROR;
     region_count = 1;
