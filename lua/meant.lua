@@ -17,7 +17,7 @@ local VERB_SYNONYMS <const> = {
   add = { "create" }, new = { "create" }, create = { "up" },
   boot = { "start" }, run = { "start" }, launch = { "start" }, start = { "up" },
   shutdown = { "stop" }, kill = { "stop" }, stop = { "down" },
-  reboot = { "reset" }, restart = { "reset" },
+  reboot = { "reset" },
 }
 
 local function usage(message, hint)

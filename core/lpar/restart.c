@@ -36,7 +36,9 @@ static int check_hibernated(struct job *job, const struct lpar *lpar)
     char what[120];
     if (lpar->owner[0]) {
         snprintf(what, sizeof what, "it runs on node \"%s\"", lpar->owner);
-        return lpar_job_fail(job, VIOS_E_CONFLICT, "hibernate it first: lpar hibernate", what);
+        return lpar_job_fail(job, VIOS_E_CONFLICT,
+                             "reset it: lpar reset; to move it, hibernate it first: lpar hibernate",
+                             what);
     }
     return lpar->wanted == LPAR_HIBERNATED
                ? VIOS_OK

@@ -6,7 +6,8 @@
 need jq
 
 mkdir "$DIR/run" "$DIR/state"
-printf 'node = n1\nrun_dir = %s/run\nstate_dir = %s/state\n' "$DIR" "$DIR" >"$DIR/vios.conf"
+printf '%s\n' "node = n1" "port = 0" "nbd_port = 0" "run_dir = $DIR/run" \
+    "state_dir = $DIR/state" >"$DIR/vios.conf"
 "$VIOS" daemon --config "$DIR/vios.conf" 2>"$DIR/log" &
 PIDS+=($!)
 at_exit end_strays
