@@ -16,7 +16,7 @@
 #define MIB (1L << 20)
 #define SIZE (6 * MIB + 4096 + 7)
 #define LARGE (128 * MIB)
-#define TRIES 8
+#define TRIES 40 /* the copy may be done while its first sync is waited for */
 
 static int folder_fd;
 
