@@ -106,6 +106,16 @@ rm "$FILE"
 run_status "none at all is refused" 1 on n2 lpar restart web1
 like "with the reason" "$ERR" 'hibernation of "web1": cannot be opened'
 cp "$DIR/good" "$FILE"
+record() { # CHANGE; what is null is not shown
+    on n1 db get /lpar/web1 --json | jq -c ".[0].value | .owner = null | .job = null $1"
+}
+put() { "$BUILD/tests/tools/store_put" "sqlite:$LAB/db/vios.db" /lpar/web1 "$1"; }
+BEFORE=$(record "")
+put "$(record ' | .spec.cpus = 2')"
+run_status "other adapters than it had are refused" 7 on n2 lpar restart web1
+like "with the reason" "$ERR" 'other adapters'
+is "it is hibernated still" "$(state)" "hibernated "
+put "$BEFORE"
 run_status "the good one is not" 0 on n2 lpar restart web1
 ok "it writes" await "writes n2 20" 30
 is "it did not boot" "$(on n2 lpar console web1 --dump | grep -c boot)" 0
@@ -127,5 +137,11 @@ run_status "it starts" 0 on n2 lpar start web1
 run_status "it is stopped" 0 on n2 lpar stop web1 --force
 run_status "a stopped one has nothing to keep" 1 on n1 lpar hibernate web1
 like "it says so" "$ERR" "only a running guest"
+run_status "it gets a paging device" 0 on n1 paging create web1 --size 4M
+run_status "and starts" 0 on n1 lpar start web1
+run_status "its pages would be lost: it is not hibernated" 7 on n2 lpar hibernate web1
+like "with the reason" "$ERR" 'has a paging device'
+is "it runs on" "$(state)" "running n1"
+run_status "it is stopped" 0 on n1 lpar stop web1 --force
 run_status "it is removed" 0 on n1 lpar remove web1 --yes
 finish
