@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "ffdc/incident.h"
+#include "node/changes.h"
 #include "node/driver.h"
 #include "node/members.h"
 
@@ -18,7 +19,6 @@
 #include <sys/eventfd.h>
 
 #define LOOK_MS 20000  /* for all that a look asks the VIOS DB */
-#define PAUSE_MS 2000  /* of the watch, when it failed */
 #define WANTED_MAX 128 /* incidents */
 
 struct look {
@@ -243,41 +243,12 @@ void late_run(struct ffdc *ffdc)
     }
 }
 
-static int watch_changes(struct ffdc *ffdc, struct store *store, struct operation *operation)
+static void changed(void *context)
 {
-    struct store_list list = {0};
-    struct store_watch *watch = NULL;
-    int64_t revision;
-    int status = store_list(store, "/incident/", &list, &revision, operation);
-    store_list_clear(&list);
-    if (status == VIOS_OK) {
-        status = store_watch_open(&watch, store, "/incident/", revision, operation);
-    }
-    while (status == VIOS_OK) {
-        struct store_change_list changes = {0};
-        ffdc_poke(ffdc);
-        status = store_watch_next(watch, &changes, operation);
-        store_change_list_clear(&changes);
-    }
-    store_watch_close(watch);
-    return status;
+    ffdc_poke(context);
 }
 
 void late_watch(struct ffdc *ffdc)
 {
-    while (!cancel_triggered(ffdc->cancel)) {
-        struct operation operation;
-        struct store *store = NULL;
-        operation_start(&operation, OPERATION_NO_DEADLINE, ffdc->cancel);
-        int status = node_store(ffdc->node, &store, &operation);
-        if (status == VIOS_OK) {
-            status = watch_changes(ffdc, store, &operation);
-            node_store_return(ffdc->node, store);
-        }
-        if (status != VIOS_E_CANCELLED && status != VIOS_E_COMPACTED) {
-            log_debug("ffdc", "the watch of incidents: %s", operation.error.message);
-            operation_start(&operation, PAUSE_MS, ffdc->cancel);
-            operation_wait(&operation, -1, 0);
-        }
-    }
+    changes_follow(ffdc->node, "/incident/", "ffdc", changed, ffdc, ffdc->cancel);
 }

@@ -11,6 +11,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/thread.h"
+#include "node/changes.h"
 #include "paging/device.h"
 
 #include <poll.h>
@@ -212,44 +213,16 @@ void paging_reconcile_poke(struct node *node)
     eventfd_write(node->paging->poke, 1); /* fails only when it is full: readable all the same */
 }
 
-static int watch_changes(struct watcher *watcher, struct store *store, struct operation *operation)
+static void changed(void *context)
 {
-    struct store_list list = {0};
-    struct store_watch *watch = NULL;
-    int64_t revision;
-    int status = store_list(store, watcher->prefix, &list, &revision, operation);
-    store_list_clear(&list);
-    if (status == VIOS_OK) {
-        status = store_watch_open(&watch, store, watcher->prefix, revision, operation);
-    }
-    while (status == VIOS_OK) {
-        struct store_change_list changes = {0};
-        paging_reconcile_poke(watcher->paging->node);
-        status = store_watch_next(watch, &changes, operation);
-        store_change_list_clear(&changes);
-    }
-    store_watch_close(watch);
-    return status;
+    paging_reconcile_poke(context);
 }
 
 static void *watch(void *argument)
 {
     struct watcher *watcher = argument;
     struct node *node = watcher->paging->node;
-    while (!cancel_triggered(watcher->paging->cancel)) {
-        struct operation operation;
-        struct store *store = NULL;
-        operation_start(&operation, OPERATION_NO_DEADLINE, watcher->paging->cancel);
-        int status = node_store(node, &store, &operation);
-        if (status == VIOS_OK) {
-            status = watch_changes(watcher, store, &operation);
-            node_store_return(node, store);
-        }
-        if (status != VIOS_E_CANCELLED && status != VIOS_E_COMPACTED) {
-            log_warning("paging", "watch of %s: %s", watcher->prefix, operation.error.message);
-            operation_sleep(&operation, ROUND_INTERVAL_MS);
-        }
-    }
+    changes_follow(node, watcher->prefix, "paging", changed, node, watcher->paging->cancel);
     return NULL;
 }
 
