@@ -123,7 +123,7 @@ return {
       arguments = { NAME },
       columns = {
         "name", "state", "since", "why", "node", "qemu_pid", "memory_mib", "cpus", "machine",
-        "accel", "cpu", "boot", "adapters", "autostart", "job", "generation", "uuid",
+        "accel", "cpu", "boot", "adapters", "autostart", "job", "move", "generation", "uuid",
         "adapter_hash",
       },
       nested = {

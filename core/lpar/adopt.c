@@ -6,6 +6,7 @@
 #include "lpar/guest_exports.h"
 #include "lpar/hold.h"
 #include "lpar/run_folder.h"
+#include "lpar/takeover.h"
 
 #include <dirent.h>
 #include <poll.h>
@@ -190,6 +191,22 @@ int lpar_settle(struct node *node, struct store *store, const char *name,
     return status == VIOS_E_CONFLICT ? 1 : status; /* somebody is at it already */
 }
 
+/* What an incarnation before this one owned, and anybody may take over, is moved by the primary; it
+ * may be on its way already. */
+static bool is_left_to_others(struct node *node, struct store *store, const struct lpar *lpar)
+{
+    struct operation operation;
+    json_t *cluster = NULL;
+    if (lpar->owner_incarnation == node->incarnation || !lpar_moves(lpar)) {
+        return false;
+    }
+    operation_start(&operation, CONNECT_TIMEOUT_MS, NULL);
+    (void)node_record(store, "/cluster", &cluster, NULL, &operation);
+    bool in_maintenance = json_is_true(json_object_get(cluster, "maintenance"));
+    json_decref(cluster);
+    return !in_maintenance && takeover_check(node, store, lpar, &operation) == VIOS_OK;
+}
+
 int lpar_settle_all(struct node *node, struct store *store, json_t **names,
                     struct operation *operation)
 {
@@ -202,7 +219,7 @@ int lpar_settle_all(struct node *node, struct store *store, json_t **names,
     for (size_t i = 0; i < list.count; i++) {
         struct lpar lpar;
         if (lpar_parse(list.values[i].json, &lpar, &operation->error) == VIOS_OK &&
-            strcmp(lpar.owner, node->name) == 0 &&
+            strcmp(lpar.owner, node->name) == 0 && !is_left_to_others(node, store, &lpar) &&
             lpar_settle(node, store, lpar.name, operation) == VIOS_OK && lpar.autostart) {
             json_array_append_new(*names, json_string(lpar.name));
         }

@@ -2,39 +2,79 @@
 #include "lpar/hold.h"
 
 #include "base/json.h"
+#include "lpar/hibernate.h"
+#include "lpar/jobs.h"
+#include "lpar/restart.h"
+#include "node/node.h"
 
 #include <stdio.h>
 #include <string.h>
 
-static bool job_is_over(struct store *store, const char *id, struct operation *operation)
+#define ASK_MS 5000
+
+/* Jobs that work on their own node: nobody goes on with one whose node is fenced. */
+static const struct job_kind *const LOCAL[] = {&lpar_start_job, &lpar_stop_job, &lpar_hibernate_job,
+                                               &lpar_restart_job};
+
+static bool is_local(const char *kind)
+{
+    for (size_t i = 0; i < sizeof LOCAL / sizeof *LOCAL; i++) {
+        if (strcmp(kind, LOCAL[i]->name) == 0) {
+            return true;
+        }
+    }
+    return false;
+}
+
+/* The job is a local one of a node whose fence is free: it holds nothing any more (DESIGN "Fencing
+ * N"). */
+static bool is_void(struct store *store, const json_t *job, struct operation *operation)
 {
     char key[STORE_KEY_MAX];
-    struct store_value value;
-    snprintf(key, sizeof key, "/job/%s", id);
-    int status = store_get(store, key, &value, operation);
-    if (status < 0) {
-        return status == VIOS_E_NOT_FOUND;
+    json_t *fence = NULL;
+    if (!is_local(json_get_word(job, "kind"))) {
+        return false;
     }
-    json_t *json = json_loads(value.json, 0, NULL);
-    const char *state = json_get_text(json, "state");
-    bool over = !state || (strcmp(state, "running") != 0 && strcmp(state, "undoing") != 0);
-    json_decref(json);
-    store_value_clear(&value);
-    return over;
+    snprintf(key, sizeof key, "/fence/%.*s/%lld", NAME_MAX_LENGTH, json_get_word(job, "node"),
+             (long long)json_get_integer(job, "incarnation"));
+    bool is = node_record(store, key, &fence, NULL, operation) == VIOS_OK &&
+              strcmp(json_get_word(fence, "state"), "free") == 0;
+    json_decref(fence);
+    return is;
+}
+
+static bool job_holds(struct store *store, const char *id, struct operation *operation)
+{
+    char key[STORE_KEY_MAX];
+    json_t *job = NULL;
+    snprintf(key, sizeof key, "/job/%s", id);
+    int status = node_record(store, key, &job, NULL, operation);
+    if (status < 0) {
+        return status != VIOS_E_NOT_FOUND;
+    }
+    const char *state = json_get_word(job, "state");
+    bool is_over = strcmp(state, "running") != 0 && strcmp(state, "undoing") != 0;
+    bool holds = !is_over && !is_void(store, job, operation);
+    json_decref(job);
+    return holds;
+}
+
+bool lpar_is_held(struct store *store, const struct lpar *lpar, struct operation *operation)
+{
+    struct operation asking;
+    operation_start(&asking, ASK_MS, operation->cancel);
+    return lpar->job[0] && job_holds(store, lpar->job, &asking);
 }
 
 int lpar_check_lock(struct store *store, const struct lpar *lpar, const char *id,
                     struct operation *operation)
 {
     char object[96], hint[128];
-    struct operation asking;
-    operation_start(&asking, 5000, operation->cancel);
     if (lpar->taken) {
         return operation_fail(operation, VIOS_E_LOCKED, lpar_object(lpar->name, object),
                               "the takeover goes on by itself", "its takeover is not finished");
     }
-    if (!lpar->job[0] || (id && strcmp(lpar->job, id) == 0) ||
-        job_is_over(store, lpar->job, &asking)) {
+    if ((id && strcmp(lpar->job, id) == 0) || !lpar_is_held(store, lpar, operation)) {
         return VIOS_OK;
     }
     snprintf(hint, sizeof hint, "wait for it: job wait %s", lpar->job);

@@ -8,8 +8,12 @@
 #include "job/job.h"
 #include "lpar/record.h"
 
+/* Whether a job is at work on the LPAR. One that has ended, or that nobody knows, holds nothing,
+ * nor does one of a node that is fenced, if only that node could go on with it. */
+bool lpar_is_held(struct store *store, const struct lpar *lpar, struct operation *operation);
+
 /* VIOS_E_LOCKED while its takeover is not finished, or another job than `id` (may be NULL) is at
- * work on the LPAR. A job that has ended, or that nobody knows, holds nothing. */
+ * work on the LPAR. */
 int lpar_check_lock(struct store *store, const struct lpar *lpar, const char *id,
                     struct operation *operation);
 

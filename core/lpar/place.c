@@ -35,29 +35,34 @@ static int list_pools(const struct node *node, struct store *store, json_t *name
     return status;
 }
 
-int place_call_capacity(struct call *call, const json_t *parameters, json_t **result,
-                        struct operation *operation)
+static int capacity(struct node *node, json_t **result, struct operation *operation)
 {
     struct store *store = NULL;
     struct lpars_capacity has;
-    (void)parameters;
-    int status = node_store(call->node, &store, operation);
+    int status = node_store(node, &store, operation);
     if (status < 0) {
         return status;
     }
     json_t *pools = json_array();
-    status = list_pools(call->node, store, pools, operation);
-    node_store_return(call->node, store);
+    status = list_pools(node, store, pools, operation);
+    node_store_return(node, store);
     if (status < 0) {
         json_decref(pools);
         return status;
     }
-    lpars_capacity(call->node->lpars, &has);
+    lpars_capacity(node->lpars, &has);
     *result = json_pack(
         "{s:I, s:I, s:I, s:I, s:I, s:o}", "memory_bytes", (json_int_t)has.memory_bytes,
         "guests_bytes", (json_int_t)has.guests_bytes, "lent_bytes", (json_int_t)has.lent_bytes,
         "free_bytes", (json_int_t)has.free_bytes, "guests", (json_int_t)has.guests, "pools", pools);
     return VIOS_OK;
+}
+
+int place_call_capacity(struct call *call, const json_t *parameters, json_t **result,
+                        struct operation *operation)
+{
+    (void)parameters;
+    return capacity(call->node, result, operation);
 }
 
 /* --- choosing --- */
@@ -100,56 +105,112 @@ static bool has_all(const json_t *has, const json_t *needs)
     return true;
 }
 
-/* What `name` has free; negative when it does not answer or lacks a pool. */
-static int64_t ask(struct call *call, const char *name, const json_t *needs,
-                   struct operation *operation)
+/* False: it does not answer. */
+static bool ask(struct node *node, const char *name, struct place *place,
+                struct operation *operation)
 {
     json_t *answer = NULL;
     struct operation asking;
     operation_start(&asking, ASK_TIMEOUT_MS, operation->cancel);
-    int status = strcmp(name, call->node->name) == 0
-                     ? place_call_capacity(call, NULL, &answer, &asking)
-                     : others_call(call, name, "daemon.capacity", json_object(), &answer, &asking);
-    int64_t bytes = status == VIOS_OK && has_all(json_object_get(answer, "pools"), needs)
-                        ? json_get_integer(answer, "free_bytes")
-                        : -1;
+    int status = strcmp(name, node->name) == 0
+                     ? capacity(node, &answer, &asking)
+                     : others_ask(node, name, "daemon.capacity", json_object(), &answer, &asking);
+    snprintf(place->node, sizeof place->node, "%s", name);
+    place->free_bytes = json_get_integer(answer, "free_bytes");
+    place->guests = json_get_integer(answer, "guests");
+    place->pools = json_incref(json_object_get(answer, "pools"));
     json_decref(answer);
-    return bytes;
+    return status == VIOS_OK;
 }
 
-static int choose(struct call *call, const struct lpar *lpar, const json_t *needs,
-                  char node[NAME_MAX_LENGTH + 1], struct operation *operation)
+int places_survey(struct node *node, struct places *places, struct operation *operation)
 {
     struct member *members = NULL;
     size_t count = 0;
-    int64_t most = -1;
-    char object[96];
-    if (node_members(call->node, &members, &count) != VIOS_OK) {
+    *places = (struct places){0};
+    if (node_members(node, &members, &count) != VIOS_OK ||
+        !(places->list = calloc(count + 1, sizeof *places->list))) {
+        free(members);
         return operation_no_memory(operation, NULL);
     }
     for (size_t i = 0; i < count; i++) {
-        if (members[i].state == MEMBER_UP && strcmp(members[i].role, "witness") != 0) {
-            int64_t bytes = ask(call, members[i].name, needs, operation);
-            bool self = strcmp(members[i].name, call->node->name) == 0;
-            if (bytes > most || (bytes == most && bytes >= 0 && self)) {
-                most = bytes;
-                snprintf(node, NAME_MAX_LENGTH + 1, "%s", members[i].name);
-            }
+        if (members[i].state == MEMBER_UP && strcmp(members[i].role, "witness") != 0 &&
+            ask(node, members[i].name, &places->list[places->count], operation)) {
+            places->count++;
         }
     }
     free(members);
-    if (most < 0) {
-        return operation_fail(operation, VIOS_E_NO_SPACE, lpar_object(lpar->name, object),
-                              "see node list and pool list",
-                              "no node that is up and not drained has the pools of its disks");
+    return operation_check(operation);
+}
+
+void places_clear(struct places *places)
+{
+    for (size_t i = 0; i < places->count; i++) {
+        json_decref(places->list[i].pools);
     }
-    if ((uint64_t)most < lpar->memory_bytes) {
-        return operation_fail(
-            operation, VIOS_E_NO_SPACE, lpar_object(lpar->name, object), "stop a guest",
-            "it needs %llu MiB; node \"%s\" has the most, %llu MiB",
-            (unsigned long long)(lpar->memory_bytes >> 20), node, (unsigned long long)(most >> 20));
+    free(places->list);
+    *places = (struct places){0};
+}
+
+static bool is_better(const struct node *node, const char *avoid, const struct place *one,
+                      const struct place *other)
+{
+    bool avoided = avoid && strcmp(one->node, avoid) == 0;
+    if (!other || (avoid && strcmp(other->node, avoid) == 0) != avoided) {
+        return !other || !avoided;
     }
-    return VIOS_OK;
+    if (one->free_bytes != other->free_bytes) {
+        return one->free_bytes > other->free_bytes;
+    }
+    return one->guests != other->guests ? one->guests < other->guests
+                                        : strcmp(one->node, node->name) == 0;
+}
+
+static struct place *best(const struct node *node, struct places *places, const json_t *needs,
+                          const char *avoid, int64_t bytes)
+{
+    struct place *best = NULL;
+    for (size_t i = 0; i < places->count; i++) {
+        struct place *place = &places->list[i];
+        if (has_all(place->pools, needs) && place->free_bytes >= bytes &&
+            is_better(node, avoid, place, best)) {
+            best = place;
+        }
+    }
+    return best;
+}
+
+static int fits_nowhere(const struct node *node, struct places *places, const struct lpar *lpar,
+                        const json_t *needs, struct operation *operation)
+{
+    char object[96];
+    const struct place *most = best(node, places, needs, NULL, 0);
+    lpar_object(lpar->name, object);
+    return most ? operation_fail(operation, VIOS_E_NO_SPACE, object, "stop a guest",
+                                 "it needs %lld MiB; node \"%s\" has the most, %lld MiB",
+                                 (long long)(lpar->memory_bytes >> 20), most->node,
+                                 (long long)(most->free_bytes >> 20))
+                : operation_fail(operation, VIOS_E_NO_SPACE, object, "see node list and pool list",
+                                 "no node that is up and not drained has the pools of its disks");
+}
+
+int places_pick(struct node *node, struct places *places, const struct lpar *lpar,
+                const char *avoid, char chosen[NAME_MAX_LENGTH + 1], struct operation *operation)
+{
+    json_t *needs = json_array();
+    int status = list_needs(node, lpar, needs, operation);
+    if (status == VIOS_OK) {
+        struct place *place = best(node, places, needs, avoid, (int64_t)lpar->memory_bytes);
+        if (place) {
+            snprintf(chosen, NAME_MAX_LENGTH + 1, "%s", place->node);
+            place->free_bytes -= (int64_t)lpar->memory_bytes;
+            place->guests++;
+        } else {
+            status = fits_nowhere(node, places, lpar, needs, operation);
+        }
+    }
+    json_decref(needs);
+    return status;
 }
 
 int place_choose(struct call *call, const struct lpar *lpar, char node[NAME_MAX_LENGTH + 1],
@@ -161,11 +222,11 @@ int place_choose(struct call *call, const struct lpar *lpar, char node[NAME_MAX_
         snprintf(why, 96, "its %s is a file of this node", lpar->kernel[0] ? "kernel" : "disk");
         return VIOS_OK;
     }
-    json_t *needs = json_array();
-    int status = list_needs(call->node, lpar, needs, operation);
+    struct places places;
+    int status = places_survey(call->node, &places, operation);
     if (status == VIOS_OK) {
-        status = choose(call, lpar, needs, node, operation);
+        status = places_pick(call->node, &places, lpar, NULL, node, operation);
     }
-    json_decref(needs);
+    places_clear(&places);
     return status;
 }

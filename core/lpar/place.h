@@ -9,12 +9,35 @@
 
 #define PLACE_ANY "any" /* instead of a node's name */
 
+/* The nodes that may get guests, those that are up, not drained and no witness, as they answered.
+ */
+struct place {
+    char node[NAME_MAX_LENGTH + 1];
+    int64_t free_bytes; /* of memory, for guests */
+    int64_t guests;
+    json_t *pools; /* the names of those that are mounted there */
+};
+
+struct places {
+    struct place *list;
+    size_t count;
+};
+
+/* Asks them all; one that does not answer is left out. places_clear() it. */
+int places_survey(struct node *node, struct places *places, struct operation *operation);
+void places_clear(struct places *places);
+
 /*
- * The node with the most memory free for guests, of those that are up, not drained and no witness,
- * where the LPAR fits and the pools of its LUs are mounted. An LPAR that needs files of a node, its
- * kernel or a disk, is for this node: `why` says so then, and is "" otherwise.
+ * The one with the most memory free where the LPAR fits and the pools of its LUs are mounted; of
+ * equals the one with the fewest guests, and of those this node. `avoid` (may be NULL) is taken
+ * only when nothing else will do. What the LPAR needs is then not free any more in `places`.
  * VIOS_E_NO_SPACE: it fits nowhere, with the most that a node has.
  */
+int places_pick(struct node *node, struct places *places, const struct lpar *lpar,
+                const char *avoid, char chosen[NAME_MAX_LENGTH + 1], struct operation *operation);
+
+/* Both for one LPAR. One that needs files of a node, its kernel or a disk, is for this node: `why`
+ * says so then, and is "" otherwise. */
 int place_choose(struct call *call, const struct lpar *lpar, char node[NAME_MAX_LENGTH + 1],
                  char why[96], struct operation *operation);
 

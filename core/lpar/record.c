@@ -266,6 +266,11 @@ bool lpar_is_shared(const struct lpar *lpar)
     return shared > 0 && shared == lpar->disk_count;
 }
 
+bool lpar_moves(const struct lpar *lpar)
+{
+    return lpar->wanted == LPAR_RUNNING && lpar_is_shared(lpar) && !lpar->kernel[0];
+}
+
 json_t *lpar_spec_json(const struct lpar *lpar)
 {
     json_t *spec = json_pack("{s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:b, s:b}", "machine",

@@ -90,6 +90,9 @@ char *lpar_format(const struct lpar *lpar);
 /* It has disks, all on shared pools: another node may take it over. */
 bool lpar_is_shared(const struct lpar *lpar);
 
+/* It should run, and by its record it could on another node too. */
+bool lpar_moves(const struct lpar *lpar);
+
 /* The spec alone, as in the record; the caller's. */
 json_t *lpar_spec_json(const struct lpar *lpar);
 

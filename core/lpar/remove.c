@@ -22,7 +22,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#define OWN_RECORDS 4 /* of the LPAR, beside those of its LUs */
+#define OWN_RECORDS 5 /* of the LPAR, beside those of its LUs */
 
 static bool takes_disks(const struct job *job)
 {
@@ -120,7 +120,7 @@ struct commit {
 static void add_own(struct commit *commit, const struct lpar *lpar)
 {
     static const char *const prefixes[OWN_RECORDS] = {"/lpar/", "/lpar-run/", "/paging/",
-                                                      "/paging-run/"};
+                                                      "/paging-run/", "/migration/"};
     for (size_t i = 0; i < OWN_RECORDS; i++) {
         snprintf(commit->own[i], STORE_KEY_MAX, "%s%s", prefixes[i], lpar->name);
         commit->changes[i] = (struct store_change){commit->own[i], NULL};

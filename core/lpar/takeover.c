@@ -10,7 +10,6 @@
 #include "base/log.h"
 #include "lpar/adopt.h"
 #include "lpar/hold.h"
-#include "lpar/jobs.h"
 #include "lpar/lookup.h"
 #include "lpar/own.h"
 #include "lpar/record.h"
@@ -42,53 +41,77 @@ static void disks_clear(struct disks *disks)
     disks->count = 0;
 }
 
-static int refuse(struct job *job, const char *hint, const char *what, const char *detail)
+static int refuse(const struct lpar *lpar, const char *hint, const char *what, const char *detail,
+                  struct operation *operation)
 {
     char object[96];
-    return operation_fail(&job->operation, VIOS_E_INVALID, lpar_object(lpar_job_name(job), object),
-                          hint, "its disk %.60s %s", detail, what);
+    return operation_fail(operation, VIOS_E_INVALID, lpar_object(lpar->name, object), hint,
+                          "its disk %.60s %s", detail, what);
 }
 
-static int read_disk(struct job *job, const struct lpar_disk *disk, struct disks *disks)
+static int read_disk(struct node *node, struct store *store, const struct lpar *lpar,
+                     const struct lpar_disk *disk, struct disks *disks, struct operation *operation)
 {
     char folder[PATH_MAX];
-    struct operation asking;
     size_t i = disks->count;
     if (!disk->lu[0]) {
-        return refuse(job, "start it where the file is", "is a file of one node", disk->id);
+        return refuse(lpar, "start it where the file is", "is a file of one node", disk->id,
+                      operation);
     }
-    job_limit(job, &asking, STORE_TIMEOUT_MS);
-    int status = job_keep(
-        job, &asking, lu_load(job->store, disk->lu, &disks->lus[i], &disks->values[i], &asking));
+    int status = lu_load(store, disk->lu, &disks->lus[i], &disks->values[i], operation);
     if (status < 0) {
         return status;
     }
     disks->count++;
-    status = lu_folder(job_node(job), &disks->lus[i], folder, &job->operation.error);
+    status = lu_folder(node, &disks->lus[i], folder, &operation->error);
     if (status == VIOS_OK) {
-        status = lu_file_probe(folder, &disks->fences[i], &job->operation.error);
+        status = lu_file_probe(folder, &disks->fences[i], &operation->error);
     }
     if (status == VIOS_OK && disks->fences[i] == LU_FENCE_LOCAL_ONLY) {
-        status = refuse(job, "start it where it ran", "is on a pool without O_DIRECT", disk->id);
+        status = refuse(lpar, "start it where it ran", "is on a pool without O_DIRECT", disk->id,
+                        operation);
     }
     return status;
 }
 
 /* On failure nothing is left to clear. */
-static int read_disks(struct job *job, struct disks *disks)
+static int read_disks(struct node *node, struct store *store, const struct lpar *lpar,
+                      struct disks *disks, struct operation *operation)
 {
-    struct lpar lpar;
-    struct operation asking;
+    int status = VIOS_OK;
     disks->count = 0;
-    job_limit(job, &asking, STORE_TIMEOUT_MS);
-    int status = job_keep(job, &asking, lpar_load(job->store, lpar_job_name(job), &lpar, &asking));
-    for (size_t i = 0; status == VIOS_OK && i < lpar.disk_count; i++) {
-        status = read_disk(job, &lpar.disks[i], disks);
+    for (size_t i = 0; status == VIOS_OK && i < lpar->disk_count; i++) {
+        status = read_disk(node, store, lpar, &lpar->disks[i], disks, operation);
     }
     if (status < 0) {
         disks_clear(disks);
     }
     return status;
+}
+
+int takeover_check(struct node *node, struct store *store, const struct lpar *lpar,
+                   struct operation *operation)
+{
+    struct disks disks;
+    int status = read_disks(node, store, lpar, &disks, operation);
+    if (status == VIOS_OK) {
+        disks_clear(&disks);
+    }
+    return status;
+}
+
+/* Of the job's LPAR, as its record is now. */
+static int read_job_disks(struct job *job, struct disks *disks)
+{
+    struct lpar lpar;
+    struct operation asking;
+    disks->count = 0;
+    job_limit(job, &asking, STORE_TIMEOUT_MS);
+    int status = lpar_load(job->store, lpar_job_name(job), &lpar, &asking);
+    if (status == VIOS_OK) {
+        status = read_disks(job_node(job), job->store, &lpar, disks, &asking);
+    }
+    return job_keep(job, &asking, status);
 }
 
 /* The LUs that get a new file are put first; how many there are. */
@@ -118,7 +141,7 @@ static int fence_disks(struct job *job, struct ownership *ownership)
 {
     struct disks disks;
     size_t cloned;
-    int status = read_disks(job, &disks);
+    int status = read_job_disks(job, &disks);
     if (status == VIOS_OK) {
         status = renew(job, ownership, &disks, &cloned);
     }
@@ -171,6 +194,7 @@ static int take_it(struct job *job, const struct store_value *value, const struc
                                     .incarnation = node->incarnation,
                                     .lpar = value,
                                     .fence = fence.json ? &fence : NULL,
+                                    .wanted = "stopped", /* until it is started */
                                     .recorder = node->recorder};
     if (status == VIOS_OK) {
         status = ownership_begin(&ownership, OWNERSHIP_TAKEOVER, &facts, &job->operation.error);
@@ -195,42 +219,9 @@ static bool was_taken(const struct job *job, const struct lpar *lpar)
            lpar->generation > json_get_integer(job->data, "generation");
 }
 
-/* The record at `prefix` and `name`; NULL when it is not there, or cannot be read now. */
-static json_t *read_record(struct job *job, const char *prefix, const char *name)
-{
-    char key[STORE_KEY_MAX];
-    json_t *record = NULL;
-    struct operation asking;
-    snprintf(key, sizeof key, "%s%s", prefix, name);
-    job_limit(job, &asking, STORE_TIMEOUT_MS);
-    (void)node_record(job->store, key, &record, NULL, &asking);
-    return record;
-}
-
-/* Of a node that is fenced, and that alone could go on with it: it holds nothing any more. */
-static bool is_void(struct job *job, const char *id)
-{
-    char incarnation[96];
-    json_t *holder = read_record(job, "/job/", id);
-    const char *kind = "", *node = "", *state = "";
-    json_int_t number = 0;
-    (void)json_unpack(holder, "{s:s, s:s, s:I}", "kind", &kind, "node", &node, "incarnation",
-                      &number);
-    snprintf(incarnation, sizeof incarnation, "%.63s/%lld", node, (long long)number);
-    json_t *fence = read_record(job, "/fence/", incarnation);
-    (void)json_unpack(fence, "{s:s}", "state", &state);
-    bool local = strcmp(kind, lpar_start_job.name) == 0 || strcmp(kind, lpar_stop_job.name) == 0;
-    bool is = local && strcmp(state, "free") == 0;
-    json_decref(holder);
-    json_decref(fence);
-    return is;
-}
-
 static int check_lock(struct job *job, const struct lpar *lpar)
 {
-    return lpar->taken || (lpar->job[0] && is_void(job, lpar->job))
-               ? VIOS_OK
-               : lpar_check_lock(job->store, lpar, NULL, &job->operation);
+    return lpar->taken ? VIOS_OK : lpar_check_lock(job->store, lpar, NULL, &job->operation);
 }
 
 static int takeover_take(struct job *job)
@@ -238,7 +229,6 @@ static int takeover_take(struct job *job)
     char key[STORE_KEY_MAX];
     struct store_value value = {0};
     struct lpar lpar;
-    struct disks disks;
     struct operation asking;
     snprintf(key, sizeof key, "/lpar/%s", lpar_job_name(job));
     job_limit(job, &asking, STORE_TIMEOUT_MS);
@@ -249,10 +239,11 @@ static int takeover_take(struct job *job)
     if (status == VIOS_OK && !was_taken(job, &lpar)) {
         status = check_lock(job, &lpar);
         if (status == VIOS_OK) {
-            status = read_disks(job, &disks); /* what cannot be fenced is not taken */
+            job_limit(job, &asking, STORE_TIMEOUT_MS); /* what cannot be fenced is not taken */
+            status =
+                job_keep(job, &asking, takeover_check(job_node(job), job->store, &lpar, &asking));
         }
         if (status == VIOS_OK) {
-            disks_clear(&disks);
             status = take_it(job, &value, &lpar);
         }
     }

@@ -6,6 +6,7 @@
 #define LPAR_TAKEOVER_H
 
 #include "job/job.h"
+#include "lpar/record.h"
 #include "node/method.h"
 
 /*
@@ -15,6 +16,11 @@
  * job that is at work on it, but for a start or stop whose own node is fenced.
  */
 extern const struct job_kind lpar_takeover_job;
+
+/* Whether it could be, as far as its disks go: each is an LU whose pool keeps an old owner away.
+ * VIOS_E_INVALID: see above. */
+int takeover_check(struct node *node, struct store *store, const struct lpar *lpar,
+                   struct operation *operation);
 
 /* The method: "name:lpar". */
 int lpar_call_takeover(struct call *call, const json_t *parameters, json_t **result,

@@ -21,6 +21,13 @@ static bool node_is_up(struct node *node, const char *name)
     return state == MEMBER_UP || state == MEMBER_DRAINED;
 }
 
+/* Its owner wrote it, not one of before. */
+static bool is_of_owner(const json_t *run, const struct lpar *lpar)
+{
+    return strcmp(json_get_word(run, "node"), lpar->owner) == 0 &&
+           json_get_integer(run, "incarnation") == lpar->owner_incarnation;
+}
+
 /* What its last owner wrote. */
 static void see_published(struct store *store, const struct lpar *lpar, struct seen *seen,
                           struct operation *operation)
@@ -35,7 +42,7 @@ static void see_published(struct store *store, const struct lpar *lpar, struct s
     const char *why = json_get_text(json, "why");
     const char *state = json_get_text(json, "state");
     snprintf(seen->why, sizeof seen->why, "%s", why ? why : "");
-    if (lpar->owner[0] && state) {
+    if (lpar->owner[0] && state && is_of_owner(json, lpar)) {
         snprintf(seen->state, sizeof seen->state, "%s",
                  strcmp(state, "stopped") == 0 ? "starting" : state);
         seen->qemu_pid = json_get_integer(json, "qemu_pid");
@@ -125,6 +132,28 @@ static json_t *since_of(struct store *store, const char *name, struct operation 
     return text;
 }
 
+/* How it was moved last, or is now (migration/move.h), for people; "" when it never was. */
+static json_t *move_of(struct store *store, const char *name, struct operation *operation)
+{
+    char key[STORE_KEY_MAX];
+    json_t *move = NULL;
+    struct vios_error before = operation->error;
+    snprintf(key, sizeof key, "/migration/%s", name);
+    (void)node_record(store, key, &move, NULL, operation);
+    operation->error = before;
+    const char *source = json_get_word(move, "source"), *error = json_get_word(move, "error");
+    json_t *text = json_sprintf(
+        "%s from %s, for %s%s%s%s%s%s%s", json_get_word(move, "state"), json_get_word(move, "from"),
+        json_get_word(move, "cause"), source[0] ? ", with its " : "", source, error[0] ? ": " : "",
+        error, json_get_word(move, "ended")[0] ? ", at " : "", json_get_word(move, "ended"));
+    if (!move) {
+        json_decref(text);
+        text = json_string("");
+    }
+    json_decref(move);
+    return text;
+}
+
 int view_show(struct node *node, struct store *store, const char *name, json_t **shown,
               struct operation *operation)
 {
@@ -143,6 +172,7 @@ int view_show(struct node *node, struct store *store, const char *name, json_t *
     json_object_set(*shown, "autostart", json_object_get(spec, "autostart"));
     json_object_set_new(*shown, "adapter_hash", json_string(hash));
     json_object_set_new(*shown, "since", since_of(store, name, operation));
+    json_object_set_new(*shown, "move", move_of(store, name, operation));
     json_decref(spec);
     return VIOS_OK;
 }
