@@ -95,12 +95,12 @@ return {
       verb = "set",
       summary = "change what holds for the whole cluster",
       arguments = {
-        { name = "key", words = "split_time, level, ffdc_quota or ffdc_age",
-          complete = { "split_time", "level", "ffdc_quota", "ffdc_age" } },
+        { name = "key", words = "split_time, level, ffdc_quota, ffdc_age or maintenance",
+          complete = { "split_time", "level", "ffdc_quota", "ffdc_age", "maintenance" } },
         { name = "value", words = "its value" },
       },
       text = function(_, parameters) return parameters.key .. " = " .. parameters.value end,
-      examples = { "cluster set split_time 20s", "cluster set ffdc_quota 10G" },
+      examples = { "cluster set split_time 20s", "cluster set maintenance on" },
     },
     {
       verb = "matrix",

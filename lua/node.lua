@@ -41,7 +41,7 @@ return {
     },
     {
       verb = "drain",
-      summary = "let a node take on nothing new: no pages of others, not the primary's role",
+      summary = "empty a node: its guests leave, and it takes on nothing new",
       arguments = { NODE },
       text = function(_, parameters) return "node " .. parameters.node .. " is drained" end,
       examples = { "node drain n2" },

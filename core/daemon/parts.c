@@ -6,6 +6,7 @@
 #include "ffdc/ffdc.h"
 #include "image/image_part.h"
 #include "lpar/lpar.h"
+#include "migration/migration.h"
 #include "node/identity.h"
 #include "node/job_methods.h"
 #include "paging/paging.h"
@@ -17,8 +18,8 @@
 #define JOB_KINDS_MAX 64
 
 static const struct part *const PARTS[] = {
-    &identity_part, &event_part, &paging_part, &storage_part,
-    &lpar_part,     &image_part, &ffdc_part,   &alert_part,
+    &identity_part, &event_part, &paging_part, &storage_part,   &lpar_part,
+    &image_part,    &ffdc_part,  &alert_part,  &migration_part,
 };
 #define PART_COUNT (sizeof PARTS / sizeof PARTS[0])
 

@@ -66,15 +66,17 @@ struct node {
     int port;                  /* TCP and UDP, as bound */
     struct identity *identity; /* certificate and key, see identity.h */
     struct jobs *jobs;
-    struct io_client *io;      /* the data plane of this node */
-    struct guests *guests;     /* stop when this node's time is over, see base/guests.h */
-    struct driver *driver;     /* of its agent, see driver.h; NULL in tests that have none */
-    struct members *members;   /* see members.h; the driver fills it */
-    struct paging *paging;     /* core/paging's own state; NULL until it started */
-    struct lpars *lpars;       /* core/lpar's own state; likewise */
-    struct verified *verified; /* core/image's own state; likewise */
-    struct ffdc *ffdc;         /* core/ffdc's own state; likewise */
-    struct watcher *watcher;   /* core/alert's own state; likewise */
+    struct io_client *io;        /* the data plane of this node */
+    struct guests *guests;       /* stop when this node's time is over, see base/guests.h */
+    struct driver *driver;       /* of its agent, see driver.h; NULL in tests that have none */
+    struct members *members;     /* see members.h; the driver fills it */
+    struct paging *paging;       /* core/paging's own state; NULL until it started */
+    struct lpars *lpars;         /* core/lpar's own state; likewise */
+    struct verified *verified;   /* core/image's own state; likewise */
+    struct ffdc *ffdc;           /* core/ffdc's own state; likewise */
+    struct watcher *watcher;     /* core/alert's own state; likewise */
+    struct mover *mover;         /* core/migration's own state; likewise */
+    struct departure *departure; /* likewise */
     const struct lu_guest_operations *lu_guests; /* of core/lpar; likewise; storage/lu_guest.h */
 
     struct events *events;           /* core/event's own state; likewise */

@@ -88,11 +88,22 @@ static json_t *read_level(struct node *node, const char *words, struct operation
     return json_integer(level);
 }
 
+static json_t *read_switch(struct node *node, const char *words, struct operation *operation)
+{
+    bool on = strcmp(words, "on") == 0;
+    (void)node;
+    if (!on && strcmp(words, "off") != 0) {
+        operation_fail(operation, VIOS_E_USAGE, "maintenance", "give on or off",
+                       "\"%.40s\" is neither on nor off", words);
+        return NULL;
+    }
+    return json_boolean(on);
+}
+
 static const struct setting SETTINGS[] = {
-    {"split_time", read_split_time},
-    {"level", read_level},
+    {"split_time", read_split_time}, {"level", read_level},
     {"ffdc_quota", read_quota}, /* what these two do: ffdc/prune.c */
-    {"ffdc_age", read_age},
+    {"ffdc_age", read_age},          {"maintenance", read_switch}, /* migration/mover.c */
 };
 #define SETTING_COUNT (sizeof SETTINGS / sizeof SETTINGS[0])
 

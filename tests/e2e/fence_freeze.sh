@@ -274,6 +274,7 @@ freeze_all() { # MKFS HOW
     mount_pool "$1"
     make_lu_disk
     cluster_up "sqlite:$DIR/vios.db" 7 --ttl ${TTL_S}s --page-memory 16M
+    run_status "nothing is moved by itself" 0 on $OWNER cluster set maintenance on
     for node in $FREEZERS n7; do # again, when the machine is so busy that the store seems away
         ok "$node: a guest on a shared LU" await "make_guest $node" 30
     done

@@ -1,7 +1,7 @@
 #!/bin/bash
 # Proves: the tour ends well with its closing table, leaves nothing, and cleans up on Ctrl-C.
 # needs: heavy
-# limit: 300
+# limit: 700
 . "$(dirname "$0")/lib.sh"
 need qemu-system-x86_64
 test -f "$ROOT/build/guest/initrd" || skip_all "no guest: run make guest"

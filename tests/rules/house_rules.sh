@@ -29,7 +29,8 @@ core/alert    : core/paging core/storage core/node core/cluster core/store core/
 core/hibernation : core/storage core/net core/base
 core/restore  : core/store core/base
 core/io       : core/paging core/storage core/nbd core/net core/base
-core/daemon   : core/alert core/restore core/ffdc core/image core/lpar core/hibernation core/event core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
+core/migration : core/lpar core/node core/job core/cluster core/store core/base
+core/daemon   : core/migration core/alert core/restore core/ffdc core/image core/lpar core/hibernation core/event core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
 lua           : core/net core/base
 shell         : lua core/net core/base
 '
@@ -180,7 +181,7 @@ untested_parsers() {
     local name
     for name in config parse rpc qmp command_line nbd keepalive certificate token datagram etcd \
         chunks storage_records ownership agent disk_header lpar_spec image_description \
-        archive_member admission ring caller payload manifest alert hibernation; do
+        archive_member admission ring caller payload manifest alert hibernation move; do
         [ -e "tests/fuzz/fuzz_$name.c" ] || compgen -G "tests/fuzz/fuzz_${name}*.c" >/dev/null ||
             echo "no fuzz target for $name"
     done
