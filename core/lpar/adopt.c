@@ -185,8 +185,13 @@ int lpar_settle(struct node *node, struct store *store, const char *name,
     lpar.wanted = LPAR_STOPPED;
     status = lpar_save(store, &lpar, operation);
     if (status == VIOS_OK) {
-        status = lpar_publish(store, name, node->name, node->incarnation, "stopped",
-                              "it ended while no daemon watched", 0, operation);
+        status = lpar_publish(store, name,
+                              &(struct lpar_run){.node = node->name,
+                                                 .incarnation = node->incarnation,
+                                                 .generation = lpar.generation,
+                                                 .state = "stopped",
+                                                 .why = "it ended while no daemon watched"},
+                              operation);
     }
     return status == VIOS_E_CONFLICT ? 1 : status; /* somebody is at it already */
 }

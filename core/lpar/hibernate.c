@@ -419,8 +419,14 @@ static int hibernate_finish(struct job *job)
     char why[320];
     struct node *node = job_node(job);
     snprintf(why, sizeof why, "its memory is in " SAVED_FOLDER "/%s", job_text(job, "lu"));
-    int status = lpar_publish(job->store, lpar_job_name(job), node->name, node->incarnation,
-                              "hibernated", why, 0, &job->operation);
+    int status =
+        lpar_publish(job->store, lpar_job_name(job),
+                     &(struct lpar_run){.node = node->name,
+                                        .incarnation = node->incarnation,
+                                        .generation = json_get_integer(job->data, "generation"),
+                                        .state = "hibernated",
+                                        .why = why},
+                     &job->operation);
     if (status == VIOS_OK) {
         status = lpar_job_release(job, lpar_job_name(job), NULL);
     }

@@ -388,8 +388,13 @@ static int stop_finish(struct job *job)
     struct node *node = job_node(job);
     int status = lpar_job_load(job, lpar_job_name(job), &lpar);
     if (status == VIOS_OK) {
-        status = lpar_publish(job->store, lpar.name, node->name, node->incarnation, "stopped",
-                              "stopped by the administrator", 0, &job->operation);
+        status = lpar_publish(job->store, lpar.name,
+                              &(struct lpar_run){.node = node->name,
+                                                 .incarnation = node->incarnation,
+                                                 .generation = lpar.generation,
+                                                 .state = "stopped",
+                                                 .why = "stopped by the administrator"},
+                              &job->operation);
     }
     if (status == VIOS_OK) {
         status = lpar_job_release(job, lpar.name, set_stopped);

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "node/node.h"
 #include "store/missing.h"
 
 #include <assert.h>
@@ -369,20 +370,46 @@ int lpar_save(struct store *store, struct lpar *lpar, struct operation *operatio
     return status;
 }
 
-int lpar_publish(struct store *store, const char *name, const char *node, int64_t incarnation,
-                 const char *state, const char *why, int64_t qemu_pid, struct operation *operation)
+static char *format_run(const struct lpar_run *run)
 {
-    char key[STORE_KEY_MAX], since[CLOCK_TEXT_SIZE];
+    char since[CLOCK_TEXT_SIZE];
+    return json_into_text(
+        json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:I, s:s}", "v", 1, "state", run->state, "why",
+                  run->why, "node", run->node, "incarnation", (json_int_t)run->incarnation,
+                  "generation", (json_int_t)run->generation, "qemu_pid", (json_int_t)run->qemu_pid,
+                  "since", clock_format(clock_wall_ms(), since)));
+}
+
+/* 1: somebody has said something later. */
+static int publish_once(struct store *store, const char *key, const char *text, int64_t generation,
+                        struct operation *operation)
+{
+    json_t *before = NULL;
+    struct store_compare compare = {.kind = STORE_ABSENT, .key = key};
+    const struct store_change change = {key, text};
+    int status = node_record(store, key, &before, &compare.revision, operation);
+    compare.kind = status == VIOS_OK ? STORE_REVISION_IS : STORE_ABSENT;
+    bool late = json_get_integer(before, "generation") > generation;
+    json_decref(before);
+    if (status < 0 && status != VIOS_E_NOT_FOUND) {
+        return status;
+    }
+    return late ? 1 : store_commit(store, &compare, 1, &change, 1, NULL, operation);
+}
+
+int lpar_publish(struct store *store, const char *name, const struct lpar_run *run,
+                 struct operation *operation)
+{
+    char key[STORE_KEY_MAX], *text = format_run(run);
+    struct store_tries tries = {0};
+    int status;
     snprintf(key, sizeof key, "/lpar-run/%s", name);
-    json_t *json = json_pack("{s:i, s:s, s:s, s:s, s:I, s:I, s:s}", "v", 1, "state", state, "why",
-                             why, "node", node, "incarnation", (json_int_t)incarnation, "qemu_pid",
-                             (json_int_t)qemu_pid, "since", clock_format(clock_wall_ms(), since));
-    assert(json);
-    char *text = json_dumps(json, JSON_COMPACT);
-    assert(text);
-    struct store_change change = {key, text};
-    int status = store_commit(store, NULL, 0, &change, 1, NULL, operation);
+    if (!text) {
+        return operation_no_memory(operation, NULL);
+    }
+    do {
+        status = publish_once(store, key, text, run->generation, operation);
+    } while (store_try_again(&tries, &status));
     free(text);
-    json_decref(json);
-    return status;
+    return status < 0 ? status : VIOS_OK;
 }

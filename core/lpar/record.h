@@ -113,8 +113,18 @@ int lpar_load(struct store *store, const char *name, struct lpar *lpar,
  * VIOS_E_STALE when it names an owner that is fenced (DESIGN "Fencing"). */
 int lpar_save(struct store *store, struct lpar *lpar, struct operation *operation);
 
-/* Run-time state for the other nodes; compares nothing, the owner alone writes it. */
-int lpar_publish(struct store *store, const char *name, const char *node, int64_t incarnation,
-                 const char *state, const char *why, int64_t qemu_pid, struct operation *operation);
+/* What the guest does right now, for the other nodes: /lpar-run/NAME. */
+struct lpar_run {
+    const char *node; /* whose daemon says so */
+    int64_t incarnation;
+    int64_t generation; /* of the LPAR that it is about */
+    const char *state, *why;
+    int64_t qemu_pid; /* 0: none */
+};
+
+/* Writes it, unless something is said there of a later generation: a former owner that comes late
+ * is not heard, which is VIOS_OK too. */
+int lpar_publish(struct store *store, const char *name, const struct lpar_run *run,
+                 struct operation *operation);
 
 #endif

@@ -182,12 +182,19 @@ static void publish(struct guest *guest)
     struct store *store = NULL;
     pthread_mutex_lock(&guest->lock);
     bool needed = guest->unpublished, done = false;
+    int64_t generation = guest->lpar.generation;
     status = guest->status;
     pthread_mutex_unlock(&guest->lock);
     operation_start(&operation, CALL_TIMEOUT_MS, guest->lpars->cancel);
     if (needed && node_store(node, &store, &operation) == VIOS_OK) {
-        done = lpar_publish(store, guest->lpar.name, node->name, node->incarnation, status.state,
-                            status.why, status.qemu_pid, &operation) == VIOS_OK;
+        done = lpar_publish(store, guest->lpar.name,
+                            &(struct lpar_run){.node = node->name,
+                                               .incarnation = node->incarnation,
+                                               .generation = generation,
+                                               .state = status.state,
+                                               .why = status.why,
+                                               .qemu_pid = status.qemu_pid},
+                            &operation) == VIOS_OK;
         node_store_return(node, store);
     }
     if (done) { /* this thread alone changes the state: it is still the one written */
@@ -221,7 +228,12 @@ static bool record_end(struct guest *guest, struct store *store, const char *why
     lpar.owner[0] = lpar.job[0] = 0;
     lpar.wanted = LPAR_STOPPED;
     return lpar_save(store, &lpar, operation) == VIOS_OK &&
-           lpar_publish(store, lpar.name, node->name, node->incarnation, "stopped", why, 0,
+           lpar_publish(store, lpar.name,
+                        &(struct lpar_run){.node = node->name,
+                                           .incarnation = node->incarnation,
+                                           .generation = lpar.generation,
+                                           .state = "stopped",
+                                           .why = why},
                         operation) == VIOS_OK;
 }
 

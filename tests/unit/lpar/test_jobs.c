@@ -492,6 +492,45 @@ static void refuses_another_nodes_guest(void)
     ok(is_state("unknown", "node \"n2\" is not up"), "not unknown");
 }
 
+static void say(int64_t generation, const char *state)
+{
+    struct operation operation;
+    const struct lpar_run run = {.node = generation > 4 ? "n2" : "n1",
+                                 .incarnation = 1,
+                                 .generation = generation,
+                                 .state = state,
+                                 .why = ""};
+    operation_start(&operation, 60000, NULL);
+    struct store *store = open_store(&operation);
+    is_int(lpar_publish(store, "late", &run, &operation), VIOS_OK);
+    node_store_return(&node, store);
+}
+
+static void says(const char *state)
+{
+    struct operation operation;
+    json_t *published = NULL;
+    operation_start(&operation, 60000, NULL);
+    struct store *store = open_store(&operation);
+    is_int(node_record(store, "/lpar-run/late", &published, NULL, &operation), VIOS_OK);
+    is_text(json_string_value(json_object_get(published, "state")), state);
+    json_decref(published);
+    node_store_return(&node, store);
+}
+
+static void who_comes_late_is_not_heard(void)
+{
+    say(4, "running");
+    says("running");
+    say(4, "paused");
+    says("paused");
+    say(5, "running");
+    say(4, "hibernated");
+    says("running");
+    say(5, "stopped");
+    says("stopped");
+}
+
 #ifdef VIOS_TEST_HOOKS
 static const char *fresh_idle(void)
 {
@@ -606,7 +645,13 @@ static void take_over(void)
     snprintf(lpar.owner, sizeof lpar.owner, "n2");
     struct store *store = open_store(&operation);
     is_int(lpar_save(store, &lpar, &operation), VIOS_OK);
-    is_int(lpar_publish(store, "g", "n2", 1, "running", "", 7, &operation), VIOS_OK);
+    const struct lpar_run running = {.node = "n2",
+                                     .incarnation = 1,
+                                     .generation = 1,
+                                     .state = "running",
+                                     .why = "",
+                                     .qemu_pid = 7};
+    is_int(lpar_publish(store, "g", &running, &operation), VIOS_OK);
     node_store_return(&node, store);
 }
 
@@ -681,6 +726,7 @@ int main(void)
     RUN(passes_on_what_qemu_says);
     RUN(admits_what_fits);
     RUN(refuses_another_nodes_guest);
+    RUN(who_comes_late_is_not_heard);
 #ifdef VIOS_TEST_HOOKS
     RUN(survives_a_crash_while_starting);
     RUN(a_start_of_a_fenced_incarnation_comes_to_an_end);
