@@ -42,7 +42,8 @@ $(FUZZ_PROGRAMS): $(B)/%: $(B)/%.o $(if $(filter fuzz,$(VARIANT)),,$(B)/tests/fu
                   $$(FUZZ_OBJECTS_$$(notdir $$*)) $(ALL_ARCHIVES)
 	$(link) $(TEST_LIBS) $(FUZZ_LIBS_$(notdir $*)) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer)
 
-E2E_LIBRARIES := %/lib.sh %/etcd.sh %/lab.sh %/netns.sh %/nodes.sh %/fence_freeze.sh %/lu_guest.sh
+E2E_LIBRARIES := %/lib.sh %/etcd.sh %/lab.sh %/netns.sh %/nodes.sh %/fence_freeze.sh %/lu_guest.sh \
+                 %/split_guests.sh
 
 # What the runner is given. TESTS='tests/e2e/lab_*.sh' runs only those that match.
 SUITE := $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) $(wildcard tests/lua/test_*.lua) \
@@ -90,11 +91,16 @@ check-asan: deps deps-check ## every test under AddressSanitizer and UBSan
 
 ROUNDS       ?= 5
 CHAOS_ROUNDS ?= 50
+SPLIT_ROUNDS ?= 20
 FUZZ_SECONDS ?= 60
 check-long: deps deps-check ## the suite ROUNDS=5 times, ASan, sim, breaks, fuzzing (hours)
 	@for round in $$(seq $(ROUNDS)); do \
 	    echo "round $$round of $(ROUNDS)"; $(SUBMAKE) VARIANT=test suite || exit 1; done
 	@CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(SUBMAKE) VARIANT=test SLOW=10 suite TESTS=tests/e2e/chaos.sh
+	@MOVE_PLACES=all $(SUBMAKE) VARIANT=test SLOW=5 suite TESTS=tests/e2e/move_crash.sh
+	@for round in $$(seq $(SPLIT_ROUNDS)); do echo "split $$round of $(SPLIT_ROUNDS)"; \
+	    $(SUBMAKE) VARIANT=test suite \
+	        TESTS='tests/e2e/split_clients.sh tests/e2e/split_unreachable.sh' || exit 1; done
 	@IMPORT_ROUNDS=20 $(SUBMAKE) VARIANT=test SLOW=2 suite TESTS=tests/e2e/image.sh
 	@EVENT_ROUNDS=100 EVENT_CALLERS=50 $(SUBMAKE) VARIANT=test SLOW=20 suite \
 	    TESTS=tests/e2e/event_callers.sh

@@ -28,8 +28,8 @@ struct departure {
     struct runner journal, jobs;
     int poke; /* eventfd */
     char ids[DEPARTURE_AT_ONCE][JOB_ID_SIZE];
-    size_t count;    /* of jobs at work, the oldest first */
-    bool has_failed; /* one of them did: it is tried again */
+    size_t count; /* of jobs at work, the oldest first */
+    bool again;   /* somebody is still to leave who could not yet: a pause first */
 };
 
 /* A guest that is to leave. */
@@ -46,20 +46,25 @@ static bool is_from_here(const struct node *node, const struct move *move)
            move->incarnation == node->incarnation;
 }
 
-/* It runs here, and nobody is at work on it. */
+static bool has_guest(struct node *node, const char *name)
+{
+    struct guest *guest = lpars_find(node->lpars, name);
+    guest_release(guest);
+    return guest != NULL;
+}
+
+/* It runs, and nobody is at work on it. */
 static bool can_leave(struct node *node, struct store *store, const char *name,
                       struct leaver *leaver, struct operation *operation)
 {
     struct lpar lpar;
     struct guest_status now = {.state = ""};
     struct guest *guest = lpars_find(node->lpars, name);
-    bool runs = guest && guest_is_connected(guest);
-    if (runs) {
+    if (guest && guest_is_connected(guest)) {
         guest_status(guest, &now);
     }
     guest_release(guest);
-    if (!runs || strcmp(now.state, "running") != 0 ||
-        lpar_load(store, name, &lpar, operation) != VIOS_OK ||
+    if (strcmp(now.state, "running") != 0 || lpar_load(store, name, &lpar, operation) != VIOS_OK ||
         lpar_is_held(store, &lpar, operation)) {
         return false;
     }
@@ -76,14 +81,14 @@ static int by_memory(const void *a, const void *b)
                                                     : strcmp(one->name, other->name);
 }
 
-/* free() `*leavers`. */
+/* free() `*leavers`. `*others`: how many are to leave and cannot yet. */
 static int find_leavers(struct node *node, struct store *store, struct leaver **leavers,
-                        size_t *count, struct operation *operation)
+                        size_t *count, size_t *others, struct operation *operation)
 {
     struct store_list list;
     struct vios_error ignored;
     *leavers = NULL;
-    *count = 0;
+    *count = *others = 0;
     int status = store_list(store, MOVE_PREFIX, &list, NULL, operation);
     if (status != VIOS_OK) {
         return status;
@@ -91,9 +96,12 @@ static int find_leavers(struct node *node, struct store *store, struct leaver **
     *leavers = calloc(list.count + 1, sizeof **leavers);
     for (size_t i = 0; *leavers && i < list.count; i++) {
         struct move move;
-        *count += move_parse(&list.values[i], &move, &ignored) == VIOS_OK &&
-                  is_from_here(node, &move) &&
-                  can_leave(node, store, move.name, &(*leavers)[*count], operation);
+        if (move_parse(&list.values[i], &move, &ignored) == VIOS_OK && is_from_here(node, &move) &&
+            has_guest(node, move.name)) {
+            bool can = can_leave(node, store, move.name, &(*leavers)[*count], operation);
+            *count += can;
+            *others += !can;
+        }
     }
     store_list_clear(&list);
     if (*leavers) {
@@ -116,7 +124,7 @@ static void submit(struct departure *departure, const char *name, struct operati
         recorder_note(node->recorder, "migration", "%s leaves: it is hibernated", name);
         log_notice("migration", "%s leaves this node: it is hibernated", name);
     } else {
-        departure->has_failed = true;
+        departure->again = true;
         log_warning("migration", "%s does not leave: %s", name, operation->error.message);
     }
 }
@@ -126,21 +134,22 @@ static void submit_some(struct departure *departure)
     struct node *node = departure->node;
     struct store *store = NULL;
     struct leaver *leavers = NULL;
-    size_t count = 0;
+    size_t count = 0, others = 0;
     struct operation operation;
     operation_start(&operation, LOOK_MS, departure->jobs.cancel);
     int status = node_store(node, &store, &operation);
     if (status == VIOS_OK) {
-        status = find_leavers(node, store, &leavers, &count, &operation);
+        status = find_leavers(node, store, &leavers, &count, &others, &operation);
     }
     node_store_return(node, store);
     if (status != VIOS_OK) {
-        departure->has_failed = true;
+        departure->again = true;
         log_debug("migration", "who is to leave is not known: %s", operation.error.message);
     }
     for (size_t i = 0; i < count && departure->count < DEPARTURE_AT_ONCE; i++) {
         submit(departure, leavers[i].name, &operation);
     }
+    departure->again = departure->again || (others > 0 && departure->count == 0);
     free(leavers);
 }
 
@@ -153,7 +162,7 @@ static void await_oldest(struct departure *departure)
     int status = job_wait(departure->node->jobs, departure->ids[0], NULL, NULL, &result, &waiting);
     json_decref(result);
     if (status != VIOS_OK && status != VIOS_E_CANCELLED) {
-        departure->has_failed = true;
+        departure->again = true;
         log_warning("migration", "%s: %s", waiting.error.object, waiting.error.message);
     }
     memmove(departure->ids[0], departure->ids[1], sizeof departure->ids - sizeof departure->ids[0]);
@@ -167,18 +176,17 @@ static void *hibernate(void *argument)
         struct operation waiting;
         eventfd_t ignored;
         eventfd_read(departure->poke, &ignored); /* fails when nobody poked */
-        if (!departure->has_failed) {
+        if (!departure->again) {
             submit_some(departure);
         }
         if (departure->count > 0) {
             await_oldest(departure);
             continue;
         }
-        operation_start(&waiting,
-                        departure->has_failed ? DEPARTURE_PAUSE_MS : OPERATION_NO_DEADLINE,
+        operation_start(&waiting, departure->again ? DEPARTURE_PAUSE_MS : OPERATION_NO_DEADLINE,
                         departure->jobs.cancel);
         (void)operation_wait(&waiting, departure->poke, POLLIN);
-        departure->has_failed = false;
+        departure->again = false;
     }
     return NULL;
 }

@@ -7,6 +7,7 @@
  */
 #include "migration/mover.h"
 
+#include "base/crash.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -125,6 +126,7 @@ static void end_move(struct look *look, struct move *move, enum move_state state
     snprintf(move->error, sizeof move->error, "%s", state == MOVE_MOVED ? "" : why);
     clock_format(clock_wall_ms(), move->ended);
     if (write_move(look, move, NULL) == VIOS_OK) {
+        crash_at("move:end:after");
         snprintf(what, sizeof what, "%s: %s", move_state_name(state), why);
         note(look, move, what);
         forget_attempt(look->mover, move->name);
@@ -195,6 +197,7 @@ static void begin_move(struct look *look, const struct lpar *lpar)
     snprintf(move.from, sizeof move.from, "%s", lpar->owner);
     clock_format(clock_wall_ms(), move.began);
     if (write_move(look, &move, lpar) == VIOS_OK) {
+        crash_at("move:begin:after");
         note(look, &move, move.cause);
     }
 }
@@ -247,8 +250,12 @@ static void ask_target(struct look *look, struct move *move, const struct lpar *
     bool differs = move->source != before.source || strcmp(move->target, before.target) != 0 ||
                    strcmp(move->error, before.error) != 0;
     int written = differs ? write_move(look, move, NULL) : VIOS_OK;
-    if (status == VIOS_OK && written == VIOS_OK &&
-        attempt_ask(look->node, attempt, plan, lpar, move->target, operation) == VIOS_OK) {
+    if (status != VIOS_OK || written != VIOS_OK) {
+        return;
+    }
+    crash_at("move:ask:before");
+    if (attempt_ask(look->node, attempt, plan, lpar, move->target, operation) == VIOS_OK) {
+        crash_at("move:ask:after");
         look->under_way++;
         note(look, move, move->target);
     }

@@ -39,17 +39,6 @@ NODE_ENVIRONMENT[n4]=VIOS_FREEZE_AT=written:$((FROZEN_AT * BLOCK))
 NODE_ENVIRONMENT[n5]=VIOS_FREEZE_AT=answering:$((FROZEN_AT * BLOCK))
 declare -A FROZEN_MS STOP_AT KILL_AT IO_PID QEMU_PID WRITER TAKER EXPORTER LIVES
 
-# --- the file system ---
-
-mount_pool() { # MKFS
-    mkdir -p "$POOL"
-    truncate -s 320M "$DIR/pool.img"
-    # shellcheck disable=SC2086 # a command and its options
-    $1 "$DIR/pool.img" >/dev/null 2>&1 || skip_all "$1 makes no file system"
-    mount -o loop "$DIR/pool.img" "$POOL" 2>/dev/null ||
-        skip_all "this user may make no loop mounts"
-    at_exit 'umount -l "$POOL"'
-}
 file_of() { # NODE: where its LU is now
     echo "$POOL/lu/$(on $OWNER db get "/lu/$(udid_of "$1")" --json | jq -r '.[0].value.file')"
 }

@@ -7,6 +7,17 @@ LU_BLOCKS=8192
 POOL=$DIR/repository/pools/p1
 declare -A UDID
 
+# A file system of the test's own for the pool, before it is made.
+mount_pool() { # MKFS
+    mkdir -p "$POOL"
+    truncate -s 320M "$DIR/pool.img"
+    # shellcheck disable=SC2086 # a command and its options
+    $1 "$DIR/pool.img" >/dev/null 2>&1 || skip_all "$1 makes no file system"
+    mount -o loop "$DIR/pool.img" "$POOL" 2>/dev/null ||
+        skip_all "this user may make no loop mounts"
+    at_exit 'umount -l "$POOL"'
+}
+
 # What a disk of LU_BLOCKS begins with: it boots and writes itself (tests/guest/sequence_sector.S).
 make_lu_disk() {
     "$ROOT/tests/guest/make_boot_disk.sh" sequence "$DIR/disk.raw" 512
