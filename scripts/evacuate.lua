@@ -1,0 +1,93 @@
+-- evacuate.lua - empties a node: `vios scripts/evacuate.lua NODE [SECONDS]`.
+--
+-- Drains the node, and waits until every guest that can leave it runs elsewhere; says of each where
+-- it went, and of those that stay why. Exits 0 when nothing is left that could have left, 1 when
+-- SECONDS (600) are over. The node stays drained: `node restore NODE` is the way back.
+--
+-- Other scripts get the function: loadfile("evacuate.lua")("module").
+
+local LIMIT_SECONDS <const> = 600
+local LOOK_SECONDS <const> = 0.5
+
+local system <const> = vios.os
+
+local function need(value, err)
+  if value == nil then
+    error(err, 0)
+  end
+  return value
+end
+
+local function guests_of(node)
+  local guests <const> = {}
+  for _, guest in ipairs(need(vios.lpar.list())) do
+    if guest.node == node then
+      guests[guest.name] = guest
+    end
+  end
+  return guests
+end
+
+local function tell_left(say, before, now)
+  for name in pairs(before) do
+    if not now[name] then
+      local guest <const> = need(vios.lpar.show(name))
+      if guest.state == "running" then
+        say("%s runs on %s", name, guest.node)
+        before[name] = nil
+      end
+    end
+  end
+end
+
+local function can_leave(guests)
+  for _, guest in pairs(guests) do
+    if guest.movable then
+      return true
+    end
+  end
+  return false
+end
+
+-- True, or false when the time is over; `say(format, ...)` is told what happens.
+local function evacuate(node, seconds, say)
+  local end_ms <const> = system.now_ms() + seconds * 1000
+  local before = guests_of(node)
+  need(vios.node.drain(node))
+  local now
+  repeat
+    now = guests_of(node)
+    tell_left(say, before, now)
+    local waits = can_leave(now)
+    for name in pairs(before) do
+      waits = waits or not now[name] -- on its way
+    end
+    if not waits then
+      break
+    end
+    system.sleep(LOOK_SECONDS)
+  until system.now_ms() > end_ms
+  for name, guest in pairs(now) do
+    local shown <const> = need(vios.lpar.show(name))
+    say("%s stays: %s", name, not guest.movable and "it needs files of that node"
+      or shown.move ~= "" and shown.move or "there is no place for it")
+  end
+  return not can_leave(now)
+end
+
+if ... == "module" then
+  return evacuate
+end
+
+local node <const>, seconds <const> = arg[1], arg[2] and tonumber(arg[2]) or LIMIT_SECONDS
+if not node or arg[3] or not seconds then
+  io.stderr:write("usage: vios scripts/evacuate.lua NODE [SECONDS]\n")
+  os.exit(2)
+end
+local done <const>, result <const> = pcall(evacuate, node, seconds, function(...)
+  print(string.format(...))
+end)
+if not done then
+  io.stderr:write("evacuate: ", tostring(result), "\n")
+end
+os.exit(done and result and 0 or 1)
