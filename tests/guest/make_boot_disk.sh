@@ -1,5 +1,5 @@
 #!/bin/bash
-# Makes the disk of a guest that is one boot sector (`boot` or `sequence`); the rest is zeros.
+# Makes the disk of a guest that is one boot sector (`boot`, `sequence`, `fill`) and zeros.
 #
 #     make_boot_disk.sh SECTOR DISK SIZE
 set -euo pipefail
