@@ -3,7 +3,7 @@
     qemu_migrate.py MEMORY_MIB DISK WAY FILE
 
 WAY is "zstd" (through `zstd -1`) or "raw". Prints two numbers: ms from `stop` until the state is in
-FILE, and ms from the start of another QEMU until the guest runs again.
+FILE, synced as ours is, and ms from the start of another QEMU until the guest runs again.
 """
 
 import json
@@ -78,6 +78,8 @@ def main():
         qmp.call("stop")
         qmp.call("migrate", uri="exec:" + out)
         qmp.until("query-migrate", "completed")
+        with open(path, "rb") as state:
+            os.fsync(state.fileno())
         saved = time.monotonic() - begin
         first.kill()
         first.wait()

@@ -53,20 +53,6 @@ trap 'exit 143' TERM
 
 # --- processes ---
 
-# For at_exit, in tests whose daemons are told --run-dir $DIR/...: io and QEMU are detached.
-end_strays() {
-    local pid
-    end_processes "${PIDS[@]}" # first: a daemon would start another io
-    for pid in $(pgrep -f -- "--run-dir $DIR/"); do
-        kill -9 "$pid" 2>/dev/null
-    done
-    for pid in $(pgrep -f '^[^ ]*/qemu-system-'); do
-        if [[ $(readlink "/proc/$pid/cwd") == "$DIR"/* ]]; then
-            kill -9 "$pid"
-        fi
-    done
-}
-
 # The io of the daemon with --run-dir $DIR/NODE/run; "" when there is none.
 io_pid() { # NODE
     pgrep -f -- "^[^ ]*/io .*--run-dir $DIR/$1/run( |\$)"

@@ -40,6 +40,7 @@ restart_dead() { # [BUT]
     done
 }
 holder() { on "$ON" lpar show g-n1 --json | jq -r .node; }
+pid_of_qemu() { on "$ON" lpar show g-n1 --json | jq .qemu_pid; }
 others() { printf '%s\n' n1 n2 n3 | grep -v "$1"; } # NODE
 all_qemus() { echo $(($(qemus_of n1) + $(qemus_of n2) + $(qemus_of n3))); }
 has_moved() { # FROM
@@ -73,7 +74,8 @@ done
 for place in $DEAD; do
     HERE=$(holder)
     ON=$(others "$HERE" | head -n 1)
-    QEMU=$(on "$ON" lpar show g-n1 --json | jq .qemu_pid)
+    ok "$HERE runs it" await '[ "$(pid_of_qemu)" -gt 0 ]' 20 || break
+    QEMU=$(pid_of_qemu)
     echo "$place" >"$VIOS_CRASH_FILE"
     IO=$(io_pid "$HERE")
     kill -9 "${NODE_PID[$HERE]}" "$IO" "$QEMU"
