@@ -119,6 +119,13 @@ static bool entry_is_current(const json_t *entry, const struct paging_view *view
            json_get_integer(entry, "generation") >= view->generation;
 }
 
+/* A restart that came to nothing had this generation on another node. */
+static bool entry_is_void(const json_t *entry, const struct paging_view *view)
+{
+    return json_get_integer(entry, "generation") == view->generation &&
+           strcmp(json_get_word(entry, "node"), view->owner) != 0;
+}
+
 static size_t count_entries(const struct paging_round *round, const char *uuid)
 {
     json_t *memory = json_object_get(round->statistics, "page_memory");
@@ -145,8 +152,9 @@ static int grant(struct paging_round *round, const struct paging_view *view)
         json_int_t region = json_get_integer(item, "index");
         json_t *entry = find_entry(round, view->record.uuid, region);
         current = current && entry_is_current(entry, view);
-        other = other || (entry && !json_equal(json_object_get(entry, "size_bytes"),
-                                               json_object_get(item, "size_bytes")));
+        other = other || (entry && (entry_is_void(entry, view) ||
+                                    !json_equal(json_object_get(entry, "size_bytes"),
+                                                json_object_get(item, "size_bytes"))));
     }
     if (other) {
         call_io(round, json_pack("{s:s, s:s}", "do", "revoke", "lpar", view->record.uuid));
@@ -164,14 +172,20 @@ static int grant(struct paging_round *round, const struct paging_view *view)
 
 /* --- the pager of an LPAR hosted here --- */
 
-/* The LPAR may run anew: its regions begin empty, under new numbers. */
-static int begin_generation(struct paging_round *round, struct paging_view *view)
+/* The LPAR may run anew: its regions begin empty, under new numbers. A pager that has this
+ * generation already is of a restart that came to nothing. */
+static int begin_generation(struct paging_round *round, struct paging_view *view, const char *name)
 {
-    view->record.generation = view->generation;
+    view->record.generation = view->record.start = view->generation;
+    view->record.plan = (struct paging_plan){.job = ""};
     for (size_t i = 0; i < view->record.region_count; i++) {
         view->record.regions[i].number++;
     }
-    return paging_view_commit(round->store, view, round->operation);
+    int status = paging_view_commit(round->store, view, round->operation);
+    if (status == VIOS_OK && paging_find_export(round->statistics, name)) {
+        status = call_io(round, json_pack("{s:s, s:s}", "do", "drop", "name", name));
+    }
+    return status;
 }
 
 static int export_pager(struct paging_round *round, const struct paging_view *view,
@@ -447,17 +461,18 @@ static int export_anew(struct paging_round *round, const struct paging_view *vie
 static int host(struct paging_round *round, struct paging_view *view)
 {
     char name[160];
-    bool begins = view->record.generation < view->generation;
-    if (begins) {
-        int status = begin_generation(round, view);
+    json_t *export = NULL;
+    paging_export_name(view->record.uuid, view->generation, name, sizeof name);
+    if (view->begins) {
+        int status = begin_generation(round, view, name);
         if (status != VIOS_OK) {
             return status;
         }
+    } else {
+        export = paging_find_export(round->statistics, name);
     }
-    paging_export_name(view->record.uuid, view->generation, name, sizeof name);
-    json_t *export = paging_find_export(round->statistics, name);
     if (!export) {
-        return export_anew(round, view, name, begins);
+        return export_anew(round, view, name, view->begins);
     }
     json_object_del(round->lost, name);
     int status = follow_numbers(round, view, export);
@@ -469,6 +484,9 @@ static int host(struct paging_round *round, struct paging_view *view)
 
 int paging_device_reconcile(struct paging_round *round, struct paging_view *view)
 {
+    if (view->asleep) {
+        return VIOS_OK;
+    }
     int status = grant(round, view);
     if (strcmp(view->owner, round->node->name) == 0) {
         int hosted = host(round, view);
@@ -491,7 +509,7 @@ static const struct paging_view *find_view(const struct paging_round *round, con
 
 static bool has_grant(const struct paging_view *view, const char *node)
 {
-    for (size_t i = 0; view && i < view->record.region_count; i++) {
+    for (size_t i = 0; view && !view->asleep && i < view->record.region_count; i++) {
         if (paging_region_find(&view->record.regions[i], node) >= 0) {
             return true;
         }

@@ -87,7 +87,7 @@ static int fill_record(struct job *job, struct paging_record *record)
     snprintf(record->disk, sizeof record->disk, "%s", disk);
     snprintf(record->job, sizeof record->job, "%s", job->id);
     clock_format(clock_wall_ms(), record->created);
-    record->generation = lpar.generation;
+    record->generation = record->start = lpar.generation;
     record->size_bytes = (uint64_t)json_get_integer(job->data, "size_bytes");
     return status;
 }
@@ -132,6 +132,16 @@ static int place(struct job *job)
     return status;
 }
 
+/* Its memory goes with the device that it has, or with none. */
+static int refuse_hibernated(struct job *job, const struct paging_lpar *lpar)
+{
+    return lpar->hibernated
+               ? operation_fail(&job->operation, VIOS_E_CONFLICT, job->object,
+                                "let it go on first with \"vios lpar restart\"",
+                                "the LPAR is hibernated: its paging device cannot change")
+               : VIOS_OK;
+}
+
 /* VIOS_OK: the record that is there is this job's. */
 static int is_ours(struct job *job, const char *lpar, struct paging_view *view)
 {
@@ -142,26 +152,39 @@ static int is_ours(struct job *job, const char *lpar, struct paging_view *view)
     return status;
 }
 
-static int write_record(struct job *job)
+static int write_once(struct job *job)
 {
     char key[PAGING_KEY_SIZE], lpar_key[PAGING_KEY_SIZE];
-    const char *lpar = job_text(job, "lpar");
+    const char *name = job_text(job, "lpar");
+    struct paging_lpar lpar;
+    int status = paging_lpar_load(job->store, name, &lpar, &job->operation);
+    if (status == VIOS_OK) {
+        status = refuse_hibernated(job, &lpar);
+    }
+    if (status != VIOS_OK) {
+        return status;
+    }
+    snprintf(lpar_key, sizeof lpar_key, "/lpar/%s", name);
+    const struct store_compare compares[] = {{STORE_ABSENT, paging_record_key(name, key), 0},
+                                             {STORE_REVISION_IS, lpar_key, lpar.revision}};
+    const struct store_change change = {key, job_text(job, "record")};
+    return store_commit(job->store, compares, 2, &change, 1, NULL, &job->operation);
+}
+
+static int write_record(struct job *job)
+{
+    struct store_tries tries = {0};
+    int status;
     struct paging_view *view = malloc(sizeof *view);
     if (!view) {
         return operation_no_memory(&job->operation, NULL);
     }
-    paging_record_key(lpar, key);
-    snprintf(lpar_key, sizeof lpar_key, "/lpar/%s", lpar);
-    struct store_compare compares[] = {{STORE_ABSENT, key, 0}, {STORE_EXISTS, lpar_key, 0}};
-    struct store_change change = {key, job_text(job, "record")};
-    int status = VIOS_E_UNKNOWN;
-    for (int i = 0; i < STORE_TRIES && status == VIOS_E_UNKNOWN; i++) {
-        status = store_commit(job->store, compares, 2, &change, 1, NULL, &job->operation);
-        if (status == VIOS_E_CONFLICT || status == VIOS_E_UNKNOWN) {
-            int found = is_ours(job, lpar, view);
-            status = found == VIOS_E_NOT_FOUND ? status : found; /* UNKNOWN: not done */
+    do {
+        status = is_ours(job, job_text(job, "lpar"), view);
+        if (status == VIOS_E_NOT_FOUND) {
+            status = write_once(job);
         }
-    }
+    } while (store_try_again(&tries, &status));
     free(view);
     return status;
 }
@@ -261,6 +284,9 @@ static int delete_once(struct job *job, struct paging_view *view)
         return operation_fail(&job->operation, VIOS_E_LOCKED, job->object,
                               "stop the guest first with \"vios lpar stop\"",
                               "the guest is running on node %s and uses this memory", lpar.owner);
+    }
+    if ((status = refuse_hibernated(job, &lpar)) != VIOS_OK) {
+        return status;
     }
     snprintf(lpar_key, sizeof lpar_key, "/lpar/%s", name);
     struct store_compare same = {exists ? STORE_REVISION_IS : STORE_ABSENT, lpar_key,

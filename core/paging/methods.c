@@ -80,10 +80,13 @@ static json_t *show_device(struct node *node, struct store *store, const struct 
 {
     const struct paging_record *record = &view->record;
     bool here = strcmp(view->owner, node->name) == 0;
-    json_t *source = here ? paging_reconcile_export(node, record->uuid, view->generation)
-                          : published(store, record->lpar, operation);
+    json_t *source = here           ? paging_reconcile_export(node, record->uuid, view->generation)
+                     : view->asleep ? NULL
+                                    : published(store, record->lpar, operation);
     const char *state = json_get_text(source, "state");
-    if (!state || (!here && node_member_state(node, view->owner) == MEMBER_DOWN)) {
+    if (view->asleep) {
+        state = "HIBERNATED";
+    } else if (!state || (!here && node_member_state(node, view->owner) == MEMBER_DOWN)) {
         state = "DOWN";
     }
     json_t *regions = json_object_get(source, "regions");
@@ -216,6 +219,11 @@ static int check_lpar(struct node *node, const char *name, const char *object,
     }
     status = paging_lpar_load(store, name, &lpar, operation);
     node_store_return(node, store);
+    if (status == VIOS_OK && lpar.hibernated) { /* its memory goes with no device */
+        status = operation_fail(operation, VIOS_E_CONFLICT, object,
+                                "let it go on first with \"vios lpar restart\"",
+                                "the LPAR is hibernated: it cannot get a paging device");
+    }
     return status == VIOS_OK ? check_here(node, lpar.owner, object, operation) : status;
 }
 

@@ -163,6 +163,30 @@ static int take_names(struct paging_record *record, const char *lpar, const char
     return copy_text(record->created, sizeof record->created, created, "created", error);
 }
 
+/* Absent in a record of before: every QEMU was of the record's generation then. */
+static int parse_plan(const json_t *root, struct paging_record *record, struct vios_error *error)
+{
+    struct paging_plan *plan = &record->plan;
+    const json_t *start = json_object_get(root, "start"), *json = json_object_get(root, "plan");
+    const char *job = json_get_word(json, "job"), *node = json_get_word(json, "node");
+    record->start = start ? json_integer_value(start) : record->generation;
+    if (record->start < 0 || record->start > record->generation) {
+        return error_set(error, VIOS_E_CORRUPT, NULL, NULL, "its start is none of its generations");
+    }
+    if (!json) {
+        return VIOS_OK;
+    }
+    plan->generation = json_get_integer(json, "generation");
+    plan->start = json_get_integer(json, "start");
+    if (!job[0] || parse_name(node, "node", NULL) != VIOS_OK || plan->start < 0 ||
+        plan->start > plan->generation) {
+        return error_set(error, VIOS_E_CORRUPT, NULL, NULL, "its plan is none");
+    }
+    int status = copy_text(plan->job, sizeof plan->job, job, "plan", error);
+    return status == VIOS_OK ? copy_text(plan->node, sizeof plan->node, node, "plan", error)
+                             : status;
+}
+
 static int parse_members(json_t *root, struct paging_record *record, struct vios_error *error)
 {
     const char *lpar, *uuid, *host, *policy, *created = "", *job = "";
@@ -191,7 +215,8 @@ static int parse_members(json_t *root, struct paging_record *record, struct vios
         return error_set(error, VIOS_E_CORRUPT, NULL, NULL, "policy %s with disk \"%.100s\"",
                          policy, record->disk);
     }
-    return parse_regions(regions, record, error);
+    int status = parse_plan(root, record, error);
+    return status == VIOS_OK ? parse_regions(regions, record, error) : status;
 }
 
 int paging_record_parse(const char *json, struct paging_record *record, struct vios_error *error)
@@ -245,12 +270,20 @@ json_t *paging_record_regions(const struct paging_record *record, paging_address
 
 char *paging_record_format(const struct paging_record *record)
 {
+    const struct paging_plan *plan = &record->plan;
     json_t *root = json_pack(
-        "{s:i, s:s, s:s, s:I, s:s, s:I, s:s, s:o, s:o, s:s, s:s}", "v", 1, "lpar", record->lpar,
-        "uuid", record->uuid, "generation", (json_int_t)record->generation, "host", record->host,
-        "size_bytes", (json_int_t)record->size_bytes, "policy", paging_policy_name(record->policy),
-        "disk", record->disk[0] ? json_string(record->disk) : json_null(), "regions",
+        "{s:i, s:s, s:s, s:I, s:I, s:s, s:I, s:s, s:o, s:o, s:s, s:s}", "v", 1, "lpar",
+        record->lpar, "uuid", record->uuid, "generation", (json_int_t)record->generation, "start",
+        (json_int_t)record->start, "host", record->host, "size_bytes",
+        (json_int_t)record->size_bytes, "policy", paging_policy_name(record->policy), "disk",
+        record->disk[0] ? json_string(record->disk) : json_null(), "regions",
         paging_record_regions(record, NULL, NULL), "job", record->job, "created", record->created);
+    if (plan->job[0]) {
+        json_object_set_new(root, "plan",
+                            json_pack("{s:s, s:s, s:I, s:I}", "job", plan->job, "node", plan->node,
+                                      "generation", (json_int_t)plan->generation, "start",
+                                      (json_int_t)plan->start));
+    }
     return json_into_text(root);
 }
 

@@ -33,10 +33,20 @@ struct paging_region {
     char replicas[PAGING_REPLICAS_MAX][NAME_MAX_LENGTH + 1];
 };
 
+/* What a job of lpar's is about to make of the LPAR (plan.h). */
+struct paging_plan {
+    char job[48];                   /* "": there is none */
+    char node[NAME_MAX_LENGTH + 1]; /* that the LPAR will belong to */
+    int64_t generation;             /* under which it will */
+    int64_t start;                  /* whose export has its pages then */
+};
+
 struct paging_record {
     char lpar[NAME_MAX_LENGTH + 1];
-    char uuid[UUID_TEXT_SIZE];      /* of the LPAR */
-    int64_t generation;             /* of the LPAR, under which the region numbers hold */
+    char uuid[UUID_TEXT_SIZE]; /* of the LPAR */
+    int64_t generation;        /* of the LPAR, under which the region numbers hold */
+    int64_t start;             /* the one in which its QEMU started, that the export has */
+    struct paging_plan plan;
     char job[48];                   /* that made it; "" when unknown */
     char host[NAME_MAX_LENGTH + 1]; /* the node that serves it while the LPAR has no owner */
     char disk[PAGING_PATH_SIZE];    /* policy disk: absolute path; else "" */

@@ -1,6 +1,7 @@
 /* view.c - joining /paging/NAME with /lpar/NAME. */
 #include "paging/view.h"
 
+#include "base/json.h"
 #include "base/log.h"
 #include "store/missing.h"
 
@@ -26,17 +27,40 @@ static int parse_lpar(const struct store_value *value, struct paging_lpar *lpar)
         lpar->generation = generation;
         memcpy(lpar->uuid, uuid, strlen(uuid) + 1);
         memcpy(lpar->owner, node, strlen(node) + 1);
+        snprintf(lpar->job, sizeof lpar->job, "%s", json_get_word(root, "job"));
+        lpar->hibernated = !node[0] && strcmp(json_get_word(root, "wanted"), "hibernated") == 0;
         status = VIOS_OK;
     }
     json_decref(root);
     return status;
 }
 
+/* The plan has come true, or is under way: while nobody owns it, only one for a QEMU that is yet to
+ * run, and only for as long as its job holds the LPAR. */
+static bool goes_by_plan(const struct paging_plan *plan, const struct paging_lpar *lpar)
+{
+    if (lpar->owner[0]) {
+        return strcmp(lpar->owner, plan->node) == 0 && lpar->generation == plan->generation;
+    }
+    return plan->job[0] && strcmp(lpar->job, plan->job) == 0 && plan->start == plan->generation &&
+           lpar->generation + 1 == plan->generation;
+}
+
 static void add_lpar(struct paging_view *view, const struct paging_lpar *lpar)
 {
-    view->generation = lpar->generation;
+    const struct paging_record *record = &view->record;
     view->running = lpar->owner[0] != '\0';
-    if (view->running) {
+    if (goes_by_plan(&record->plan, lpar)) {
+        view->generation = record->plan.start;
+        memcpy(view->owner, record->plan.node, sizeof view->owner);
+        return;
+    }
+    view->begins = record->generation < lpar->generation;
+    view->asleep = lpar->hibernated;
+    if (record->generation != lpar->generation) {
+        view->generation = lpar->generation;
+    }
+    if (view->running || view->asleep) {
         memcpy(view->owner, lpar->owner, sizeof view->owner);
     }
 }
@@ -47,7 +71,7 @@ static int take_record(const struct store_value *value, struct paging_view *view
     memset(view, 0, sizeof *view);
     int status = paging_record_parse(value->json, &view->record, error);
     view->revision = value->revision;
-    view->generation = view->record.generation;
+    view->generation = view->record.start;
     memcpy(view->owner, view->record.host, sizeof view->owner);
     return status;
 }
@@ -139,26 +163,26 @@ static size_t join(const struct store_list *records, const struct store_list *lp
 int paging_views_list(struct store *store, struct paging_view **views, size_t *count, bool *whole,
                       struct operation *operation)
 {
-    struct store_list records = {0}, lpars = {0};
+    static const char *const PREFIXES[] = {"/paging/", "/lpar/"};
+    struct store_list lists[2] = {0};
+    const struct store_list *records = &lists[0], *lpars = &lists[1];
     *views = NULL;
     *count = 0;
-    int status = store_list(store, "/paging/", &records, NULL, operation);
-    if (status == VIOS_OK) {
-        status = store_list(store, "/lpar/", &lpars, NULL, operation);
-    }
-    if (status == VIOS_OK && records.count) {
-        *views = calloc(records.count, sizeof **views);
+    /* From one snapshot, as a plan and the owner that it is for are changed one after the other. */
+    int status = store_list_many(store, PREFIXES, 2, lists, NULL, operation);
+    if (status == VIOS_OK && records->count) {
+        *views = calloc(records->count, sizeof **views);
         if (*views) {
-            *count = join(&records, &lpars, *views);
+            *count = join(records, lpars, *views);
         } else {
             status = operation_no_memory(operation, NULL);
         }
     }
     if (whole) {
-        *whole = *count == records.count;
+        *whole = *count == records->count;
     }
-    store_list_clear(&records);
-    store_list_clear(&lpars);
+    store_list_clear(&lists[0]);
+    store_list_clear(&lists[1]);
     return status;
 }
 

@@ -15,6 +15,8 @@ struct paging_lpar { /* what paging needs to know of /lpar/NAME */
     int64_t generation;
     char uuid[UUID_TEXT_SIZE];
     char owner[NAME_MAX_LENGTH + 1]; /* "" while it has none: then its guest does not run */
+    char job[48];                    /* that holds it; "" none */
+    bool hibernated;                 /* its pages, if any, are in its file */
 };
 
 /* VIOS_E_NOT_FOUND names the LPAR and the nearest ones. */
@@ -24,8 +26,11 @@ int paging_lpar_load(struct store *store, const char *name, struct paging_lpar *
 struct paging_view {
     struct paging_record record;
     int64_t revision;                /* of /paging/NAME, for the next commit's compare */
-    int64_t generation;              /* of the LPAR; the record's own while the LPAR is gone */
-    char owner[NAME_MAX_LENGTH + 1]; /* the hosting partition: owner, or the record's host */
+    int64_t generation;              /* in which its QEMU started, or will: the export's */
+    bool begins;                     /* that is a new one: its pages go, the numbers grow */
+    bool asleep;                     /* hibernated: nobody hosts it, nothing is granted */
+    char owner[NAME_MAX_LENGTH + 1]; /* the hosting partition: owner, or the record's host; the
+                                        node that restarts it; "" while it is asleep */
     bool running;                    /* the LPAR has an owner: its guest may be running */
 };
 

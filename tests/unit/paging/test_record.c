@@ -4,10 +4,12 @@
 
 static const char GOOD[] =
     "{\"v\":1,\"lpar\":\"web1\",\"uuid\":\"3f0e1c1e-7c55-4f0e-9a54-0d6a7b8c9d0e\","
-    "\"generation\":4,\"host\":\"n1\",\"size_bytes\":8192,\"policy\":\"mirror\",\"disk\":null,"
+    "\"generation\":4,\"start\":3,\"host\":\"n1\",\"size_bytes\":8192,\"policy\":\"mirror\","
+    "\"disk\":null,"
     "\"regions\":[{\"index\":0,\"number\":3,\"offset\":0,\"size_bytes\":8192,"
     "\"replicas\":[{\"node\":\"n2\"},{\"node\":\"n3\"}]}],"
-    "\"job\":\"j-1\",\"created\":\"2026-11-23T12:00:00.000Z\"}";
+    "\"job\":\"j-1\",\"created\":\"2026-11-23T12:00:00.000Z\","
+    "\"plan\":{\"job\":\"j-7\",\"node\":\"n2\",\"generation\":5,\"start\":3}}";
 
 static void goes_round_unchanged(void)
 {
@@ -19,6 +21,19 @@ static void goes_round_unchanged(void)
     char *text = paging_record_format(&record);
     is_text(text, GOOD);
     free(text);
+}
+
+static void takes_one_of_before(void)
+{
+    static const char BEFORE[] =
+        "{\"v\":1,\"lpar\":\"web1\",\"uuid\":\"3f0e1c1e-7c55-4f0e-9a54-0d6a7b8c9d0e\","
+        "\"generation\":4,\"host\":\"n1\",\"size_bytes\":8192,\"policy\":\"disk\",\"disk\":\"/d\","
+        "\"regions\":[{\"index\":0,\"number\":3,\"offset\":0,\"size_bytes\":8192,\"replicas\":[]}]"
+        "}";
+    struct paging_record record;
+    is_int(paging_record_parse(BEFORE, &record, NULL), VIOS_OK);
+    is_int(record.start, 4);
+    is_text(record.plan.job, "");
 }
 
 /* GOOD with the first `from` replaced by `to` must be refused with a message that has `why`. */
@@ -49,6 +64,12 @@ static void refuses_what_does_not_fit(void)
     refuses("web1", "../x", "name");
     refuses("3f0e", "zzzz", "");
     refuses("\"v\":1", "\"v\":9", "range");
+    refuses("\"start\":3", "\"start\":5", "start");
+    refuses("\"start\":3", "\"start\":-1", "start");
+    refuses("\"job\":\"j-7\"", "\"job\":\"\"", "plan");
+    refuses("\"node\":\"n2\",\"generation\"", "\"node\":\"../x\",\"generation\"", "plan");
+    refuses("\"generation\":5", "\"generation\":2", "plan");
+    refuses("\"start\":3}", "\"start\":-1}", "plan");
     refuses("}", "", "");
 }
 
@@ -68,6 +89,7 @@ static void grants_only_what_lies_there(void)
 int main(void)
 {
     RUN(goes_round_unchanged);
+    RUN(takes_one_of_before);
     RUN(refuses_what_does_not_fit);
     RUN(grants_only_what_lies_there);
     return tap_done();

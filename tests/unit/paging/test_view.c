@@ -1,5 +1,5 @@
 /* Proves: a record that cannot be read is left out and told of, so that nobody takes what it
- * names for gone. */
+ * names for gone; and when a device begins anew, sleeps, or goes along as its plan says. */
 #include "base/log.h"
 #include "paging/view.h"
 #include "tests/tap.h"
@@ -59,6 +59,73 @@ static void tells_of_unreadable_records(void)
     ok(!whole, "an LPAR's record is not told of");
 }
 
+/* The one view there is, with this LPAR. */
+static struct paging_view view_of(const char *lpar, const char *plan, int64_t start)
+{
+    char paging[1024], text[512];
+    struct operation operation;
+    struct paging_view view = {0};
+    snprintf(paging, sizeof paging,
+             "{\"v\":1,\"lpar\":\"web1\",\"uuid\":\"3f0e1c1e-7c55-4f0e-9a54-0d6a7b8c9d0e\","
+             "\"generation\":4,\"start\":%lld,\"host\":\"n1\",\"size_bytes\":8192,"
+             "\"policy\":\"disk\",\"disk\":\"/d\",%s\"regions\":[{\"index\":0,\"number\":3,"
+             "\"offset\":0,\"size_bytes\":8192,\"replicas\":[]}]}",
+             (long long)start, plan);
+    snprintf(text, sizeof text, "{\"v\":1,\"uuid\":\"3f0e1c1e-7c55-4f0e-9a54-0d6a7b8c9d0e\",%s}",
+             lpar);
+    put("/paging/web1", paging);
+    put("/lpar/web1", text);
+    operation_start(&operation, 10000, NULL);
+    is_int(paging_view_load(store, "web1", &view, &operation), VIOS_OK);
+    return view;
+}
+
+static void is_view(struct paging_view view, const char *owner, int64_t generation, bool begins,
+                    bool asleep)
+{
+    is_text(view.owner, owner);
+    is_int(view.generation, generation);
+    is_int(view.begins, begins);
+    is_int(view.asleep, asleep);
+}
+
+#define N2 "\"owner\":{\"node\":\"n2\",\"incarnation\":1},\"wanted\":\"running\","
+#define N3 "\"owner\":{\"node\":\"n3\",\"incarnation\":1},\"wanted\":\"running\","
+#define ASLEEP "\"owner\":null,\"wanted\":\"hibernated\","
+#define STOPPED "\"owner\":null,\"wanted\":\"stopped\","
+#define RESTART "\"plan\":{\"job\":\"j-7\",\"node\":\"n2\",\"generation\":5,\"start\":5},"
+#define CONTINUE "\"plan\":{\"job\":\"j-7\",\"node\":\"n2\",\"generation\":5,\"start\":3},"
+
+static void follows_the_owner(void)
+{
+    is_view(view_of(STOPPED "\"generation\":4", "", 4), "n1", 4, false, false);
+    is_view(view_of(N2 "\"generation\":4", "", 4), "n2", 4, false, false);
+    is_view(view_of(N2 "\"generation\":4", "", 3), "n2", 3, false, false);
+    is_view(view_of(N2 "\"generation\":5", "", 3), "n2", 5, true, false);
+    is_view(view_of(ASLEEP "\"generation\":4", "", 4), "", 4, false, true);
+}
+
+static void goes_by_a_plan_to_restart(void)
+{
+    is_view(view_of(ASLEEP "\"generation\":4,\"job\":\"j-7\"", RESTART, 4), "n2", 5, false, false);
+    is_view(view_of(N2 "\"generation\":5,\"job\":\"j-7\"", RESTART, 4), "n2", 5, false, false);
+    is_view(view_of(N2 "\"generation\":5,\"job\":null", RESTART, 4), "n2", 5, false, false);
+    /* void: another job holds it, nobody does, another node has it, it began anew */
+    is_view(view_of(ASLEEP "\"generation\":4,\"job\":\"j-8\"", RESTART, 4), "", 4, false, true);
+    is_view(view_of(ASLEEP "\"generation\":4,\"job\":null", RESTART, 4), "", 4, false, true);
+    is_view(view_of(N3 "\"generation\":5,\"job\":\"j-8\"", RESTART, 4), "n3", 5, true, false);
+    is_view(view_of(N2 "\"generation\":6,\"job\":\"j-7\"", RESTART, 4), "n2", 6, true, false);
+}
+
+static void goes_by_a_plan_to_continue(void)
+{
+    is_view(view_of(N2 "\"generation\":4,\"job\":\"j-7\"", CONTINUE, 3), "n2", 3, false, false);
+    is_view(view_of(N2 "\"generation\":5,\"job\":\"j-7\"", CONTINUE, 3), "n2", 3, false, false);
+    /* it is hibernated, or was taken over */
+    is_view(view_of(ASLEEP "\"generation\":4,\"job\":\"j-7\"", CONTINUE, 3), "", 3, false, true);
+    is_view(view_of(N3 "\"generation\":5", CONTINUE, 3), "n3", 5, true, false);
+}
+
 int main(void)
 {
     struct operation operation;
@@ -71,6 +138,10 @@ int main(void)
         return 1;
     }
     RUN(tells_of_unreadable_records);
+    put("/paging/web0", NULL);
+    RUN(follows_the_owner);
+    RUN(goes_by_a_plan_to_restart);
+    RUN(goes_by_a_plan_to_continue);
     store_close(store);
     return tap_done();
 }
