@@ -61,7 +61,7 @@ archives = $(patsubst %,$(B)/lib/%.a,$(filter $(1),$(FOLDERS)))
 
 SHELL_USES  := net base
 DAEMON_USES := daemon migration alert restore ffdc image lpar hibernation event paging storage \
-               node job cluster store net base
+               nbd node job cluster store net base
 IO_USES     := io paging storage nbd net base
 
 PROGRAMS := $(B)/bin/vios $(B)/libexec/vios/daemon $(B)/libexec/vios/io

@@ -12,9 +12,10 @@
 #include "lpar/migration.h"
 #include "lpar/own.h"
 #include "lpar/saved.h"
+#include "lpar/saved_pages.h"
 #include "lpar/view.h"
 #include "node/node.h"
-#include "paging/paging.h"
+#include "paging/plan.h"
 
 #include <fcntl.h>
 #include <inttypes.h>
@@ -47,22 +48,12 @@ static int check_running(struct job *job, const struct lpar *lpar)
     return lpar_job_fail(job, VIOS_E_CONFLICT, "see lpar show", what);
 }
 
-static int check_paging(struct job *job, const struct lpar *lpar)
-{
-    uint64_t bytes = 0;
-    int status = paging_device_size(job_node(job), lpar->name, &bytes, &job->operation);
-    return status == VIOS_OK && bytes > 0
-               ? lpar_job_fail(job, VIOS_E_INVALID,
-                               "remove the device from the guest: paging remove",
-                               "it has a paging device, whose pages would be lost")
-               : status;
-}
-
-static int check_space(struct job *job, const struct lpar *lpar, int folder)
+static int check_space(struct job *job, const struct lpar *lpar, uint64_t paging_bytes, int folder)
 {
     char need[PARSE_SIZE_TEXT], have[PARSE_SIZE_TEXT], what[120];
     /* what cannot be compressed grows a little */
-    uint64_t free_bytes, wanted = lpar->memory_bytes + lpar->memory_bytes / 20 + MARGIN_BYTES;
+    uint64_t free_bytes, bytes = lpar->memory_bytes + paging_bytes;
+    uint64_t wanted = bytes + bytes / 20 + MARGIN_BYTES;
     int status = saved_free_bytes(folder, &free_bytes, &job->operation.error);
     if (status == VIOS_OK && free_bytes < wanted) {
         snprintf(what, sizeof what, "no space in the repository (need %s, free %s)",
@@ -91,9 +82,10 @@ static int check_storage(struct job *job)
 
 static int claim(struct job *job, struct lpar *lpar)
 {
+    uint64_t paging_bytes = 0;
     int status = check_running(job, lpar);
     if (status == VIOS_OK) {
-        status = check_paging(job, lpar);
+        status = saved_pages_size(job, lpar, &paging_bytes);
     }
     if (status == VIOS_OK) {
         status = check_storage(job);
@@ -103,7 +95,7 @@ static int claim(struct job *job, struct lpar *lpar)
     if (folder < 0) {
         return folder;
     }
-    status = check_space(job, lpar, folder);
+    status = check_space(job, lpar, paging_bytes, folder);
     close(folder);
     return status;
 }
@@ -124,7 +116,8 @@ static int hibernate_claim(struct job *job)
 
 static int hibernate_claim_undo(struct job *job)
 {
-    return lpar_job_release(job, lpar_job_name(job), NULL);
+    int status = paging_plan_settle(job, lpar_job_name(job));
+    return status == VIOS_OK ? lpar_job_release(job, lpar_job_name(job), NULL) : status;
 }
 
 /* --- save --- */
@@ -132,16 +125,42 @@ static int hibernate_claim_undo(struct job *job)
 struct saving {
     struct job *job;
     struct hibernation_writer *writer;
-    uint64_t done, total;
+    uint64_t done, memory_bytes, paging_bytes;
 };
+
+/* Of both, as they could become; the state itself may be a little more than the memory. */
+static void tell_progress(const struct saving *saving, uint64_t done)
+{
+    uint64_t total = saving->memory_bytes + saving->paging_bytes;
+    job_progress(saving->job, (int64_t)done, (int64_t)(done > total ? done : total), "bytes");
+}
 
 static int write_state(void *context, const void *data, size_t size, struct operation *operation)
 {
     struct saving *saving = context;
     saving->done += size;
-    job_progress(saving->job, (int64_t)saving->done,
-                 (int64_t)(saving->done > saving->total ? saving->done : saving->total), "bytes");
+    tell_progress(saving, saving->done);
     return hibernation_writer_write(saving->writer, HIBERNATION_STREAM, data, size, operation);
+}
+
+static void pages_progress(void *context, uint64_t done_bytes)
+{
+    const struct saving *saving = context;
+    tell_progress(saving, saving->memory_bytes + done_bytes);
+}
+
+/* The guest stands still, and so do its pages. */
+static int save_pages(struct saving *saving, const struct lpar *lpar, struct guest *guest)
+{
+    struct job *job = saving->job;
+    struct guest_status now;
+    int status = saved_pages_size(job, lpar, &saving->paging_bytes);
+    json_object_set_new(job->data, "paging_bytes", json_integer((json_int_t)saving->paging_bytes));
+    if (status < 0 || saving->paging_bytes == 0) {
+        return status;
+    }
+    guest_status(guest, &now);
+    return saved_pages_write(job, lpar, now.start, saving->writer, pages_progress, saving);
 }
 
 static int qemu_version(struct guest *guest, char version[HIBERNATION_WORD_SIZE],
@@ -207,7 +226,7 @@ static int begin_file(struct job *job, const struct lpar *lpar, struct guest *gu
 static int write_file(struct job *job, const struct lpar *lpar, struct guest *guest, int folder)
 {
     const struct migration_port port = {.call = guest_call_with, .context = guest};
-    struct saving saving = {.job = job, .total = lpar->memory_bytes};
+    struct saving saving = {.job = job, .memory_bytes = lpar->memory_bytes};
     char file[UUID_TEXT_SIZE] = "";
     uint64_t size_bytes = 0;
     int status = begin_file(job, lpar, guest, folder, &saving.writer);
@@ -216,6 +235,9 @@ static int write_file(struct job *job, const struct lpar *lpar, struct guest *gu
     }
     snprintf(file, sizeof file, "%s", hibernation_writer_header(saving.writer)->file);
     status = migration_save(&port, write_state, &saving, &job->operation);
+    if (status == VIOS_OK) {
+        status = save_pages(&saving, lpar, guest);
+    }
     if (status < 0) {
         hibernation_writer_abandon(saving.writer);
         return status;
@@ -381,6 +403,19 @@ static int drain(struct job *job, const struct lpar *lpar)
     return status;
 }
 
+/* It has the paging device whose pages are in the file, or still none. Where the outcome of the
+ * commit is not known it may go on in the next generation: then it keeps its pages. */
+static int plan_paging(struct job *job, const struct lpar *lpar)
+{
+    uint64_t bytes = 0;
+    int status = saved_pages_size(job, lpar, &bytes);
+    if (status == VIOS_OK && (int64_t)bytes != json_get_integer(job->data, "paging_bytes")) {
+        status = lpar_job_fail(job, VIOS_E_CONFLICT, "try it again",
+                               "its paging device is not the one that was saved");
+    }
+    return status == VIOS_OK ? paging_plan_continue(job, lpar->name, lpar->generation + 1) : status;
+}
+
 static int hibernate_commit(struct job *job)
 {
     struct lpar lpar;
@@ -389,7 +424,13 @@ static int hibernate_commit(struct job *job)
     if (status < 0 || is_done(job, &lpar)) {
         return status;
     }
-    status = drain(job, &lpar);
+    if (lpar.generation != json_get_integer(job->data, "generation")) { /* it is what was saved */
+        return lpar_job_fail(job, VIOS_E_CONFLICT, "try it again", "it has gone on meanwhile");
+    }
+    status = plan_paging(job, &lpar);
+    if (status == VIOS_OK) {
+        status = drain(job, &lpar);
+    }
     if (status == VIOS_OK) {
         status = give_up(job, &lpar, &ownership);
     }
@@ -427,6 +468,9 @@ static int hibernate_finish(struct job *job)
                                         .state = "hibernated",
                                         .why = why},
                      &job->operation);
+    if (status == VIOS_OK) {
+        status = paging_plan_settle(job, lpar_job_name(job));
+    }
     if (status == VIOS_OK) {
         status = lpar_job_release(job, lpar_job_name(job), NULL);
     }

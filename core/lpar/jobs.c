@@ -24,6 +24,7 @@
 #include "lpar/view.h"
 #include "node/node.h"
 #include "paging/paging.h"
+#include "paging/plan.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -73,6 +74,9 @@ static int claim_start(struct job *job, struct lpar *lpar)
     }
     if (status == VIOS_OK) {
         status = lpars_reserve(node->lpars, lpar, true, &job->operation.error);
+    }
+    if (status == VIOS_OK) { /* of a restart that came to nothing */
+        status = paging_plan_drop(job, lpar->name);
     }
     if (status == VIOS_OK) {
         lpar->generation++;

@@ -17,10 +17,12 @@
 #include "lpar/migration.h"
 #include "lpar/own.h"
 #include "lpar/saved.h"
+#include "lpar/saved_pages.h"
 #include "lpar/spec.h"
 #include "lpar/view.h"
 #include "node/node.h"
 #include "paging/paging.h"
+#include "paging/plan.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -46,16 +48,6 @@ static int check_hibernated(struct job *job, const struct lpar *lpar)
                                "it is not hibernated");
 }
 
-static int check_paging(struct job *job, const struct lpar *lpar)
-{
-    uint64_t bytes = 0;
-    int status = paging_device_size(job_node(job), lpar->name, &bytes, &job->operation);
-    return status == VIOS_OK && bytes > 0
-               ? lpar_job_fail(job, VIOS_E_INVALID, "remove the device: paging remove",
-                               "it got a paging device after it was hibernated")
-               : status;
-}
-
 static int open_file(struct job *job, const struct lpar *lpar, struct saved *saved,
                      struct hibernation_reader **reader)
 {
@@ -70,6 +62,9 @@ static int check_file(struct job *job, const struct lpar *lpar)
     struct saved saved;
     struct hibernation_reader *reader;
     int status = open_file(job, lpar, &saved, &reader);
+    if (status == VIOS_OK) {
+        status = saved_pages_check(job, lpar, reader);
+    }
     hibernation_reader_close(reader);
     return status;
 }
@@ -87,9 +82,6 @@ static int claim(struct job *job, struct lpar *lpar)
     struct node *node = job_node(job);
     struct vios_error *error = &job->operation.error;
     int status = check_hibernated(job, lpar);
-    if (status == VIOS_OK) {
-        status = check_paging(job, lpar);
-    }
     if (status == VIOS_OK) {
         status = spec_check_files(lpar, error);
     }
@@ -151,6 +143,18 @@ static int load_next(struct job *job, struct lpar *lpar, struct lpar *next)
 
 /* --- prepare, launch --- */
 
+/* An empty device, before anything here claims the next generation. */
+static int host_paging(struct job *job, const struct lpar *next)
+{
+    struct operation waiting;
+    int status = paging_plan_restart(job, next->name, next->generation);
+    job_limit(job, &waiting, READY_MS);
+    return status == VIOS_OK
+               ? job_keep(job, &waiting,
+                          paging_await(job_node(job), next->name, next->generation, &waiting))
+               : status;
+}
+
 static int restart_prepare(struct job *job)
 {
     struct lpar lpar, next;
@@ -160,6 +164,9 @@ static int restart_prepare(struct job *job)
     int status = load_next(job, &lpar, &next);
     if (status == VIOS_OK) {
         status = disks_check_free(job->store, &next, &job->operation);
+    }
+    if (status == VIOS_OK) {
+        status = host_paging(job, &next);
     }
     if (status == VIOS_OK) {
         status = launch_folder(node, &next, &folder, &job->operation.error);
@@ -178,22 +185,32 @@ static int restart_prepare_undo(struct job *job)
 {
     struct lpar lpar;
     int status = lpar_job_load(job, lpar_job_name(job), &lpar);
-    if (status < 0) {
-        return status == VIOS_E_NOT_FOUND || status == VIOS_E_STALE ? VIOS_OK : status;
+    if (status == VIOS_OK) {
+        status = ending_end(job, &lpar, false);
+    } else if (status == VIOS_E_NOT_FOUND || status == VIOS_E_STALE) {
+        status = VIOS_OK;
     }
-    return ending_end(job, &lpar, false);
+    return status == VIOS_OK ? paging_plan_settle(job, lpar_job_name(job)) : status;
 }
 
 static int restart_launch(struct job *job)
 {
     struct lpar lpar, next;
     struct run_folder folder = {.fd = -1};
+    char paging[160];
+    uint64_t paging_bytes = 0;
     int status = load_next(job, &lpar, &next);
+    if (status == VIOS_OK) {
+        status = paging_device_size(job_node(job), next.name, &paging_bytes, &job->operation);
+    }
     if (status == VIOS_OK) {
         status = run_folder_open(&folder, job_node(job)->run_dir, next.uuid, &job->operation.error);
     }
     if (status == VIOS_OK) {
-        const struct qemu_start start = {.generation = next.generation, .incoming = true};
+        paging_export_name(next.uuid, next.generation, paging, sizeof paging);
+        const struct qemu_start start = {.generation = next.generation,
+                                         .paging_export = paging_bytes ? paging : NULL,
+                                         .incoming = true};
         status = launch_qemu(&next, &folder, &start, &job->operation);
         if (status == VIOS_E_LOCKED) {
             status = VIOS_OK; /* this step ran already */
@@ -243,6 +260,10 @@ static int load_guest(struct job *job, const struct lpar *lpar, struct guest *gu
                              "it was half loaded when its daemon ended");
     }
     status = open_file(job, lpar, &saved, &loading.reader);
+    if (status == VIOS_OK) { /* before its state, whose end says that all is loaded */
+        const struct lpar next = next_of(lpar);
+        status = saved_pages_load(job, &next, loading.reader);
+    }
     if (status == VIOS_OK) {
         status = migration_load(&port, give_state, &loading, &job->operation);
     }
@@ -399,7 +420,10 @@ static int restart_run(struct job *job)
 static int restart_finish(struct job *job)
 {
     struct node *node = job_node(job);
-    int status = lpar_job_release(job, lpar_job_name(job), NULL);
+    int status = paging_plan_settle(job, lpar_job_name(job));
+    if (status == VIOS_OK) {
+        status = lpar_job_release(job, lpar_job_name(job), NULL);
+    }
     if (saved_remove(node, job->store, job_text(job, "lu"), &job->operation) < 0) {
         log_warning("lpar", "%s stays in the repository: %s", job_text(job, "lu"),
                     job->operation.error.message);

@@ -137,11 +137,5 @@ run_status "it starts" 0 on n2 lpar start web1
 run_status "it is stopped" 0 on n2 lpar stop web1 --force
 run_status "a stopped one has nothing to keep" 1 on n1 lpar hibernate web1
 like "it says so" "$ERR" "only a running guest"
-run_status "it gets a paging device" 0 on n1 paging create web1 --size 4M
-run_status "and starts" 0 on n1 lpar start web1
-run_status "its pages would be lost: it is not hibernated" 7 on n2 lpar hibernate web1
-like "with the reason" "$ERR" 'has a paging device'
-is "it runs on" "$(state)" "running n1"
-run_status "it is stopped" 0 on n1 lpar stop web1 --force
 run_status "it is removed" 0 on n1 lpar remove web1 --yes
 finish

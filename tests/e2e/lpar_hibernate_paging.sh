@@ -1,0 +1,68 @@
+#!/bin/bash
+# Proves: a guest with a paging device is hibernated with its pages, which leave the memory of the
+# nodes that held them; when these began anew since, it goes on on another node with every page as
+# it was, mirrored again. A file whose pages are damaged is refused, a restart that fails leaves
+# nothing, and a start from the disks begins with an empty device.
+# needs: heavy
+# limit: 120
+. "$(dirname "$0")/lib.sh"
+. "$(dirname "$0")/lab.sh"
+need jq nbdcopy qemu-system-x86_64 as ld
+
+run_status "lab up" 0 "$VIOS" lab up 3 --page-memory 32M
+"$ROOT/tests/guest/make_boot_disk.sh" sequence "$DIR/disk.raw" 512
+on n1 pool create p1 >/dev/null
+on n1 lu create web1-root --pool p1 --size 2M >/dev/null
+dd if="$DIR/disk.raw" of="$(on n1 lu show p1/web1-root --json | jq -r .path)" conv=notrunc \
+    status=none
+on n1 lpar create web1 --memory 16M --disk p1/web1-root >/dev/null
+run_status "a paging device" 0 on n1 paging create web1 --size 12M
+run_status "its guest runs" 0 on n1 lpar start web1
+
+state() { on n3 lpar show web1 --json | jq -r '.state + " " + .node'; }
+device() { on "$1" paging show web1 --json | jq -r "$2"; } # NODE JQ-FILTER
+used() { # NODE: bytes of pages that it holds
+    on n1 node show "$1" --json | jq .page_memory_used_bytes
+}
+written() { on "$1" lpar console web1 --dump 2>/dev/null | tr -d '\r' | grep -c '^[0-9a-f]\{4\}$'; }
+writes() { [ "$(written "$1")" -ge 5 ]; } # NODE
+has_pattern() { # NODE FILE
+    nbdcopy "$(device "$1" .uri)" "$DIR/copy" && cmp "$2" "$DIR/copy"
+}
+
+# Pages at the start, in every other place, and at the very end.
+head -c 2M /dev/urandom >"$DIR/pattern"
+for _ in $(seq 64); do
+    head -c 4096 /dev/urandom
+    head -c 4096 /dev/zero
+done >>"$DIR/pattern"
+truncate -s $(((12 << 20) - 4096)) "$DIR/pattern"
+head -c 4096 /dev/urandom >>"$DIR/pattern"
+truncate -s 12M "$DIR/zeroes"
+
+ok "pages go out" nbdcopy "$DIR/pattern" "$(device n1 .uri)"
+ok "to two nodes" await '[ "$(used n2) $(used n3)" = "2363392 2363392" ]' 20
+ok "it writes" await "writes n1" 30
+
+# --- with its pages ---
+run_status "it is hibernated" 0 on n2 lpar hibernate web1
+is "nobody runs it" "$(state)" "hibernated "
+is "its device is with it" "$(device n3 .state)" HIBERNATED
+ok "its pages are in its file" \
+    test "$(on n1 hibernation list --json | jq '.[0].size_bytes')" -gt 2363392
+ok "and nowhere else" await '[ "$(used n2) $(used n3)" = "0 0" ]' 20
+run_status "every block is good" 0 on n3 hibernation verify web1
+run_status "its device is not removed" 1 on n1 paging remove web1 --yes
+like "it says why" "$ERR" 'is hibernated'
+for node in n2 n3; do
+    kill -9 "$(lab_pid $node daemon_pid)" "$(lab_pid $node io_pid)"
+done
+run_status "those who had them begin anew" 0 "$VIOS" lab up 3 --page-memory 32M
+run_status "it goes on on n2" 0 on n1 lpar restart web1 --node n2
+is "it runs there" "$(state)" "running n2"
+ok "every page is what it was" has_pattern n2 "$DIR/pattern"
+holders() { device "$1" '[.replicas[] | .node + " " + .state] | sort | join(", ")'; }
+ok "on the two other nodes" await '[ "$(holders n2)" = "n1 current, n3 current" ]' 20
+ok "it writes" await "writes n2" 30
+is "it did not boot" "$(on n2 lpar console web1 --dump | grep -c boot)" 0
+finish
