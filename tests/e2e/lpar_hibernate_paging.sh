@@ -26,6 +26,15 @@ used() { # NODE: bytes of pages that it holds
 }
 written() { on "$1" lpar console web1 --dump 2>/dev/null | tr -d '\r' | grep -c '^[0-9a-f]\{4\}$'; }
 writes() { [ "$(written "$1")" -ge 5 ]; } # NODE
+file() { echo "$LAB/repository/hibernation/$(on n1 hibernation show web1 --json | jq -r .lu)"; }
+damage() { # a bit in a block of pages, behind others
+    local file at byte
+    file=$(file)
+    at=$(($(stat -c %s "$file") * 3 / 4))
+    byte=$(od -An -tu1 -j $at -N 1 "$file")
+    printf '%b' "\\x$(printf %x $((byte ^ 64)))" |
+        dd of="$file" bs=1 seek=$at conv=notrunc status=none
+}
 has_pattern() { # NODE FILE
     nbdcopy "$(device "$1" .uri)" "$DIR/copy" && cmp "$2" "$DIR/copy"
 }
@@ -65,4 +74,34 @@ holders() { device "$1" '[.replicas[] | .node + " " + .state] | sort | join(", "
 ok "on the two other nodes" await '[ "$(holders n2)" = "n1 current, n3 current" ]' 20
 ok "it writes" await "writes n2" 30
 is "it did not boot" "$(on n2 lpar console web1 --dump | grep -c boot)" 0
+
+# --- a restart that fails ---
+run_status "it is hibernated again" 0 on n1 lpar hibernate web1
+cp "$(file)" "$DIR/good"
+damage
+run_status "it does not go on with a page that is damaged" 1 on n1 lpar restart web1 --node n3
+like "with the reason" "$ERR" 'hibernation of "web1": block [0-9]* of [0-9]* is damaged'
+is "it is hibernated still" "$(state)" "hibernated "
+ok "what was loaded is given back" await '[ "$(used n1) $(used n2) $(used n3)" = "0 0 0" ]' 20
+cp "$DIR/good" "$(file)"
+
+# --- a node is dead: its part stays away ---
+kill -9 "$(lab_pid n1 daemon_pid)" "$(lab_pid n1 io_pid)"
+ok "a node dies" await '[ "$(on n2 node show n1 --json | jq -r .state)" = down ]' 40
+run_status "it goes on with the good file" 0 on n2 lpar restart web1
+ok "every page is what it was" has_pattern n2 "$DIR/pattern"
+like "on those who are there" "$(device n2 .state)" 'OK|DEGRADED'
+run_status "the node comes back" 0 "$VIOS" lab up 3 --page-memory 32M
+ok "its pages are mirrored" await '[ "$(device n2 .state)" = OK ]' 30
+ok "and are what they were" has_pattern n2 "$DIR/pattern"
+
+# --- without its memory ---
+run_status "it is hibernated" 0 on n1 lpar hibernate web1
+damage
+run_status "a restart loads pages, and fails" 1 on n1 lpar restart web1
+run_status "it starts from its disks in the same generation" 0 on n1 lpar start web1 --from-storage
+ok "with an empty device" has_pattern n1 "$DIR/zeroes"
+run_status "it is hibernated" 0 on n2 lpar hibernate web1
+run_status "its memory is given up" 0 on n1 hibernation remove web1 --yes
+run_status "its device is removed" 0 on "$(device n3 .node)" paging remove web1 --yes
 finish
