@@ -251,6 +251,9 @@ static int follow_numbers(struct paging_round *round, struct paging_view *view,
                           const json_t *export)
 {
     bool behind = false, ahead = false;
+    if (view->record.policy == PAGING_DISK) {
+        return VIOS_OK; /* nobody else serves it: its numbers are for nobody */
+    }
     for (size_t i = 0; i < view->record.region_count; i++) {
         int64_t number = json_get_integer(io_region(export, i), "number");
         behind = behind || view->record.regions[i].number < number;
