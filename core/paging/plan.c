@@ -196,7 +196,8 @@ static int settle(struct change *change)
 
 int paging_plan_settle(struct job *job, const char *lpar)
 {
-    return run(job, lpar, 0, settle);
+    int status = run(job, lpar, 0, settle);
+    return status == VIOS_E_CORRUPT ? VIOS_OK : status;
 }
 
 static int drop(struct change *change)

@@ -31,7 +31,8 @@ int paging_plan_restart(struct job *job, const char *lpar, int64_t generation);
 /* The guest, which runs here, may go on under `generation`, with its pages. */
 int paging_plan_continue(struct job *job, const char *lpar, int64_t generation);
 
-/* What the job had planned is so by now, or it is given up. */
+/* What the job had planned is so by now, or it is given up. VIOS_OK for a record that cannot be
+ * read: nobody acts upon that. */
 int paging_plan_settle(struct job *job, const char *lpar);
 
 /* Whoever had planned what: the LPAR, which this job holds, starts anew. */

@@ -1,7 +1,7 @@
 #!/bin/bash
-# Proves: a Linux guest that has half of its memory swapped out to other nodes is hibernated on one
-# node, those who held its pages begin anew, and it goes on on another node: it notices nothing, and
-# no page is lost, changed or mixed up.
+# Proves: a Linux guest that has half of its memory swapped out to other nodes, to a device that was
+# plugged in while it ran, is hibernated on one node, those who held its pages begin anew, and it
+# goes on on another node: it notices nothing, and no page is lost, changed or mixed up.
 # needs: heavy
 # limit: 400
 . "$(dirname "$0")/lib.sh"
@@ -25,8 +25,9 @@ hog_lines() { console "$1" | grep -c '^hog '; } # NODE
 run_status "a lab of three" 0 "$VIOS" lab up 3 --page-memory 144M
 run_status "a guest of 96 MiB" 0 on n1 lpar create g --memory 96M --kernel "$GUEST/vmlinuz" \
     --initrd "$GUEST/initrd" --append "console=ttyS0 quiet vios.hog_mib=96 vios.hog_passes=0"
-run_status "with 128 MiB on other nodes" 0 on n1 paging create g --size 128M
 run_status "starts" 0 on n1 lpar start g
+ok "is ready" await 'console_has n1 "guest ready"' 60
+run_status "and gets 128 MiB on other nodes" 0 on n1 paging create g --size 128M
 ok "its hog runs" await 'console_has n1 "^hog passed pass=1 "' 150
 ok "half its memory is swapped out, mirrored" \
     await '[ "$(used n2)" -ge $((48 << 20)) ] && [ "$(used n3)" -ge $((48 << 20)) ]' 30
