@@ -85,7 +85,7 @@ static int claim(struct job *job, struct lpar *lpar)
     uint64_t paging_bytes = 0;
     int status = check_running(job, lpar);
     if (status == VIOS_OK) {
-        status = saved_pages_size(job, lpar, &paging_bytes);
+        status = saved_pages_held(job, lpar, &paging_bytes);
     }
     if (status == VIOS_OK) {
         status = check_storage(job);

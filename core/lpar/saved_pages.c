@@ -26,6 +26,13 @@ int saved_pages_size(struct job *job, const struct lpar *lpar, uint64_t *bytes)
                                "it is just getting its paging device, or losing it");
 }
 
+int saved_pages_held(struct job *job, const struct lpar *lpar, uint64_t *bytes)
+{
+    int status = saved_pages_size(job, lpar, bytes);
+    return status == VIOS_OK ? paging_device_held(job_node(job), lpar->name, bytes, &job->operation)
+                             : status;
+}
+
 /* --- into the file --- */
 
 struct writing {

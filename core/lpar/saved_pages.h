@@ -14,6 +14,9 @@
  * while the record and the guest do not agree about that. */
 int saved_pages_size(struct job *job, const struct lpar *lpar, uint64_t *bytes);
 
+/* The same, but of what is in it. */
+int saved_pages_held(struct job *job, const struct lpar *lpar, uint64_t *bytes);
+
 /* The guest, whose QEMU started at `start`, stands still: all of its pages go behind its state.
  * `progress` is told how much of the device was gone through. */
 int saved_pages_write(struct job *job, const struct lpar *lpar, int64_t start,

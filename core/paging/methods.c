@@ -409,3 +409,22 @@ int paging_device_size(struct node *node, const char *lpar, uint64_t *size_bytes
     }
     return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
 }
+
+int paging_device_held(struct node *node, const char *lpar, uint64_t *held_bytes,
+                       struct operation *operation)
+{
+    struct paging_view *view;
+    struct store *store;
+    int status = load_view(node, lpar, &view, &store, operation);
+    *held_bytes = 0;
+    if (status == VIOS_OK) {
+        json_t *export = paging_reconcile_export(node, view->record.uuid, view->generation);
+        const json_t *pages = json_object_get(export, "pages_held");
+        *held_bytes = json_is_integer(pages) ? (uint64_t)json_integer_value(pages) * PAGE_BYTES
+                                             : view->record.size_bytes;
+        json_decref(export);
+        node_store_return(node, store);
+        free(view);
+    }
+    return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+}

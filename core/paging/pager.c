@@ -375,6 +375,9 @@ static int pager_build(struct pager *pager, const struct pager_configuration *co
     pager->stall_ms = configuration->stall_ms ? configuration->stall_ms : PAGER_STALL_MS;
     pager->tick.expired = pager_ticked;
     pager->patience.expired = pager_patience_ended;
+    for (uint64_t i = 0; state_fd >= 0 && i < pager->state.pages; i++) {
+        pager->pages_held += pager->state.checksums[i] != 0;
+    }
     for (size_t i = 0; i < pager->part_count; i++) {
         part_open(pager, i, &configuration->regions[i], state_fd >= 0);
     }
@@ -537,6 +540,7 @@ static void pager_statistics(struct nbd_export *export, void *json_object)
     json_object_set_new(object, "policy", json_string(POLICIES[pager->policy]));
     json_object_set_new(object, "state", json_string(down ? "DOWN" : degraded ? "DEGRADED" : "OK"));
     json_object_set_new(object, "regions", regions);
+    set_integer(object, "pages_held", pager->pages_held);
     set_integer(object, "pages_in", pager->pages_in);
     set_integer(object, "pages_out", pager->pages_out);
     set_integer(object, "zero_pages", pager->zero_pages);

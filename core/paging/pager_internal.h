@@ -147,6 +147,7 @@ struct pager {
     struct pager_op *op_pool;
     struct pager_send *send_pool;
     struct pager_guest *guest_pool;
+    uint64_t pages_held; /* that are not all zero, now; the others are since this io began */
     uint64_t pages_in, pages_out, zero_pages, repairs, checksum_errors, lost_pages, errors;
     struct histogram in_us, out_us;
 };

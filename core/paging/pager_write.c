@@ -49,6 +49,8 @@ void pager_write_publish(struct pager_op *op)
         }
     }
     for (unsigned i = 0; i < op->count; i++) {
+        pager->pages_held -= pager->state.checksums[op->first + i] != 0;
+        pager->pages_held += op->checksums[i] != 0;
         atomic_store(&pager->state.checksums[op->first + i], op->checksums[i]);
         pager->pages_out += op->checksums[i] != 0;
         pager->zero_pages += op->checksums[i] == 0;

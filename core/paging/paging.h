@@ -30,6 +30,10 @@ int paging_await(struct node *node, const char *lpar, int64_t generation,
 int paging_device_size(struct node *node, const char *lpar, uint64_t *size_bytes,
                        struct operation *operation);
 
+/* How much of it is not all zero, as of a moment ago; all of it while nobody can say. */
+int paging_device_held(struct node *node, const char *lpar, uint64_t *held_bytes,
+                       struct operation *operation);
+
 /* Writes the name of the export that a QEMU started at `generation` connects to. */
 void paging_export_name(const char *lpar_uuid, int64_t generation, char *name, size_t size);
 

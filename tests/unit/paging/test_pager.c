@@ -4,6 +4,7 @@
  */
 /* needs: heavy */
 /* limit: 120 */
+#include "paging/page.h"
 #include "tests/unit/paging/nodes.h"
 
 static uint8_t device[DEVICE_PAGES * PAGE], back[DEVICE_PAGES * PAGE];
@@ -45,6 +46,15 @@ static bool corrupt(int number, const uint8_t *page)
     return ok(false, "page server %d does not have the page", number);
 }
 
+static long long pages_with_contents(void)
+{
+    long long count = 0;
+    for (size_t i = 0; i < DEVICE_PAGES; i++) {
+        count += !page_is_zero(device + i * PAGE, PAGE);
+    }
+    return count;
+}
+
 static void mirrors_and_reads_back(void)
 {
     uint8_t small[1024];
@@ -55,6 +65,7 @@ static void mirrors_and_reads_back(void)
     check_pattern("at once");
     is_int(host_counter("pages_out"), DEVICE_PAGES - 3);
     is_int(host_counter("zero_pages"), 3);
+    is_int(host_counter("pages_held"), DEVICE_PAGES - 3);
     fill(small, sizeof small, 2);
     memcpy(device + 5 * PAGE - 512, small, 1024);
     is_int(guest_io(NBD_WRITE, 5 * PAGE - 512, 1024, small), 0);
@@ -68,6 +79,7 @@ static void mirrors_and_reads_back(void)
     memset(device + 90 * PAGE + 100, 0, PAGE);
     is_int(guest_io(NBD_WRITE_ZEROES, 90 * PAGE + 100, PAGE, NULL), 0);
     check_pattern("after zeroes");
+    is_int(host_counter("pages_held"), pages_with_contents());
     host_await("OK");
     teardown();
 }
@@ -218,6 +230,7 @@ static void several_regions_are_one_device(void)
     node_kill(HOST);
     node_start(HOST);
     check_pattern("by a successor");
+    is_int(host_counter("pages_held"), pages_with_contents());
     node_kill(2);
     check_pattern("from the one that both have");
     node_start(0);
