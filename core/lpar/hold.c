@@ -2,9 +2,6 @@
 #include "lpar/hold.h"
 
 #include "base/json.h"
-#include "lpar/hibernate.h"
-#include "lpar/jobs.h"
-#include "lpar/restart.h"
 #include "node/node.h"
 
 #include <stdio.h>
@@ -12,14 +9,13 @@
 
 #define ASK_MS 5000
 
-/* Jobs that work on their own node: nobody goes on with one whose node is fenced. */
-static const struct job_kind *const LOCAL[] = {&lpar_start_job, &lpar_stop_job, &lpar_hibernate_job,
-                                               &lpar_restart_job};
+/* The jobs that hold an LPAR and that no survivor of their node goes on with (is_local). */
+static const char *const LOCAL[] = {"lpar.start", "lpar.stop", "lpar.hibernate", "lpar.restart"};
 
 static bool is_local(const char *kind)
 {
-    for (size_t i = 0; i < sizeof LOCAL / sizeof *LOCAL; i++) {
-        if (strcmp(kind, LOCAL[i]->name) == 0) {
+    for (size_t i = 0; i < sizeof LOCAL / sizeof LOCAL[0]; i++) {
+        if (strcmp(LOCAL[i], kind) == 0) {
             return true;
         }
     }
