@@ -3,14 +3,15 @@
 -- Four nodes on this machine. A disk is imported as an image into a pool that all of them share,
 -- and a Linux guest is deployed from it on n1. It has 128 MiB of memory and runs a program that
 -- uses twice as much and verifies every page; the rest lies in the memory of two other nodes. In
--- the middle the io process of one of them is killed with -9, and then another node as a whole. The
--- guest must notice nothing. Exits 0 only if no page was wrong and nothing failed; whatever
--- happens, and on Ctrl-C, everything is taken down again.
+-- the middle the io process of one of them is killed with -9, and then another node as a whole. At
+-- last the guest is hibernated, with its remote pages, and goes on on another node. It must notice
+-- nothing of all that. Exits 0 only if no page was wrong and nothing failed; whatever happens, and
+-- on Ctrl-C, everything is taken down again.
 
 local system <const> = vios.os
 
 local NODES <const> = 4
-local GUEST_MIB <const>, HOG_MIB <const>, HOG_PASSES <const> = 128, 256, 2
+local GUEST_MIB <const>, HOG_MIB <const> = 128, 256
 local ACCIDENT_PASS <const> = 2 -- from here on the guest reads what it wrote
 local PAGING_SIZE <const>, PAGE_MEMORY <const> = "320M", "384M"
 local LIMIT_SECONDS <const> = 600    -- so that nothing hangs for ever; a minute is usual
@@ -201,18 +202,20 @@ local function bring_up()
   say("started; its pages go to %s", table.concat(current_replicas(device()), " and "))
 end
 
-local function watch_guest()
+-- Watches the guest until `is_enough(hog, shown)`.
+local function watch_guest(is_enough)
   while true do
     local hog <const> = hog_state()
     local shown <const> = device()
     if hog then
-      show_live("pass %d of %d, %d pages verified or written, %d wrong; paged out %d, in %d; %s",
-        hog.pass, HOG_PASSES, hog.pages, hog.bad, shown.pages_out, shown.pages_in, shown.state)
+      show_live("pass %d, %d pages verified or written, %d wrong; paged out %d, in %d; %s",
+        hog.pass, hog.pages, hog.bad, shown.pages_out or 0, shown.pages_in or 0, shown.state)
       if hog.bad > 0 or hog.what == "FAILED" then
         error("the guest found a wrong page", 0)
+      elseif hog.what == "done" then
+        error("the program in the guest has ended", 0)
       end
-      provoke(hog, shown)
-      if hog.what == "done" and all_over() then
+      if is_enough(hog, shown) then
         return hog, shown
       end
     end
@@ -225,6 +228,35 @@ local function watch_guest()
     end
     system.sleep(LOOK_SECONDS)
   end
+end
+
+local function suffer(hog, shown)
+  provoke(hog, shown)
+  return all_over()
+end
+
+-- The guest goes on on another node; what is to be said of that.
+local function move(hog)
+  local target
+  for _, node in ipairs(need(vios.node.list())) do
+    if node.state == "up" and node.name ~= "n1" then
+      target = node.name
+    end
+  end
+  local bar <const> = vios.progress.new({})
+  local began_ms <const> = system.now_ms()
+  need(vios.lpar.hibernate({ name = "guest", progress = bar and bar.show }))
+  local saved_ms <const> = system.now_ms()
+  local file <const> = need(vios.hibernation.show("guest"))
+  need(vios.lpar.restart({ name = "guest", node = target, progress = bar and bar.show }))
+  if bar then
+    bar.clear()
+  end
+  say("hibernated on n1, it goes on on %s, and verifies all of its pages", target)
+  return {
+    target = target, size_mib = file.size_bytes >> 20, save_s = (saved_ms - began_ms) / 1000,
+    restart_s = (system.now_ms() - saved_ms) / 1000, enough = hog.pages + HOG_MIB * 256,
+  }
 end
 
 local function percentiles(us)
@@ -249,8 +281,8 @@ local function print_nodes(shown)
   end
 end
 
-local function print_closing(hog, shown)
-  say("the hog is done")
+local function print_closing(hog, shown, moved)
+  say("no page was wrong")
   print()
   print_nodes(shown)
   print()
@@ -259,6 +291,8 @@ local function print_closing(hog, shown)
   print(("page-outs  %d, %s"):format(shown.pages_out, percentiles(shown.out_us)))
   print(("page-ins   %d, %s"):format(shown.pages_in, percentiles(shown.in_us)))
   print(("errors     %d"):format(shown.errors or 0))
+  print(("moved      n1 to %s: saved in %.1f s, %d MiB, running again after %.1f s"):format(
+    moved.target, moved.save_s, moved.size_mib, moved.restart_s))
   print(("time       %.1f s"):format(seconds()))
   if (shown.errors or 0) > 0 then
     error("the guest's device had errors", 0)
@@ -303,7 +337,12 @@ end
 
 system.finally(function()
   bring_up()
-  print_closing(watch_guest())
+  local hog <const>, shown <const> = watch_guest(suffer)
+  local moved <const> = move(hog)
+  local last <const> = watch_guest(function(now)
+    return now.pages >= moved.enough
+  end)
+  print_closing(last, shown, moved)
   print_story()
 end, function()
   vios.lab.down({ dir = dir })

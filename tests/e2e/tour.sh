@@ -21,6 +21,9 @@ like "the death of the node is an event" "$(cat "$DIR/out")" 'node     n[2-4] +d
 like "the crash of io has a timeline" "$(cat "$DIR/out")" \
     'ffdc timeline [0-9]+ \| tail +# io crash, captured on [0-9] nodes'
 like "and no page was wrong" "$(cat "$DIR/out")" 'touched, 0 wrong'
+like "it hibernated, and went on elsewhere" "$(cat "$DIR/out")" \
+    'moved +n1 to n[2-4]: saved in .* running again after'
+like "which are events" "$(cat "$DIR/out")" 'lpar     guest +hibernated'
 is "it leaves nothing" "$(left_over $tour)" ""
 
 # A background process of a script ignores SIGINT; this one gets it as a terminal's would. It has a

@@ -34,7 +34,7 @@ $(GUEST)/initrd: tests/guest/init tests/guest/make_initrd.sh $(GUEST)/kernel.sta
 	    $(GUEST_PROGRAMS)
 
 # More words for the kernel's command line; scripts/tour.lua says the same.
-$(GUEST)/tour.qcow2: KERNEL_WORDS := vios.hog_mib=256 vios.hog_passes=2
+$(GUEST)/tour.qcow2: KERNEL_WORDS := vios.hog_mib=256 vios.hog_passes=0
 
-$(GUEST)/%.qcow2: tests/guest/make_disk.sh $(GUEST)/vmlinuz $(GUEST)/initrd
+$(GUEST)/%.qcow2: tests/guest/make_disk.sh $(GUEST)/vmlinuz $(GUEST)/initrd tests/guest/guest.mk
 	$(call say,PACK,$@)$< $@ $(GUEST)/vmlinuz $(GUEST)/initrd $(KERNEL_WORDS)
