@@ -129,7 +129,9 @@ local function run_row(row, parameters, globals, show)
   if row.console or (row.stream and not vios.json.is_array(result)) then
     return true -- what came was shown as it came
   end
-  return show(result)
+  local shown, bad = show(result)
+  bad = bad or (row.verdict and row.verdict(result))
+  return not bad and shown or nil, bad
 end
 
 local function print_result(parse, globals)
@@ -168,6 +170,30 @@ local function run_on(nodes, parse, globals)
   return failed == 0 and 0 or 3
 end
 
+-- For --dry-run: whether it would work, where the row can say so, and the same as Lua.
+local function rehearse(parse, globals)
+  local row = parse.row
+  local sent, err = require("vios.execute").parameters(row, parse.parameters)
+  if not sent then
+    return report(err, globals)
+  end
+  print(as_lua(row, parse.parameters))
+  local nodes
+  nodes, err = require("vios.connection").targets(globals)
+  if err then
+    return report(err, globals)
+  end
+  for _, node in ipairs(row.rehearse and (nodes or { false }) or {}) do
+    local options <const> = setmetatable({ on = node or nil }, { __index = globals })
+    local good
+    good, err = require("vios.execute").rehearse(row, sent, options)
+    if not good then
+      return report(err, globals)
+    end
+  end
+  return 0
+end
+
 local function run_parsed(parse, globals)
   local row = parse.row
   if globals.help or not row then
@@ -179,12 +205,7 @@ local function run_parsed(parse, globals)
     return status or report(err, globals)
   end
   if globals.dry_run and not row.preview then
-    local sent, err = require("vios.execute").parameters(row, parse.parameters)
-    if not sent then
-      return report(err, globals)
-    end
-    print(as_lua(row, parse.parameters))
-    return 0
+    return rehearse(parse, globals)
   end
   local ok, err = confirm(row, parse.parameters, globals)
   if not ok then

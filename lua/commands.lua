@@ -31,6 +31,10 @@
 --         collected = true, -- they are printed as one list, when all are there
 --         console = true,  -- the method streams bytes both ways: the terminal goes raw
 --         confirm = "stops {lpar} without asking it",  -- asks, unless --yes
+--         verdict = function(result) return err end, -- of a result that was shown and says that
+--                          -- something is wrong: the command fails with it; nil: it is good
+--         rehearse = function(parameters, context) … return true  -- or: return nil, err
+--         end,             -- for --dry-run: whether it would work
 --         preview = function(parameters, context) … return result  -- as `run` with
 --         end,             -- options.dry_run: shown (by `text`) before it asks, and for --dry-run
 --         examples = { "lpar stop web1 --timeout 30s" },

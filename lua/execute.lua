@@ -132,6 +132,11 @@ local function context_of(options, callbacks)
   }
 end
 
+-- Asks a row, for --dry-run, whether it would work: true, or nil, err. `sent` is of parameters().
+function execute.rehearse(row, sent, options)
+  return row.rehearse(sent, context_of(options, {}))
+end
+
 local function console(row, parameters, options)
   local client, err = connection.get(options)
   if not client then

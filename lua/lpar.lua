@@ -1,5 +1,6 @@
 -- lpar.lua - the commands of noun "lpar": guests and their life.
 
+local vios <const> = require("vios")
 local guest <const> = require("vios.guest_options")
 
 local function one_line(verb)
@@ -7,6 +8,39 @@ local function one_line(verb)
     local where = (result.node or "") ~= "" and (" on node " .. tostring(result.node)) or ""
     return ("%s %s%s: %s"):format(result.name, verb, where, result.state)
   end
+end
+
+-- The same, and why it is here when any node would have done.
+local function one_line_placed(verb)
+  return function(result)
+    local why = result.placed and " (here, since " .. result.placed .. ")" or ""
+    return one_line(verb)(result) .. why
+  end
+end
+
+-- The first check that failed, as an error; nil when none did.
+local function refusal(result)
+  for _, check in ipairs(result.checks) do
+    if not check.ok then
+      return vios.error("invalid", check.why, { hint = check.hint ~= "" and check.hint or nil })
+    end
+  end
+end
+
+-- What `lpar validate` says of it: true, or nil, err.
+local function validated(context, parameters)
+  local result, err = context.call("lpar.validate", parameters)
+  err = err or refusal(result)
+  return not err or nil, err
+end
+
+local function rehearse_hibernate(parameters, context)
+  return validated(context, { name = parameters.name, only = "hibernate" })
+end
+
+local function rehearse_restart(parameters, context)
+  return validated(context, { name = parameters.name, node = parameters.node,
+    only = "restart" })
 end
 
 -- What becomes of its LUs is said: those that stay are found by `lu list` only.
@@ -21,6 +55,32 @@ local function removed(result)
       .. table.concat(names, ", ")
   end
   return "lpar " .. result.name .. " removed" .. lus
+end
+
+local function cancelled(result)
+  if result.waits_for ~= "" then
+    return ("%s: node %s undoes job %s when it is back, unless it was committed"):format(
+      result.name, result.waits_for, result.cancelled)
+  end
+  return ("%s: job %s was cancelled: %s"):format(result.name, result.cancelled, result.state)
+end
+
+local function cleaned(result)
+  local what = #result.removed > 0 and "removed " .. table.concat(result.removed, ", ")
+    or "nothing was left"
+  return result.name .. ": " .. what
+end
+
+-- What was done, a line each; what it is now; and what to do next.
+local function recovered(result)
+  local lines = {}
+  for _, did in ipairs(result.did) do
+    lines[#lines + 1] = result.name .. ": " .. did
+  end
+  local where = result.node ~= "" and " on node " .. result.node or ""
+  local next_one = result.next ~= "" and "; next: " .. result.next or ""
+  lines[#lines + 1] = ("%s is %s%s%s"):format(result.name, result.state, where, next_one)
+  return table.concat(lines, "\n")
 end
 
 local NAME <const> = { name = "name", words = "the guest's name", complete = "lpar" }
@@ -62,10 +122,7 @@ return {
           words = "on this one, or on any: that with the most memory free for guests" },
         { name = "from_storage", words = "give up the memory of a hibernated one" },
       },
-      text = function(result)
-        local why = result.placed and " (here, since " .. result.placed .. ")" or ""
-        return one_line("started")(result) .. why
-      end,
+      text = one_line_placed("started"),
       examples = { "lpar start web1", "lpar start web1 --node n2", "lpar start web1 --node any" },
     },
     {
@@ -90,7 +147,21 @@ return {
         { name = "encrypt", words = "the memory can be read with the cluster's key only" },
       },
       text = one_line("hibernated"),
+      rehearse = rehearse_hibernate,
       examples = { "lpar hibernate web1", "lpar hibernate web1 --encrypt" },
+    },
+    {
+      verb = "validate",
+      summary = "check whether a guest could be hibernated and restarted; changes nothing",
+      arguments = { NAME },
+      options = {
+        { name = "node", value = "NODE", complete = "node",
+          words = "whether on this one, or on any: that with the most memory free for guests" },
+      },
+      columns = { "lpar", "node", "ok", "checks" },
+      nested = { checks = { "check", "ok", "why", "hint" } },
+      verdict = refusal,
+      examples = { "lpar validate web1", "lpar validate web1 --node n3" },
     },
     {
       verb = "restart",
@@ -98,10 +169,36 @@ return {
       job = true,
       arguments = { NAME },
       options = {
-        { name = "node", value = "NODE", complete = "node", words = "on this one" },
+        { name = "node", value = "NODE", complete = "node",
+          words = "on this one, or on any: that with the most memory free for guests" },
       },
-      text = one_line("restarted"),
-      examples = { "lpar restart web1", "lpar restart web1 --node n3" },
+      text = one_line_placed("restarted"),
+      rehearse = rehearse_restart,
+      examples = {
+        "lpar restart web1", "lpar restart web1 --node n3", "lpar restart web1 --node any",
+      },
+    },
+    {
+      verb = "cancel",
+      summary = "undo the hibernation or restart that is at work on a guest",
+      arguments = { NAME },
+      text = cancelled,
+      examples = { "lpar cancel web1" },
+    },
+    {
+      verb = "cleanup",
+      summary = "remove what hibernations and restarts of a guest left behind",
+      job = true,
+      arguments = { NAME },
+      text = cleaned,
+      examples = { "lpar cleanup web1" },
+    },
+    {
+      verb = "recover",
+      summary = "make a guest usable whose hibernation or restart was interrupted",
+      arguments = { NAME },
+      text = recovered,
+      examples = { "lpar recover web1" },
     },
     {
       verb = "reset",
@@ -122,8 +219,9 @@ return {
       summary = "show one guest",
       arguments = { NAME },
       columns = {
-        "name", "state", "since", "why", "node", "qemu_pid", "memory_mib", "cpus", "machine",
-        "accel", "cpu", "boot", "adapters", "autostart", "job", "move", "generation", "uuid",
+        "name", "state", "restart_state", "since", "why", "node", "qemu_pid", "memory_mib", "cpus",
+        "machine", "accel", "cpu", "boot", "adapters", "autostart", "job", "move", "generation",
+        "uuid",
         "adapter_hash",
       },
       nested = {

@@ -34,12 +34,9 @@ int lpar_call_start(struct call *call, const json_t *parameters, json_t **result
 {
     struct lpar lpar;
     char node[NAME_MAX_LENGTH + 1] = "", why[96] = "";
-    const char *wanted = json_get_text(parameters, "node");
     int status = lpar_of_call(call, parameters, &lpar, operation);
-    if (status == VIOS_OK && wanted && strcmp(wanted, PLACE_ANY) == 0) {
-        status = place_choose(call, &lpar, node, why, operation);
-    } else {
-        snprintf(node, sizeof node, "%s", wanted ? wanted : call->node->name);
+    if (status == VIOS_OK) {
+        status = place_of_call(call, &lpar, parameters, node, why, operation);
     }
     if (status < 0) {
         return status;

@@ -2,6 +2,8 @@
 #include "lpar/guest_exports.h"
 #include "lpar/guest_private.h"
 
+#include "base/json.h"
+
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
@@ -207,6 +209,17 @@ int guest_call_with(void *context, const char *command, json_t *arguments, int d
     }
     pthread_mutex_unlock(&guest->qmp_lock);
     look_again(guest);
+    return status;
+}
+
+int guest_qemu_version(struct guest *guest, char version[32], struct operation *operation)
+{
+    json_t *answer = NULL;
+    int status = guest_call(guest, "query-version", NULL, &answer, operation);
+    const json_t *qemu = json_object_get(answer, "qemu");
+    snprintf(version, 32, "%d.%d.%d", (int)json_get_integer(qemu, "major"),
+             (int)json_get_integer(qemu, "minor"), (int)json_get_integer(qemu, "micro"));
+    json_decref(answer);
     return status;
 }
 

@@ -38,6 +38,9 @@ void lpars_close(struct lpars *lpars);
 int lpars_reserve(struct lpars *lpars, const struct lpar *lpar, bool admit,
                   struct vios_error *error);
 
+/* That it would be admitted now, or is in the table already; see above. */
+int lpars_check_memory(struct lpars *lpars, const struct lpar *lpar, struct vios_error *error);
+
 struct lpars_capacity {
     uint64_t memory_bytes; /* of the machine */
     uint64_t guests_bytes; /* of the guests that run, or start, here */
@@ -48,6 +51,9 @@ struct lpars_capacity {
 
 /* What the admission goes by. */
 void lpars_capacity(struct lpars *lpars, struct lpars_capacity *capacity);
+
+/* What this node's QEMU can be; the table's. */
+struct qemu_facts *lpars_qemu(struct lpars *lpars);
 
 /* Takes one that never connected out again; one that did is left alone, and so is one that
  * another job than `job` (NULL: whichever) reserved. */
@@ -83,6 +89,9 @@ int guest_call(struct guest *guest, const char *command, json_t *arguments, json
  * whoever talks to QEMU now no longer than the operation lasts. */
 int guest_ask(struct guest *guest, const char *const *commands, size_t count, json_t *answers,
               struct operation *operation);
+
+/* Of its QEMU, as "7.2.22". */
+int guest_qemu_version(struct guest *guest, char version[32], struct operation *operation);
 
 /* guest_call() with a descriptor (-1: none), which stays the caller's: for a migration_port
  * (migration.h), whose context is the guest. */

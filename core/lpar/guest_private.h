@@ -3,6 +3,7 @@
 #define LPAR_GUEST_PRIVATE_H
 
 #include "lpar/guest.h"
+#include "lpar/qemu_facts.h"
 #include "lpar/qmp.h"
 #include "lpar/run_folder.h"
 
@@ -15,6 +16,7 @@ struct lpars {
     pthread_cond_t changed; /* a guest left, or a thread ended */
     struct guest *first;
     size_t threads;
+    struct qemu_facts *qemu; /* has a lock of its own */
 };
 
 struct guest {

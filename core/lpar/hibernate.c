@@ -13,6 +13,7 @@
 #include "lpar/own.h"
 #include "lpar/saved.h"
 #include "lpar/saved_pages.h"
+#include "lpar/validate.h"
 #include "lpar/view.h"
 #include "node/node.h"
 #include "paging/plan.h"
@@ -26,78 +27,13 @@
 
 #define ASK_MS 5000    /* QEMU, io, or the VIOS DB */
 #define DRAIN_MS 60000 /* for what the guest had written to reach its disks */
-#define MARGIN_BYTES (INT64_C(64) << 20)
 
 /* --- claim --- */
 
-static int check_running(struct job *job, const struct lpar *lpar)
-{
-    struct node *node = job_node(job);
-    struct guest_status now = {.state = "stopped"};
-    char what[120];
-    struct guest *guest = lpars_find(node->lpars, lpar->name);
-    bool own = strcmp(lpar->owner, node->name) == 0 && lpar->owner_incarnation == node->incarnation;
-    if (guest && guest_is_connected(guest)) {
-        guest_status(guest, &now);
-    }
-    guest_release(guest);
-    if (own && strcmp(now.state, "running") == 0) {
-        return VIOS_OK;
-    }
-    snprintf(what, sizeof what, "only a running guest can be hibernated, and it is %s", now.state);
-    return lpar_job_fail(job, VIOS_E_CONFLICT, "see lpar show", what);
-}
-
-static int check_space(struct job *job, const struct lpar *lpar, uint64_t paging_bytes, int folder)
-{
-    char need[PARSE_SIZE_TEXT], have[PARSE_SIZE_TEXT], what[120];
-    /* what cannot be compressed grows a little */
-    uint64_t free_bytes, bytes = lpar->memory_bytes + paging_bytes;
-    uint64_t wanted = bytes + bytes / 20 + MARGIN_BYTES;
-    int status = saved_free_bytes(folder, &free_bytes, &job->operation.error);
-    if (status == VIOS_OK && free_bytes < wanted) {
-        snprintf(what, sizeof what, "no space in the repository (need %s, free %s)",
-                 size_format(wanted, need), size_format(free_bytes, have));
-        status = lpar_job_fail(job, VIOS_E_NO_SPACE, "remove what is not needed there", what);
-    }
-    return status;
-}
-
-/* Whoever cannot write its disks could not stand still either. */
-static int check_storage(struct job *job)
-{
-    struct operation asking;
-    json_t *answer = NULL;
-    job_limit(job, &asking, ASK_MS);
-    int status = io_client_call(job_node(job)->io, json_pack("{s:s}", "do", "statistics"), NULL, 0,
-                                &answer, &asking);
-    const char *gate = json_get_word(json_object_get(answer, "gate"), "state");
-    if (status == VIOS_OK && strcmp(gate, "open") != 0) {
-        status = operation_fail(&asking, VIOS_E_LOCKED, "io", "see cluster status",
-                                "its gate is closed: the disks take nothing now");
-    }
-    json_decref(answer);
-    return job_keep(job, &asking, status);
-}
-
 static int claim(struct job *job, struct lpar *lpar)
 {
-    uint64_t paging_bytes = 0;
-    int status = check_running(job, lpar);
-    if (status == VIOS_OK) {
-        status = saved_pages_held(job, lpar, &paging_bytes);
-    }
-    if (status == VIOS_OK) {
-        status = check_storage(job);
-    }
-    int folder =
-        status == VIOS_OK ? saved_folder(job_node(job), job->store, &job->operation) : status;
-    if (folder < 0) {
-        return folder;
-    }
-    status = check_space(job, lpar, paging_bytes, folder);
-    close(folder);
-    return status;
+    struct validation validation = {.what = VALIDATE_HIBERNATE};
+    return validate(job_node(job), job->store, lpar, &validation, &job->operation);
 }
 
 static int hibernate_claim(struct job *job)
@@ -154,25 +90,13 @@ static int save_pages(struct saving *saving, const struct lpar *lpar, struct gue
 {
     struct job *job = saving->job;
     struct guest_status now;
-    int status = saved_pages_size(job, lpar, &saving->paging_bytes);
+    int status = saved_pages_size(job_node(job), lpar, &saving->paging_bytes, &job->operation);
     json_object_set_new(job->data, "paging_bytes", json_integer((json_int_t)saving->paging_bytes));
     if (status < 0 || saving->paging_bytes == 0) {
         return status;
     }
     guest_status(guest, &now);
     return saved_pages_write(job, lpar, now.start, saving->writer, pages_progress, saving);
-}
-
-static int qemu_version(struct guest *guest, char version[HIBERNATION_WORD_SIZE],
-                        struct operation *operation)
-{
-    json_t *answer = NULL;
-    int status = guest_call(guest, "query-version", NULL, &answer, operation);
-    const json_t *qemu = json_object_get(answer, "qemu");
-    snprintf(version, HIBERNATION_WORD_SIZE, "%d.%d.%d", (int)json_get_integer(qemu, "major"),
-             (int)json_get_integer(qemu, "minor"), (int)json_get_integer(qemu, "micro"));
-    json_decref(answer);
-    return status;
 }
 
 static int make_header(struct job *job, const struct lpar *lpar, struct guest *guest,
@@ -192,7 +116,7 @@ static int make_header(struct job *job, const struct lpar *lpar, struct guest *g
     snprintf(header->node, sizeof header->node, "%s", node->name);
     snprintf(header->machine, sizeof header->machine, "%s", lpar->machine);
     job_limit(job, &asking, ASK_MS);
-    int status = job_keep(job, &asking, qemu_version(guest, header->qemu, &asking));
+    int status = job_keep(job, &asking, guest_qemu_version(guest, header->qemu, &asking));
     return status == VIOS_OK ? saved_cluster(job->store, header->cluster, &job->operation) : status;
 }
 
@@ -408,7 +332,7 @@ static int drain(struct job *job, const struct lpar *lpar)
 static int plan_paging(struct job *job, const struct lpar *lpar)
 {
     uint64_t bytes = 0;
-    int status = saved_pages_size(job, lpar, &bytes);
+    int status = saved_pages_size(job_node(job), lpar, &bytes, &job->operation);
     if (status == VIOS_OK && (int64_t)bytes != json_get_integer(job->data, "paging_bytes")) {
         status = lpar_job_fail(job, VIOS_E_CONFLICT, "try it again",
                                "its paging device is not the one that was saved");

@@ -6,6 +6,7 @@
 #include "lpar/hibernate.h"
 #include "lpar/hold.h"
 #include "lpar/lookup.h"
+#include "lpar/place.h"
 #include "lpar/restart.h"
 #include "lpar/saved.h"
 #include "node/job_methods.h"
@@ -39,27 +40,30 @@ int lpar_call_restart(struct call *call, const json_t *parameters, json_t **resu
                       struct operation *operation)
 {
     struct lpar lpar;
-    char object[96];
-    const char *node = json_get_text(parameters, "node");
+    char object[96], node[NAME_MAX_LENGTH + 1], why[96];
     int status = lpar_of_call(call, parameters, &lpar, operation);
+    if (status == VIOS_OK) {
+        status = place_of_call(call, &lpar, parameters, node, why, operation);
+    }
     if (status < 0) {
         return status;
     }
-    if (node && strcmp(node, call->node->name) != 0) {
+    if (strcmp(node, call->node->name) != 0) {
         return others_pass(call, node, "lpar.restart", parameters, result, operation);
     }
-    return call_job(call, &lpar_restart_job, lpar_object(lpar.name, object),
-                    json_pack("{s:s}", "name", lpar.name), parameters, result, operation);
+    status = call_job(call, &lpar_restart_job, lpar_object(lpar.name, object),
+                      json_pack("{s:s}", "name", lpar.name), parameters, result, operation);
+    if (status == VIOS_OK && why[0]) {
+        json_object_set_new(*result, "placed", json_string(why));
+    }
+    return status;
 }
 
 /* --- looking --- */
 
 static const char *state_of(const struct lpar *lpar, const struct saved *saved)
 {
-    return lpar->wanted == LPAR_HIBERNATED && !lpar->owner[0] &&
-                   lpar->generation == saved->generation
-               ? "valid"
-               : "stale";
+    return saved_is_current(lpar, saved) ? "valid" : "stale";
 }
 
 static json_t *shown(const char *name, const char *state, const struct saved *saved)

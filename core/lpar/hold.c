@@ -2,64 +2,84 @@
 #include "lpar/hold.h"
 
 #include "base/json.h"
-#include "node/node.h"
 
 #include <stdio.h>
 #include <string.h>
 
-#define ASK_MS 5000
-
-/* The jobs that hold an LPAR and that no survivor of their node goes on with (is_local). */
-static const char *const LOCAL[] = {"lpar.start", "lpar.stop", "lpar.hibernate", "lpar.restart"};
+/* Nobody else goes on with these. */
+static const char *const LOCAL_KINDS[] = {"lpar.start", "lpar.stop", "lpar.hibernate",
+                                          "lpar.restart", "lpar.cleanup"};
 
 static bool is_local(const char *kind)
 {
-    for (size_t i = 0; i < sizeof LOCAL / sizeof LOCAL[0]; i++) {
-        if (strcmp(LOCAL[i], kind) == 0) {
+    for (size_t i = 0; i < sizeof LOCAL_KINDS / sizeof *LOCAL_KINDS; i++) {
+        if (strcmp(kind, LOCAL_KINDS[i]) == 0) {
             return true;
         }
     }
     return false;
 }
 
-/* The job is a local one of a node whose fence is free: it holds nothing any more (DESIGN "Fencing
- * N"). */
-static bool is_void(struct store *store, const json_t *job, struct operation *operation)
+/* The record of this key as JSON; VIOS_OK and NULL when it is not there, or none. */
+static int read_json(struct store *store, const char *key, json_t **json,
+                     struct operation *operation)
+{
+    struct store_value value;
+    *json = NULL;
+    int status = store_get(store, key, &value, operation);
+    if (status < 0) {
+        return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+    }
+    *json = json_loads(value.json, 0, NULL);
+    store_value_clear(&value);
+    return VIOS_OK;
+}
+
+/* Its node is fenced, and let others in: it holds nothing any more. */
+static bool is_void(struct store *store, const struct lpar_work *work, struct operation *operation)
 {
     char key[STORE_KEY_MAX];
     json_t *fence = NULL;
-    if (!is_local(json_get_word(job, "kind"))) {
+    if (!is_local(work->kind)) {
         return false;
     }
-    snprintf(key, sizeof key, "/fence/%.*s/%lld", NAME_MAX_LENGTH, json_get_word(job, "node"),
-             (long long)json_get_integer(job, "incarnation"));
-    bool is = node_record(store, key, &fence, NULL, operation) == VIOS_OK &&
-              strcmp(json_get_word(fence, "state"), "free") == 0;
+    snprintf(key, sizeof key, "/fence/%s/%lld", work->node, (long long)work->incarnation);
+    (void)read_json(store, key, &fence, operation);
+    bool is = strcmp(json_get_word(fence, "state"), "free") == 0;
     json_decref(fence);
     return is;
 }
 
-static bool job_holds(struct store *store, const char *id, struct operation *operation)
+int lpar_work(struct store *store, const struct lpar *lpar, struct lpar_work *work,
+              struct operation *operation)
 {
     char key[STORE_KEY_MAX];
-    json_t *job = NULL;
-    snprintf(key, sizeof key, "/job/%s", id);
-    int status = node_record(store, key, &job, NULL, operation);
-    if (status < 0) {
-        return status != VIOS_E_NOT_FOUND;
+    json_t *json = NULL;
+    memset(work, 0, sizeof *work);
+    if (!lpar->job[0]) {
+        return VIOS_OK;
     }
-    const char *state = json_get_word(job, "state");
-    bool is_over = strcmp(state, "running") != 0 && strcmp(state, "undoing") != 0;
-    bool holds = !is_over && !is_void(store, job, operation);
-    json_decref(job);
-    return holds;
+    snprintf(key, sizeof key, "/job/%s", lpar->job);
+    int status = read_json(store, key, &json, operation);
+    const char *state = json_get_word(json, "state");
+    if (status == VIOS_OK && (strcmp(state, "running") == 0 || strcmp(state, "undoing") == 0)) {
+        snprintf(work->kind, sizeof work->kind, "%s", json_get_word(json, "kind"));
+        snprintf(work->node, sizeof work->node, "%s", json_get_word(json, "node"));
+        work->incarnation = json_get_integer(json, "incarnation");
+        if (!is_void(store, work, operation)) {
+            snprintf(work->job, sizeof work->job, "%s", lpar->job);
+        }
+    }
+    json_decref(json);
+    return status;
 }
 
 bool lpar_is_held(struct store *store, const struct lpar *lpar, struct operation *operation)
 {
+    struct lpar_work work;
     struct operation asking;
-    operation_start(&asking, ASK_MS, operation->cancel);
-    return lpar->job[0] && job_holds(store, lpar->job, &asking);
+    operation_start(&asking, 5000, operation->cancel);
+    return lpar->job[0] && (lpar_work(store, lpar, &work, &asking) != VIOS_OK || work.job[0]);
 }
 
 int lpar_check_lock(struct store *store, const struct lpar *lpar, const char *id,

@@ -8,8 +8,20 @@
 #include "job/job.h"
 #include "lpar/record.h"
 
-/* Whether a job is at work on the LPAR. One that has ended, or that nobody knows, holds nothing,
- * nor does one of a node that is fenced, if only that node could go on with it. */
+/* The job that is at work on an LPAR. */
+struct lpar_work {
+    char job[JOB_ID_SIZE]; /* "": none is; the rest says nothing then */
+    char kind[40];
+    char node[NAME_MAX_LENGTH + 1]; /* that runs it */
+    int64_t incarnation;
+};
+
+/* From the records. A job that has ended, that nobody knows, or whose node is fenced and that
+ * nobody else goes on with (job.h: is_local), is at work on nothing. */
+int lpar_work(struct store *store, const struct lpar *lpar, struct lpar_work *work,
+              struct operation *operation);
+
+/* Whether a job is at work on it; also when that cannot be read just now. */
 bool lpar_is_held(struct store *store, const struct lpar *lpar, struct operation *operation);
 
 /* VIOS_E_LOCKED while its takeover is not finished, or another job than `id` (may be NULL) is at

@@ -22,7 +22,6 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#define QEMU_PROGRAM "/usr/bin/qemu-system-x86_64"
 #define DESCRIPTOR_FLOOR 64 /* above the numbers of qemu.h, so that none is overwritten */
 
 struct launch {

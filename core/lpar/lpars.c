@@ -19,7 +19,10 @@ int lpars_open(struct lpars **out, struct node *node, struct vios_error *error)
     assert(lpars);
     lpars->node = node;
     lpars->cancel = cancel_new();
-    if (!lpars->cancel) {
+    lpars->qemu = qemu_facts_new();
+    if (!lpars->cancel || !lpars->qemu) {
+        cancel_free(lpars->cancel);
+        qemu_facts_free(lpars->qemu);
         free(lpars);
         return error_set_errno(error, "lpar", "cannot make a descriptor");
     }
@@ -51,6 +54,7 @@ void lpars_close(struct lpars *lpars)
     }
     free(list);
     cancel_free(lpars->cancel);
+    qemu_facts_free(lpars->qemu);
     pthread_mutex_destroy(&lpars->lock);
     pthread_cond_destroy(&lpars->changed);
     free(lpars);
@@ -238,6 +242,19 @@ int lpars_reserve(struct lpars *lpars, const struct lpar *lpar, bool admit,
     }
     pthread_mutex_unlock(&lpars->lock);
     return status;
+}
+
+int lpars_check_memory(struct lpars *lpars, const struct lpar *lpar, struct vios_error *error)
+{
+    pthread_mutex_lock(&lpars->lock);
+    int status = find_locked(lpars, lpar->name) ? VIOS_OK : admit_locked(lpars, lpar, error);
+    pthread_mutex_unlock(&lpars->lock);
+    return status;
+}
+
+struct qemu_facts *lpars_qemu(struct lpars *lpars)
+{
+    return lpars->qemu;
 }
 
 void lpars_unreserve(struct lpars *lpars, const char *name, const char *job)

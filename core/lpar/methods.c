@@ -1,6 +1,7 @@
 /* methods.c - the table of methods; lpar.list, show and console; and the part itself. */
 #include "lpar/adapters.h"
 #include "lpar/adopt.h"
+#include "lpar/cleanup.h"
 #include "lpar/control.h"
 #include "lpar/create.h"
 #include "lpar/describe.h"
@@ -12,10 +13,12 @@
 #include "lpar/lpar.h"
 #include "lpar/paging_device.h"
 #include "lpar/place.h"
+#include "lpar/recover.h"
 #include "lpar/remove.h"
 #include "lpar/resize.h"
 #include "lpar/restart.h"
 #include "lpar/takeover.h"
+#include "lpar/validations.h"
 #include "lpar/view.h"
 #include "node/others.h"
 #include "paging/paging.h"
@@ -166,6 +169,11 @@ static const struct method METHODS[] = {
      lpar_call_hibernate},
     {"lpar.restart", "name:lpar node:node?", ROLE_OPERATOR, METHOD_CHANGES | METHOD_JOB,
      lpar_call_restart},
+    {"lpar.validate", "name:lpar node:node? only:text?", ROLE_VIEWER, METHOD_LASTS,
+     lpar_call_validate},
+    {"lpar.cancel", "name:lpar", ROLE_OPERATOR, METHOD_CHANGES | METHOD_LASTS, lpar_call_cancel},
+    {"lpar.cleanup", "name:lpar", ROLE_OPERATOR, METHOD_CHANGES | METHOD_JOB, lpar_call_cleanup},
+    {"lpar.recover", "name:lpar", ROLE_OPERATOR, METHOD_CHANGES | METHOD_LASTS, lpar_call_recover},
     {"hibernation.list", "", ROLE_VIEWER, METHOD_STREAM, hibernation_call_list},
     {"hibernation.show", "lpar:lpar", ROLE_VIEWER, 0, hibernation_call_show},
     {"hibernation.verify", "lpar:lpar", ROLE_OPERATOR, METHOD_LASTS, hibernation_call_verify},
@@ -180,17 +188,16 @@ static const struct method METHODS[] = {
     {"adapter.show", "lpar:lpar", ROLE_VIEWER, 0, adapters_call_show},
     /* Under this name because they have no command: for programs, like all of the daemon's own. */
     {"daemon.capacity", "", ROLE_VIEWER, 0, place_call_capacity},
+    {"daemon.validate", "name:lpar what:text qemu:text?", ROLE_VIEWER, METHOD_LASTS,
+     lpar_call_validate_here},
+    {"daemon.settle", "name:lpar", ROLE_OPERATOR, METHOD_CHANGES, lpar_call_settle},
     {"daemon.takeover", "name:lpar", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB, lpar_call_takeover},
 };
 
 static const struct method_group LPAR_METHODS = {METHODS, sizeof METHODS / sizeof *METHODS};
-static const struct job_kind *const JOB_KINDS[] = {&lpar_start_job,
-                                                   &lpar_stop_job,
-                                                   &lpar_remove_job,
-                                                   &lpar_takeover_job,
-                                                   &lpar_hibernate_job,
-                                                   &lpar_restart_job,
-                                                   NULL};
+static const struct job_kind *const JOB_KINDS[] = {
+    &lpar_start_job,     &lpar_stop_job,    &lpar_remove_job,  &lpar_takeover_job,
+    &lpar_hibernate_job, &lpar_restart_job, &lpar_cleanup_job, NULL};
 
 /* --- the part --- */
 

@@ -3,8 +3,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/ethtool.h>
 #include <linux/if_tun.h>
 #include <net/if.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -13,6 +15,9 @@
 
 /* <linux/sockios.h> and <net/if.h> together would define the same things twice. */
 #define BRIDGE_ADD_INTERFACE 0x89a2 /* SIOCBRADDIF */
+#ifndef SIOCETHTOOL
+#define SIOCETHTOOL 0x8946
+#endif
 
 static int add_to_bridge(int control, const char *tap, const char *bridge, struct vios_error *error)
 {
@@ -38,11 +43,30 @@ static int add_to_bridge(int control, const char *tap, const char *bridge, struc
     return VIOS_OK;
 }
 
-int network_open_tap(const char *bridge, struct vios_error *error)
+/* Its driver says so; /sys may be that of another network namespace. */
+int network_check_bridge(const char *bridge, struct vios_error *error)
 {
+    struct ethtool_drvinfo driver = {.cmd = ETHTOOL_GDRVINFO};
+    struct ifreq request = {.ifr_data = (void *)&driver};
     if (if_nametoindex(bridge) == 0) {
         return error_set(error, VIOS_E_NOT_FOUND, bridge, "make the bridge first",
                          "there is no such interface on this node");
+    }
+    snprintf(request.ifr_name, IFNAMSIZ, "%s", bridge);
+    int control = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    bool is = control >= 0 && ioctl(control, SIOCETHTOOL, &request) == 0 &&
+              strcmp(driver.driver, "bridge") == 0;
+    if (control >= 0) {
+        close(control);
+    }
+    return is ? VIOS_OK : error_set(error, VIOS_E_INVALID, bridge, NULL, "it is not a bridge");
+}
+
+int network_open_tap(const char *bridge, struct vios_error *error)
+{
+    int found = network_check_bridge(bridge, error);
+    if (found < 0) {
+        return found;
     }
     struct ifreq request = {.ifr_flags = IFF_TAP | IFF_NO_PI | IFF_VNET_HDR};
     snprintf(request.ifr_name, IFNAMSIZ, "vios%%d");

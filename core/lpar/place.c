@@ -230,3 +230,15 @@ int place_choose(struct call *call, const struct lpar *lpar, char node[NAME_MAX_
     places_clear(&places);
     return status;
 }
+
+int place_of_call(struct call *call, const struct lpar *lpar, const json_t *parameters,
+                  char node[NAME_MAX_LENGTH + 1], char why[96], struct operation *operation)
+{
+    const char *wanted = json_get_text(parameters, "node");
+    why[0] = 0;
+    if (wanted && strcmp(wanted, PLACE_ANY) == 0) {
+        return place_choose(call, lpar, node, why, operation);
+    }
+    snprintf(node, NAME_MAX_LENGTH + 1, "%s", wanted ? wanted : call->node->name);
+    return VIOS_OK;
+}

@@ -41,6 +41,11 @@ int places_pick(struct node *node, struct places *places, const struct lpar *lpa
 int place_choose(struct call *call, const struct lpar *lpar, char node[NAME_MAX_LENGTH + 1],
                  char why[96], struct operation *operation);
 
+/* The node that the "node" of a call means: this one without it; with PLACE_ANY the one that
+ * place_choose() says, and `why` is its. */
+int place_of_call(struct call *call, const struct lpar *lpar, const json_t *parameters,
+                  char node[NAME_MAX_LENGTH + 1], char why[96], struct operation *operation);
+
 /* The method daemon.capacity: {memory_bytes, guests_bytes, lent_bytes, free_bytes, guests, pools}
  * of this node; `pools` are the names of those that are mounted here. */
 int place_call_capacity(struct call *call, const json_t *parameters, json_t **result,

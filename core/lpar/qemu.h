@@ -11,6 +11,7 @@
 
 #include "lpar/record.h"
 
+#define QEMU_PROGRAM "/usr/bin/qemu-system-x86_64"
 #define QEMU_RECONNECT_S 60 /* how long a guest's I/O waits for a lost io */
 
 /* The numbers in the new process. */

@@ -13,6 +13,7 @@
 #include "lpar/hold.h"
 #include "lpar/lookup.h"
 #include "lpar/record.h"
+#include "lpar/saved.h"
 #include "node/node.h"
 #include "storage/lu_file.h"
 #include "storage/lu_store.h"
@@ -74,6 +75,20 @@ static int list_lus(struct job *job, const struct lpar *lpar)
     return status;
 }
 
+/* A file that could not be removed would be nobody's. */
+static int check_left(struct job *job, const struct lpar *lpar)
+{
+    char object[96], hint[128];
+    struct saved saved;
+    int status = saved_load(job->store, lpar->name, &saved, &job->operation);
+    if (status == VIOS_OK || status == VIOS_E_CORRUPT) {
+        snprintf(hint, sizeof hint, "remove that first: lpar cleanup %s", lpar->name);
+        return operation_fail(&job->operation, VIOS_E_CONFLICT, lpar_object(lpar->name, object),
+                              hint, "a hibernation of it is left");
+    }
+    return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
+}
+
 static int check(struct job *job, struct lpar *lpar)
 {
     char object[96], hint[128];
@@ -91,7 +106,7 @@ static int check(struct job *job, struct lpar *lpar)
         return operation_fail(&job->operation, VIOS_E_CONFLICT, lpar_object(lpar->name, object),
                               hint, "it is hibernated");
     }
-    return VIOS_OK;
+    return check_left(job, lpar);
 }
 
 static int remove_claim(struct job *job)

@@ -6,7 +6,6 @@
 #include "lpar/restart.h"
 
 #include "base/json.h"
-#include "base/log.h"
 #include "lpar/adopt.h"
 #include "lpar/disks.h"
 #include "lpar/ending.h"
@@ -18,7 +17,7 @@
 #include "lpar/own.h"
 #include "lpar/saved.h"
 #include "lpar/saved_pages.h"
-#include "lpar/spec.h"
+#include "lpar/validate.h"
 #include "lpar/view.h"
 #include "node/node.h"
 #include "paging/paging.h"
@@ -33,21 +32,6 @@
 
 /* --- claim --- */
 
-static int check_hibernated(struct job *job, const struct lpar *lpar)
-{
-    char what[120];
-    if (lpar->owner[0]) {
-        snprintf(what, sizeof what, "it runs on node \"%s\"", lpar->owner);
-        return lpar_job_fail(job, VIOS_E_CONFLICT,
-                             "reset it: lpar reset; to move it, hibernate it first: lpar hibernate",
-                             what);
-    }
-    return lpar->wanted == LPAR_HIBERNATED
-               ? VIOS_OK
-               : lpar_job_fail(job, VIOS_E_CONFLICT, "start it: lpar start",
-                               "it is not hibernated");
-}
-
 static int open_file(struct job *job, const struct lpar *lpar, struct saved *saved,
                      struct hibernation_reader **reader)
 {
@@ -55,18 +39,6 @@ static int open_file(struct job *job, const struct lpar *lpar, struct saved *sav
     return status == VIOS_OK
                ? saved_open(job_node(job), job->store, lpar, saved, reader, &job->operation)
                : status;
-}
-
-static int check_file(struct job *job, const struct lpar *lpar)
-{
-    struct saved saved;
-    struct hibernation_reader *reader;
-    int status = open_file(job, lpar, &saved, &reader);
-    if (status == VIOS_OK) {
-        status = saved_pages_check(job, lpar, reader);
-    }
-    hibernation_reader_close(reader);
-    return status;
 }
 
 /* As it will be on this node. */
@@ -80,23 +52,11 @@ static struct lpar next_of(const struct lpar *lpar)
 static int claim(struct job *job, struct lpar *lpar)
 {
     struct node *node = job_node(job);
-    struct vios_error *error = &job->operation.error;
-    int status = check_hibernated(job, lpar);
-    if (status == VIOS_OK) {
-        status = spec_check_files(lpar, error);
-    }
-    if (status == VIOS_OK) {
-        status = disks_check(node, job->store, lpar, &job->operation);
-    }
-    if (status == VIOS_OK) {
-        status = spec_check_accel(lpar, error);
-    }
-    if (status == VIOS_OK) {
-        status = check_file(job, lpar);
-    }
+    struct validation validation = {.what = VALIDATE_RESTART};
+    int status = validate(node, job->store, lpar, &validation, &job->operation);
     if (status == VIOS_OK) {
         const struct lpar next = next_of(lpar);
-        status = lpars_reserve(node->lpars, &next, true, error);
+        status = lpars_reserve(node->lpars, &next, true, &job->operation.error);
     }
     return status;
 }
@@ -112,7 +72,7 @@ static int restart_claim(struct job *job)
     }
     if (status == VIOS_OK) {
         json_object_set_new(job->data, "generation", json_integer(lpar.generation));
-        json_object_set_new(job->data, "lu", json_string(saved.lu));
+        json_object_set_new(job->data, "saved", saved_to_json(&saved));
     }
     return status;
 }
@@ -424,9 +384,10 @@ static int restart_finish(struct job *job)
     if (status == VIOS_OK) {
         status = lpar_job_release(job, lpar_job_name(job), NULL);
     }
-    if (saved_remove(node, job->store, job_text(job, "lu"), &job->operation) < 0) {
-        log_warning("lpar", "%s stays in the repository: %s", job_text(job, "lu"),
-                    job->operation.error.message);
+    if (status == VIOS_OK) {
+        status =
+            saved_used_up(node, job->store, lpar_job_name(job), json_object_get(job->data, "saved"),
+                          json_get_integer(job->data, "generation"), &job->operation);
     }
     struct guest *guest = lpars_find(node->lpars, lpar_job_name(job));
     if (status == VIOS_OK && !guest) {

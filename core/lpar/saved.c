@@ -19,6 +19,7 @@
 
 #define KEY "/secret/hibernation"
 #define FOLDER_MODE 0700
+#define LU_RANDOM 8 /* digits at the end of a file's name */
 
 /* --- the record --- */
 
@@ -89,6 +90,12 @@ int saved_load(struct store *store, const char *name, struct saved *saved,
     return status;
 }
 
+bool saved_is_current(const struct lpar *lpar, const struct saved *saved)
+{
+    return lpar->wanted == LPAR_HIBERNATED && !lpar->owner[0] &&
+           lpar->generation == saved->generation;
+}
+
 /* --- its place --- */
 
 int saved_folder(struct node *node, struct store *store, struct operation *operation)
@@ -145,6 +152,57 @@ void saved_sweep(int folder, const char *lu)
     }
 }
 
+/* How long the name of a file of the LPAR `name` is at the start of `text`: NAME-GENERATION-, and
+ * eight hex digits. 0: there is none. */
+static size_t lu_length(const char *text, const char *name)
+{
+    size_t length = strlen(name);
+    if (strncmp(text, name, length) != 0 || text[length++] != '-') {
+        return 0;
+    }
+    size_t digits = strspn(text + length, "0123456789");
+    length += digits;
+    if (digits == 0 || text[length++] != '-' ||
+        strspn(text + length, "0123456789abcdef") < LU_RANDOM) {
+        return 0;
+    }
+    return length + LU_RANDOM;
+}
+
+static bool is_of(const char *entry, const char *name)
+{
+    bool temporary = entry[0] == '.';
+    size_t length = lu_length(entry + temporary, name);
+    return length > 0 && entry[temporary + length] == (temporary ? '.' : 0);
+}
+
+int saved_remove_others(int folder, const char *name, const char *keep, json_t *removed,
+                        struct operation *operation)
+{
+    const struct dirent *entry;
+    int status = VIOS_OK, copy = openat(folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    DIR *listing = copy >= 0 ? fdopendir(copy) : NULL;
+    if (!listing) {
+        status = error_set_errno(&operation->error, SAVED_FOLDER, "cannot be listed");
+        if (copy >= 0) {
+            close(copy);
+        }
+        return status;
+    }
+    while ((entry = readdir(listing)) != NULL) {
+        if (!is_of(entry->d_name, name) || strcmp(entry->d_name, keep) == 0) {
+            continue;
+        }
+        if (unlinkat(folder, entry->d_name, 0) == 0) {
+            json_array_append_new(removed, json_string(entry->d_name));
+        } else if (status == VIOS_OK) {
+            status = error_set_errno(&operation->error, entry->d_name, "cannot be removed");
+        }
+    }
+    closedir(listing);
+    return status;
+}
+
 int saved_remove(struct node *node, struct store *store, const char *lu,
                  struct operation *operation)
 {
@@ -160,25 +218,64 @@ int saved_remove(struct node *node, struct store *store, const char *lu,
     return status;
 }
 
+int saved_forget(struct store *store, const char *name, const struct saved *saved,
+                 struct operation *operation)
+{
+    char key[STORE_KEY_MAX];
+    snprintf(key, sizeof key, SAVED_PREFIX "%s", name);
+    const struct store_compare same = {
+        .kind = STORE_REVISION_IS, .key = key, .revision = saved->revision};
+    const struct store_change change = {.key = key};
+    return store_commit(store, &same, 1, &change, 1, NULL, operation);
+}
+
 int saved_discard(struct node *node, struct store *store, const char *name,
                   struct operation *operation)
 {
-    char key[STORE_KEY_MAX];
     struct saved saved;
-    const struct store_change change = {.key = key};
     int status = saved_load(store, name, &saved, operation);
     if (status < 0) {
         /* a damaged record is for "vios db check" */
         return status == VIOS_E_NOT_FOUND || status == VIOS_E_CORRUPT ? VIOS_OK : status;
     }
-    snprintf(key, sizeof key, SAVED_PREFIX "%s", name);
-    const struct store_compare same = {
-        .kind = STORE_REVISION_IS, .key = key, .revision = saved.revision};
-    status = store_commit(store, &same, 1, &change, 1, NULL, operation);
-    if (status == VIOS_OK && saved_remove(node, store, saved.lu, operation) < 0) {
+    if (saved_remove(node, store, saved.lu, operation) < 0) {
         log_warning("lpar", "%s stays in the repository: %s", saved.lu, operation->error.message);
+        return VIOS_OK;
     }
-    return status;
+    return saved_forget(store, name, &saved, operation);
+}
+
+static int put_back(struct store *store, const char *name, const json_t *record, int64_t generation,
+                    struct operation *operation)
+{
+    char key[STORE_KEY_MAX];
+    json_t *json = json_deep_copy(record);
+    snprintf(key, sizeof key, SAVED_PREFIX "%s", name);
+    json_object_set_new(json, "v", json_integer(1));
+    json_object_set_new(json, "generation", json_integer((json_int_t)generation));
+    const struct store_compare absent = {.kind = STORE_ABSENT, .key = key};
+    char *text = json_into_text(json);
+    const struct store_change change = {.key = key, .json = text};
+    int status = text ? store_commit(store, &absent, 1, &change, 1, NULL, operation)
+                      : operation_no_memory(operation, key);
+    free(text);
+    return status == VIOS_E_CONFLICT ? VIOS_OK : status; /* there is one, perhaps ours */
+}
+
+int saved_used_up(struct node *node, struct store *store, const char *name, const json_t *record,
+                  int64_t generation, struct operation *operation)
+{
+    struct saved left;
+    const char *lu = json_get_word(record, "lu");
+    if (saved_remove(node, store, lu, operation) < 0) {
+        log_warning("lpar", "%s stays in the repository: %s", lu, operation->error.message);
+        return put_back(store, name, record, generation, operation);
+    }
+    int status = saved_load(store, name, &left, operation); /* that an earlier try put back */
+    if (status == VIOS_OK && strcmp(left.lu, lu) == 0) {
+        return saved_forget(store, name, &left, operation);
+    }
+    return status == VIOS_E_NOT_FOUND || status == VIOS_E_CORRUPT ? VIOS_OK : status;
 }
 
 /* --- the key --- */

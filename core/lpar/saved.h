@@ -44,6 +44,9 @@ json_t *saved_to_json(const struct saved *saved);
 int saved_load(struct store *store, const char *name, struct saved *saved,
                struct operation *operation);
 
+/* That the LPAR can go on from it: it is hibernated, and at this generation still. */
+bool saved_is_current(const struct lpar *lpar, const struct saved *saved);
+
 /* That this node has the cluster's repository, and its folder for these files: a descriptor. */
 int saved_folder(struct node *node, struct store *store, struct operation *operation);
 
@@ -63,11 +66,31 @@ int saved_open(struct node *node, struct store *store, const struct lpar *lpar,
                const struct saved *saved, struct hibernation_reader **reader,
                struct operation *operation);
 
-/* Deletes the record, and then the file, of a hibernation that is void: the LPAR's generation is a
- * later one, or it is not hibernated any more. None is fine; a file that cannot be removed now
- * stays, with a line in the log. */
+/* Removes the file, and then deletes the record, of a hibernation that is void: the LPAR's
+ * generation is a later one, or it is not hibernated any more. None is fine; when the file cannot
+ * be removed now both stay, with a line in the log. */
 int saved_discard(struct node *node, struct store *store, const char *name,
                   struct operation *operation);
+
+/*
+ * Removes the file of a hibernation that a restart has used up, and with it its record. `record` is
+ * saved_to_json() of it, of `generation`. When the file cannot be removed now, that is put back,
+ * void, unless there is a newer one: so the file is not forgotten (`lpar cleanup`).
+ */
+int saved_used_up(struct node *node, struct store *store, const char *name, const json_t *record,
+                  int64_t generation, struct operation *operation);
+
+/*
+ * Removes every file of the LPAR `name` but `keep` ("": none), and all that is left of its writers.
+ * The caller holds the LPAR, so that none of them is at work. The names of those that went are
+ * appended to `removed`. The first failure is the status, but the others are tried.
+ */
+int saved_remove_others(int folder, const char *name, const char *keep, json_t *removed,
+                        struct operation *operation);
+
+/* Deletes the record, unless it is another one by now: VIOS_E_CONFLICT. */
+int saved_forget(struct store *store, const char *name, const struct saved *saved,
+                 struct operation *operation);
 
 /* Removes what writers of this file that were killed have left. */
 void saved_sweep(int folder, const char *lu);

@@ -1,7 +1,6 @@
 /* saved_pages.c - see saved_pages.h. */
 #include "lpar/saved_pages.h"
 
-#include "lpar/hold.h"
 #include "lpar/paging_device.h"
 #include "node/node.h"
 #include "paging/page_loader.h"
@@ -10,27 +9,30 @@
 
 #define ASK_MS 5000
 
-int saved_pages_size(struct job *job, const struct lpar *lpar, uint64_t *bytes)
+int saved_pages_size(struct node *node, const struct lpar *lpar, uint64_t *bytes,
+                     struct operation *operation)
 {
-    struct node *node = job_node(job);
+    char object[96];
     struct operation asking;
-    job_limit(job, &asking, ASK_MS);
+    operation_start(&asking, ASK_MS, operation->cancel);
     int status = paging_device_size(node, lpar->name, bytes, &asking);
     int uses = status == VIOS_OK ? lpar_uses_paging(node, lpar->name, &asking) : status;
     if (uses < 0) {
-        return job_keep(job, &asking, uses);
+        operation->error = asking.error;
+        return uses;
     }
     return (uses > 0) == (*bytes > 0)
                ? VIOS_OK
-               : lpar_job_fail(job, VIOS_E_CONFLICT, "see paging list, and try it again",
-                               "it is just getting its paging device, or losing it");
+               : operation_fail(operation, VIOS_E_CONFLICT, lpar_object(lpar->name, object),
+                                "see paging list, and try it again",
+                                "it is just getting its paging device, or losing it");
 }
 
-int saved_pages_held(struct job *job, const struct lpar *lpar, uint64_t *bytes)
+int saved_pages_held(struct node *node, const struct lpar *lpar, uint64_t *bytes,
+                     struct operation *operation)
 {
-    int status = saved_pages_size(job, lpar, bytes);
-    return status == VIOS_OK ? paging_device_held(job_node(job), lpar->name, bytes, &job->operation)
-                             : status;
+    int status = saved_pages_size(node, lpar, bytes, operation);
+    return status == VIOS_OK ? paging_device_held(node, lpar->name, bytes, operation) : status;
 }
 
 /* --- into the file --- */
@@ -67,19 +69,21 @@ int saved_pages_write(struct job *job, const struct lpar *lpar, int64_t start,
 
 /* --- out of it --- */
 
-int saved_pages_check(struct job *job, const struct lpar *lpar,
-                      const struct hibernation_reader *reader)
+int saved_pages_check(struct node *node, const struct lpar *lpar,
+                      const struct hibernation_reader *reader, struct operation *operation)
 {
     uint64_t bytes = 0;
+    char object[96];
     struct hibernation_sizes sizes;
-    int status = paging_device_size(job_node(job), lpar->name, &bytes, &job->operation);
+    int status = paging_device_size(node, lpar->name, &bytes, operation);
     hibernation_reader_sizes(reader, &sizes);
     if (status < 0 || (bytes > 0) == (sizes.pages_bytes > 0)) {
         return status;
     }
-    return lpar_job_fail(job, VIOS_E_INVALID, "start it from its disks: lpar start --from-storage",
-                         bytes > 0 ? "it got a paging device after it was hibernated"
-                                   : "its paging device was removed after it was hibernated");
+    return operation_fail(operation, VIOS_E_INVALID, lpar_object(lpar->name, object),
+                          "start it from its disks: lpar start --from-storage", "%s",
+                          bytes > 0 ? "it got a paging device after it was hibernated"
+                                    : "its paging device was removed after it was hibernated");
 }
 
 static int give_pages(void *context, const void *data, size_t size, struct operation *operation)

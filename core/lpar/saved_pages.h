@@ -9,13 +9,16 @@
 #include "hibernation/writer.h"
 #include "job/job.h"
 #include "lpar/record.h"
+#include "node/node.h"
 
 /* The size of the device that the guest, which runs here, uses; 0: it has none. VIOS_E_CONFLICT
  * while the record and the guest do not agree about that. */
-int saved_pages_size(struct job *job, const struct lpar *lpar, uint64_t *bytes);
+int saved_pages_size(struct node *node, const struct lpar *lpar, uint64_t *bytes,
+                     struct operation *operation);
 
 /* The same, but of what is in it. */
-int saved_pages_held(struct job *job, const struct lpar *lpar, uint64_t *bytes);
+int saved_pages_held(struct node *node, const struct lpar *lpar, uint64_t *bytes,
+                     struct operation *operation);
 
 /* The guest, whose QEMU started at `start`, stands still: all of its pages go behind its state.
  * `progress` is told how much of the device was gone through. */
@@ -24,8 +27,8 @@ int saved_pages_write(struct job *job, const struct lpar *lpar, int64_t start,
                       void (*progress)(void *context, uint64_t done_bytes), void *context);
 
 /* That the file has pages if, and only if, the LPAR has a device for them. */
-int saved_pages_check(struct job *job, const struct lpar *lpar,
-                      const struct hibernation_reader *reader);
+int saved_pages_check(struct node *node, const struct lpar *lpar,
+                      const struct hibernation_reader *reader, struct operation *operation);
 
 /* Into the device that this node hosts for the LPAR's generation, which is empty; every block is
  * checked before. Done again after a failure it writes over the same. */

@@ -13,7 +13,7 @@
  * data {"name", "generation"}: which it had before it is taken over. Afterwards the
  * LPAR is nobody's, stopped, and may be started: each of its LUs has a new file, or the grace time
  * has passed. Refused: a disk that is no LU, a pool that is local-only, a fence that is not free, a
- * job that is at work on it, but for a start or stop whose own node is fenced.
+ * job that is at work on it (hold.h).
  */
 extern const struct job_kind lpar_takeover_job;
 

@@ -1,7 +1,7 @@
 /*
  * view.h - what `lpar list` and `lpar show` say. The state of a guest of this node comes from
  * its supervisor, of another node's from what that published; "unknown" while that node is
- * not up.
+ * not up. `restart_state` is what restart_state.h says.
  */
 #ifndef LPAR_VIEW_H
 #define LPAR_VIEW_H

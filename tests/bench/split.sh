@@ -1,8 +1,9 @@
 #!/usr/bin/env bash
 # How long the clients of a lost side stand still: five nodes on SQLite, 20 small guests on two of
 # them, which are cut off. In ms from the cut until the last of the 20 is recorded as running on the
-# other side, with its memory; and its parts: until the first move is written down, and from then on. Then the same when both nodes die at once, from the disks
-# (on XFS, whose files are cloned). Aim for both: under TTL + 4 s, with a TTL of 5 s.
+# other side, with its memory; and its parts: until the first move is written down, and from then
+# on. Then the same when both nodes die at once, from the disks (on XFS, whose files are cloned).
+# Aim for both: under TTL + 4 s, with a TTL of 5 s.
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=lib.sh
 . tests/bench/lib.sh

@@ -62,7 +62,7 @@ run_status "it is hibernated, encrypted" 0 on n3 lpar hibernate web1 --encrypt
 LU=$(on n1 hibernation show web1 --json | jq -r .lu)
 kill -9 "$(lab_pid n3 daemon_pid)" "$(lab_pid n3 io_pid)"
 ok "its node is dead" await '[ "$(on n1 node list --json | jq -r ".[2].state")" = down ]' 40
-run_status "it goes on from the file alone" 0 on n1 lpar restart web1
+run_status "it goes on from the file alone, on any node" 0 on n1 lpar restart web1 --node any
 is "it runs" "$(state)" "running n1"
 ok "it writes" await "writes n1 20" 30
 is "it did not boot" "$(on n1 lpar console web1 --dump | grep -c boot)" 0

@@ -149,12 +149,48 @@ static void a_write_of_any_outcome_is_resolved(void)
 #endif
 }
 
+/* `fence` NULL: there is none. */
+static void works(const char *what, const char *kind, const char *state, const char *fence,
+                  bool holds)
+{
+    char json[200];
+    struct lpar_work work;
+    fresh("j-5");
+    snprintf(json, sizeof json,
+             "{\"v\":1,\"kind\":\"%s\",\"node\":\"n2\",\"incarnation\":3,\"state\":\"%s\"}", kind,
+             state);
+    put("/job/j-5", json);
+    if (fence) {
+        snprintf(json, sizeof json, "{\"v\":1,\"state\":\"%s\"}", fence);
+        put("/fence/n2/3", json);
+    }
+    struct job job = open_job(address);
+    is_int(lpar_work(job.store, &lpar, &work, &operation), VIOS_OK);
+    is_text(work.job, holds ? "j-5" : "");
+    is_text(work.kind, holds ? kind : work.kind);
+    is_text(work.node, holds ? "n2" : work.node);
+    int status = lpar_check_lock(job.store, &lpar, NULL, &operation);
+    ok(status == (holds ? VIOS_E_LOCKED : VIOS_OK), "%s: %s", what, error_name(status));
+    close_job(&job);
+}
+
+static void what_is_at_work_is_told(void)
+{
+    works("it runs", "lpar.restart", "running", NULL, true);
+    works("it is undone", "lpar.restart", "undoing", NULL, true);
+    works("it is done", "lpar.restart", "done", NULL, false);
+    works("its node is being fenced", "lpar.restart", "running", "closing", true);
+    works("its node is fenced", "lpar.restart", "running", "free", false);
+    works("its node is fenced, others go on", "lpar.remove", "running", "free", true);
+}
+
 int main(void)
 {
     RUN(is_claimed_once_and_released);
     RUN(a_refusal_changes_nothing);
     RUN(another_job_is_left_alone);
     RUN(a_write_of_any_outcome_is_resolved);
+    RUN(what_is_at_work_is_told);
     file_remove_tree(tap_folder(), NULL);
     return tap_done();
 }
