@@ -111,7 +111,7 @@ await_writing() { # NODE
 freeze() { # NODE
     local io
     io=$(io_pid "$1")
-    kill -STOP "${NODE_PID[$1]}"
+    node_freeze "$1" $OWNER
     STOP_AT[$1]=$(gate_of "$1" until_stop)
     KILL_AT[$1]=$(gate_of "$1" until_kill)
     if [ "$1" = n5 ]; then # a write of the guest in flight just then would cost io its life

@@ -70,12 +70,7 @@ is "counted" "$(field "$(incident "node added n2")" .count)" 2
 
 # --- a node that does not answer ---
 
-# Not while it has the lock of the VIOS DB: nobody could write then.
-stands_still() {
-    kill -STOP "${NODE_PID[n3]}"
-    on n1 --timeout 2s cluster set split_time 10s || { kill -CONT "${NODE_PID[n3]}" && false; }
-}
-ok "n3 stands still" await stands_still 20
+node_freeze n3 n1
 run_status "a capture while n3 stands still" 0 on n1 ffdc capture
 STILL=$(made)
 is "n3 is missing" "$(parts "$STILL")" "n1 ok n2 ok n3 missing"

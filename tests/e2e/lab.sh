@@ -19,3 +19,9 @@ on() { # NODE COMMAND...
 lab_pid() { # NODE MEMBER
     "$VIOS" lab status --json | jq -r ".[] | select(.name == \"$1\") | .$2"
 }
+
+# Also one that was only submitted when its daemon died, and holds nothing yet.
+jobs_are_over() { # NODE, which is asked
+    on "$1" job list --json |
+        jq -e 'all(.state != "running" and .state != "undoing")' >/dev/null
+}

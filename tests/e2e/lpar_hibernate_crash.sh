@@ -19,7 +19,9 @@ run_status "it runs" 0 on n1 lpar start web1
 
 shown() { on n3 lpar show web1 --json | jq -r "$1"; }
 settled() {
-    shown 'select(.job == "" and (.state == "running" or .state == "hibernated")).state' | grep -q .
+    jobs_are_over n3 &&
+        shown 'select(.job == "" and (.state == "running" or .state == "hibernated")).state' |
+        grep -q .
 }
 qemus() { pgrep -fc -- "^[^ ]*qemu-system-x86_64 -name web1 .*$(shown .uuid)"; }
 console() { on "$(shown .node)" lpar console web1 --dump | tr -d '\r'; }

@@ -21,7 +21,9 @@ run_status "its guest runs" 0 on n1 lpar start web1
 
 shown() { on n3 lpar show web1 --json | jq -r "$1"; }
 settled() {
-    shown 'select(.job == "" and (.state == "running" or .state == "hibernated")).state' | grep -q .
+    jobs_are_over n3 &&
+        shown 'select(.job == "" and (.state == "running" or .state == "hibernated")).state' |
+        grep -q .
 }
 device() { on "$1" paging show web1 --json | jq -r "$2"; } # NODE JQ-FILTER
 used() { # bytes of pages in the memory of all nodes

@@ -135,6 +135,7 @@ put "$(record ' | .owner = null | .wanted = "hibernated"')"
 is "one whose memory is gone" "$(shown .restart_state)" Invalid
 run_status "is no longer taken for hibernated" 0 on n2 lpar recover web1
 like "which is said" "$OUT" '^web1: its memory is gone: it is stopped'
+run_status "nobody else looks after it" 0 on n1 cluster set maintenance on
 run_status "it starts" 0 on n1 lpar start web1 --node n2
 kill -9 "$(lab_pid n2 daemon_pid)" "$(lab_pid n2 io_pid)" "$(qemu)"
 if [ "$(on n1 pool show p1 --json | jq -r .fence)" != local-only ]; then

@@ -164,6 +164,16 @@ cluster_up() { # STORE COUNT [OPTION...]
     await "whole n1 $count" 30 || bail "the cluster does not become whole"
 }
 
+# Stops its daemon, but not while it has the lock of a VIOS DB on SQLite: nobody could write then.
+node_freeze() { # NODE ASKED
+    await "stands_still $1 $2" 20 || bail "$1 cannot be stopped without a lock"
+}
+# shellcheck disable=SC2317
+stands_still() {
+    kill -STOP "${NODE_PID[$1]}"
+    on "$2" --timeout 2s cluster set level 0 || { kill -CONT "${NODE_PID[$1]}" && false; }
+}
+
 # --- looking ---
 
 whole() { # NODE COUNT: it sees so many nodes, all up, a primary, and everybody hears everybody
