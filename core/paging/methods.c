@@ -2,6 +2,7 @@
 #include "base/clock.h"
 #include "base/json.h"
 #include "node/members.h"
+#include "node/others.h"
 #include "paging/device.h"
 #include "paging/jobs.h"
 #include "paging/paging.h"
@@ -17,6 +18,7 @@
 
 #define DEVICE_BYTES_MIN (UINT64_C(1) << 20)
 #define FOLLOW_INTERVAL_MS 1000
+#define HOST_ASK_MS 2000
 
 /* --- what is shown of a device --- */
 
@@ -133,22 +135,25 @@ static int list_devices(struct call *call, const json_t *parameters, json_t **re
     return status;
 }
 
-static int load_view(struct node *node, const char *lpar, struct paging_view **view,
-                     struct store **store, struct operation *operation)
+/* Its host alone counts. When that does not answer soon, what is known here must do. A call that
+ * came from another node is not sent on. */
+static json_t *ask_host(struct call *call, const struct paging_view *view,
+                        const struct operation *operation)
 {
-    int status = node_store(node, store, operation);
-    if (status != VIOS_OK) {
-        return status;
+    json_t *answer = NULL;
+    struct operation asking;
+    const struct node *node = call->node;
+    if (!view->owner[0] || strcmp(view->owner, node->name) == 0 || strchr(call->actor, '@') ||
+        node_member_state(call->node, view->owner) == MEMBER_DOWN) {
+        return NULL;
     }
-    *view = malloc(sizeof **view);
-    status = *view ? paging_view_load(*store, lpar, *view, operation)
-                   : operation_no_memory(operation, NULL);
-    if (status != VIOS_OK) {
-        free(*view);
-        *view = NULL;
-        node_store_return(node, *store);
+    operation_start(&asking, HOST_ASK_MS, operation->cancel);
+    if (others_call(call, view->owner, "paging.show", json_pack("{s:s}", "lpar", view->record.lpar),
+                    &answer, &asking) != VIOS_OK) {
+        return NULL;
     }
-    return status;
+    json_object_set_new(answer, "uri", json_null()); /* it is a socket there */
+    return answer;
 }
 
 static int show(struct call *call, const json_t *parameters, json_t **result,
@@ -157,9 +162,10 @@ static int show(struct call *call, const json_t *parameters, json_t **result,
     const char *lpar = json_get_text(parameters, "lpar");
     struct paging_view *view;
     struct store *store;
-    int status = load_view(call->node, lpar, &view, &store, operation);
+    int status = paging_view_open(call->node, lpar, &view, &store, operation);
     if (status == VIOS_OK) {
-        *result = show_device(call->node, store, view, operation);
+        json_t *answer = ask_host(call, view, operation);
+        *result = answer ? answer : show_device(call->node, store, view, operation);
         node_store_return(call->node, store);
         free(view);
     }
@@ -290,7 +296,7 @@ static int remove_device(struct call *call, const json_t *parameters, json_t **r
     struct paging_view *view;
     struct store *store;
     snprintf(object, sizeof object, "paging \"%s\"", lpar);
-    int status = load_view(call->node, lpar, &view, &store, operation);
+    int status = paging_view_open(call->node, lpar, &view, &store, operation);
     if (status != VIOS_OK) {
         return status;
     }
@@ -368,63 +374,3 @@ const struct part paging_part = {
     .methods = &PAGING_METHODS,
     .job_kinds = JOB_KINDS,
 };
-
-/* --- for lpar --- */
-
-void paging_export_name(const char *lpar_uuid, int64_t generation, char *name, size_t size)
-{
-    snprintf(name, size, "paging/%s/%lld", lpar_uuid, (long long)generation);
-}
-
-int paging_await(struct node *node, const char *lpar, int64_t generation,
-                 struct operation *operation)
-{
-    struct paging_view *view;
-    struct store *store;
-    int status = load_view(node, lpar, &view, &store, operation);
-    if (status == VIOS_E_NOT_FOUND) {
-        return VIOS_OK;
-    }
-    if (status != VIOS_OK) {
-        return status;
-    }
-    node_store_return(node, store);
-    status =
-        paging_reconcile_await(node, lpar, view->record.uuid, generation, PAGING_SERVED, operation);
-    free(view);
-    return status;
-}
-
-int paging_device_size(struct node *node, const char *lpar, uint64_t *size_bytes,
-                       struct operation *operation)
-{
-    struct paging_view *view;
-    struct store *store;
-    int status = load_view(node, lpar, &view, &store, operation);
-    *size_bytes = 0;
-    if (status == VIOS_OK) {
-        *size_bytes = view->record.size_bytes;
-        node_store_return(node, store);
-        free(view);
-    }
-    return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
-}
-
-int paging_device_held(struct node *node, const char *lpar, uint64_t *held_bytes,
-                       struct operation *operation)
-{
-    struct paging_view *view;
-    struct store *store;
-    int status = load_view(node, lpar, &view, &store, operation);
-    *held_bytes = 0;
-    if (status == VIOS_OK) {
-        json_t *export = paging_reconcile_export(node, view->record.uuid, view->generation);
-        const json_t *pages = json_object_get(export, "pages_held");
-        *held_bytes = json_is_integer(pages) ? (uint64_t)json_integer_value(pages) * PAGE_BYTES
-                                             : view->record.size_bytes;
-        json_decref(export);
-        node_store_return(node, store);
-        free(view);
-    }
-    return status == VIOS_E_NOT_FOUND ? VIOS_OK : status;
-}

@@ -5,6 +5,7 @@
 #ifndef PAGING_VIEW_H
 #define PAGING_VIEW_H
 
+#include "node/node.h"
 #include "paging/record.h"
 #include "store/store.h"
 
@@ -46,5 +47,10 @@ int paging_views_list(struct store *store, struct paging_view **views, size_t *c
 
 /* Writes the record back if nobody changed it meanwhile; raises view->revision. */
 int paging_view_commit(struct store *store, struct paging_view *view, struct operation *operation);
+
+/* The device of that LPAR, and a connection to the VIOS DB: free() the one, node_store_return() the
+ * other. VIOS_E_NOT_FOUND: it has none. */
+int paging_view_open(struct node *node, const char *lpar, struct paging_view **view,
+                     struct store **store, struct operation *operation);
 
 #endif
