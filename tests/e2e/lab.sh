@@ -25,3 +25,13 @@ jobs_are_over() { # NODE, which is asked
     on "$1" job list --json |
         jq -e 'all(.state != "running" and .state != "undoing")' >/dev/null
 }
+
+# The LPAR web1, which boots from the LU p1/web1-root: a sector of tests/guest/, of that size.
+make_web1() { # SECTOR SIZE
+    "$ROOT/tests/guest/make_boot_disk.sh" "$1" "$DIR/disk.raw" "$2"
+    on n1 pool create p1 >/dev/null || bail "no pool is made"
+    on n1 lu create web1-root --pool p1 --size 2M >/dev/null || bail "no LU is made"
+    dd if="$DIR/disk.raw" of="$(on n1 lu show p1/web1-root --json | jq -r .path)" conv=notrunc \
+        status=none
+    on n1 lpar create web1 --memory 16M --disk p1/web1-root >/dev/null || bail "no web1 is made"
+}

@@ -9,12 +9,7 @@
 need jq python3 qemu-system-x86_64 as ld
 
 run_status "lab up" 0 "$VIOS" lab up 3 --page-memory 16M
-"$ROOT/tests/guest/make_boot_disk.sh" sequence "$DIR/disk.raw" 512
-on n1 pool create p1 >/dev/null
-on n1 lu create web1-root --pool p1 --size 2M >/dev/null
-dd if="$DIR/disk.raw" of="$(on n1 lu show p1/web1-root --json | jq -r .path)" conv=notrunc \
-    status=none
-run_status "a guest" 0 on n1 lpar create web1 --memory 16M --disk p1/web1-root
+make_web1 sequence 512
 run_status "it runs" 0 on n1 lpar start web1
 state() { on n2 lpar show web1 --json | jq -r '.state + " " + .node'; }
 written() { on "$1" lpar console web1 --dump 2>/dev/null | tr -d '\r' | grep -c '^[0-9a-f]\{4\}$'; }

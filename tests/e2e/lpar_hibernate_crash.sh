@@ -9,12 +9,8 @@ need jq qemu-system-x86_64 as ld
 export VIOS_CRASH_FILE=$DIR/crash
 
 run_status "lab up" 0 "$VIOS" lab up 3 --page-memory 16M
-"$ROOT/tests/guest/make_boot_disk.sh" sequence "$DIR/disk.raw" 512
-on n1 pool create p1 >/dev/null
-on n1 lu create web1-root --pool p1 --size 2M >/dev/null
+make_web1 sequence 512
 DISK=$(on n1 lu show p1/web1-root --json | jq -r .path)
-dd if="$DIR/disk.raw" of="$DISK" conv=notrunc status=none
-on n1 lpar create web1 --memory 16M --disk p1/web1-root >/dev/null
 run_status "it runs" 0 on n1 lpar start web1
 
 shown() { on n3 lpar show web1 --json | jq -r "$1"; }

@@ -10,12 +10,7 @@
 need jq nbdcopy qemu-system-x86_64 as ld
 
 run_status "lab up" 0 "$VIOS" lab up 3 --page-memory 32M
-"$ROOT/tests/guest/make_boot_disk.sh" sequence "$DIR/disk.raw" 512
-on n1 pool create p1 >/dev/null
-on n1 lu create web1-root --pool p1 --size 2M >/dev/null
-dd if="$DIR/disk.raw" of="$(on n1 lu show p1/web1-root --json | jq -r .path)" conv=notrunc \
-    status=none
-on n1 lpar create web1 --memory 16M --disk p1/web1-root >/dev/null
+make_web1 sequence 512
 run_status "a paging device" 0 on n1 paging create web1 --size 12M
 run_status "its guest runs" 0 on n1 lpar start web1
 

@@ -8,12 +8,7 @@ need jq qemu-system-x86_64 as ld
 export VIOS_CRASH_FILE=$DIR/crash
 
 run_status "lab up" 0 "$VIOS" lab up 3 --page-memory 16M
-"$ROOT/tests/guest/make_boot_disk.sh" boot "$DIR/disk.raw" 1M
-on n1 pool create p1 >/dev/null
-on n1 lu create web1-root --pool p1 --size 2M >/dev/null
-dd if="$DIR/disk.raw" of="$(on n1 lu show p1/web1-root --json | jq -r .path)" conv=notrunc \
-    status=none
-on n1 lpar create web1 --memory 16M --disk p1/web1-root >/dev/null
+make_web1 boot 1M
 on n1 lpar create own1 --memory 16M --disk "$DIR/disk.raw" >/dev/null
 UUID=$(on n1 lpar show web1 --json | jq -r .uuid)
 REPOSITORY=$LAB/repository/hibernation
