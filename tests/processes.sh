@@ -25,16 +25,16 @@ end_processes() { # PID...
     done
 }
 
-# What daemons with --run-dir FOLDER/... have started, and detached: io and QEMU. After the daemons,
+# What daemons with --run-dir $DIR/... have started, and detached: io and QEMU. After the daemons,
 # which would start another io.
 end_strays() {
     local pid
     end_processes "${PIDS[@]}"
-    for pid in $(pgrep -f -- "--run-dir $VIOS_TEST/"); do
+    for pid in $(pgrep -f -- "--run-dir $DIR/"); do
         kill -9 "$pid" 2>/dev/null
     done
     for pid in $(pgrep -f '^[^ ]*/qemu-system-'); do
-        if [[ $(readlink "/proc/$pid/cwd") == "$VIOS_TEST"/* ]]; then
+        if [[ $(readlink "/proc/$pid/cwd") == "$DIR"/* ]]; then
             kill -9 "$pid" 2>/dev/null
         fi
     done

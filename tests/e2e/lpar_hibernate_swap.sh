@@ -1,7 +1,8 @@
 #!/bin/bash
 # Proves: a Linux guest that has half of its memory swapped out to other nodes, to a device that was
 # plugged in while it ran, is hibernated on one node, those who held its pages begin anew, and it
-# goes on on another node: it notices nothing, and no page is lost, changed or mixed up.
+# goes on on another node: it notices nothing, and no page is lost, changed or mixed up. SWAP_ROUNDS
+# says how often (1).
 # needs: heavy
 # limit: 400
 . "$(dirname "$0")/lib.sh"
@@ -11,6 +12,7 @@ need jq qemu-system-x86_64
 GUEST=$ROOT/build/guest
 test -f "$GUEST/initrd" || skip_all "no guest: run make guest"
 
+ROUNDS=${SWAP_ROUNDS:-1}
 console() { # NODE
     on "$1" lpar console g --dump 2>/dev/null | tr -d '\r'
 }
@@ -42,12 +44,23 @@ ok "its hog goes on" await '[ "$(hog_lines n2)" -gt 0 ]' 60
 unlike "it did not boot" "$(console n2)" 'guest ready'
 is "its pages are mirrored" "$(on n2 paging show g --json | jq -r .state)" OK
 
+# --- round trips ---
+HERE=n2
+for ((round = 1; round < ROUNDS; round++)); do
+    THERE=n$((${HERE#n} % 3 + 1))
+    run_status "round $round: it is hibernated on $HERE" 0 on n1 lpar hibernate g
+    run_status "and goes on on $THERE" 0 on n1 lpar restart g --node "$THERE"
+    HERE=$THERE
+    ok "its hog goes on" await "[ \$(hog_lines $HERE) -gt 0 ]" 60
+    unlike "it did not boot, nor find a wrong page" "$(console "$HERE")" 'guest ready|hog BAD'
+done
+
 # Now it verifies all of its pages once more, and ends.
-printf 'stop\n' | timeout -s INT 2 "$VIOS" --socket "$LAB/n2/run/vios.sock" lpar console g \
+printf 'stop\n' | timeout -s INT 2 "$VIOS" --socket "$LAB/$HERE/run/vios.sock" lpar console g \
     >"$DIR/typed" 2>&1
-ok "the hog ends" await 'console_has n2 "^guest hog ended"' 200
-like "with every page right" "$(console n2 | grep '^hog done')" ' bad=0 '
-unlike "and never found a wrong one" "$(console n2)" 'hog BAD'
-is "no request failed" "$(on n2 paging show g --json | jq '.errors // 0')" 0
-is "no checksum was wrong" "$(on n2 paging show g --json | jq '.checksum_errors // 0')" 0
+ok "the hog ends" await 'console_has $HERE "^guest hog ended"' 200
+like "with every page right" "$(console "$HERE" | grep '^hog done')" ' bad=0 '
+unlike "and never found a wrong one" "$(console "$HERE")" 'hog BAD'
+is "no request failed" "$(on "$HERE" paging show g --json | jq '.errors // 0')" 0
+is "no checksum was wrong" "$(on "$HERE" paging show g --json | jq '.checksum_errors // 0')" 0
 finish
