@@ -145,10 +145,12 @@ static bool read_again(struct writer *writer, int *number, int64_t *revision)
     return false;
 }
 
-/* Counts its own key up, which nobody else touches: a conflict would be a lie. */
+/* Counts its own key up, which nobody else touches: a conflict would be a lie, but for one with an
+ * own commit of unknown outcome, which a member that stood still may make late. */
 static void *write_on(void *argument)
 {
     struct writer *writer = argument;
+    bool doubt = false;
     int number = 0;
     int64_t revision = suite_revision(writer->store, writer->key);
     while (!atomic_load(&over)) {
@@ -161,11 +163,14 @@ static void *write_on(void *argument)
         int status = store_commit(writer->store, &compare, 1, &change, 1, &revision, &operation);
         if (status == VIOS_OK) {
             writer->acknowledged = ++number;
+            doubt = false;
             continue;
         }
         if (status == VIOS_E_UNKNOWN) {
             writer->unknown++;
-        } else if (status != VIOS_E_TIMEOUT && status != VIOS_E_UNREACHABLE) {
+            doubt = true;
+        } else if (!(doubt && status == VIOS_E_CONFLICT) && status != VIOS_E_TIMEOUT &&
+                   status != VIOS_E_UNREACHABLE) {
             writer->trouble = status;
             writer->error = operation.error;
             break;
