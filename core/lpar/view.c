@@ -122,17 +122,24 @@ static json_t *show(struct node *node, struct store *store, const struct lpar *l
     return shown;
 }
 
+/* What another record says of it; NULL, and no error, when there is none. */
+static json_t *look_up(struct store *store, const char *prefix, const char *name,
+                       struct operation *operation)
+{
+    char key[STORE_KEY_MAX];
+    json_t *record = NULL;
+    struct vios_error before = operation->error;
+    snprintf(key, sizeof key, "%s%s", prefix, name);
+    (void)node_record(store, key, &record, NULL, operation);
+    operation->error = before;
+    return record;
+}
+
 /* When its state became what it is; "" when nobody knows. */
 static json_t *since_of(struct store *store, const char *name, struct operation *operation)
 {
-    char key[STORE_KEY_MAX];
-    json_t *run = NULL;
-    struct vios_error before = operation->error;
-    snprintf(key, sizeof key, "/lpar-run/%s", name);
-    (void)node_record(store, key, &run, NULL, operation);
-    operation->error = before;
-    const char *since = json_get_text(run, "since");
-    json_t *text = json_string(since ? since : "");
+    json_t *run = look_up(store, "/lpar-run/", name, operation);
+    json_t *text = json_string(json_get_word(run, "since"));
     json_decref(run);
     return text;
 }
@@ -140,21 +147,15 @@ static json_t *since_of(struct store *store, const char *name, struct operation 
 /* How it was moved last, or is now (migration/move.h), for people; "" when it never was. */
 static json_t *move_of(struct store *store, const char *name, struct operation *operation)
 {
-    char key[STORE_KEY_MAX];
-    json_t *move = NULL;
-    struct vios_error before = operation->error;
-    snprintf(key, sizeof key, "/migration/%s", name);
-    (void)node_record(store, key, &move, NULL, operation);
-    operation->error = before;
+    json_t *move = look_up(store, "/migration/", name, operation);
     const char *source = json_get_word(move, "source"), *error = json_get_word(move, "error");
-    json_t *text = json_sprintf(
-        "%s from %s, for %s%s%s%s%s%s%s", json_get_word(move, "state"), json_get_word(move, "from"),
-        json_get_word(move, "cause"), source[0] ? ", with its " : "", source, error[0] ? ": " : "",
-        error, json_get_word(move, "ended")[0] ? ", at " : "", json_get_word(move, "ended"));
-    if (!move) {
-        json_decref(text);
-        text = json_string("");
-    }
+    const char *ended = json_get_word(move, "ended");
+    json_t *text =
+        move ? json_sprintf("%s from %s, for %s%s%s%s%s%s%s", json_get_word(move, "state"),
+                            json_get_word(move, "from"), json_get_word(move, "cause"),
+                            source[0] ? ", with its " : "", source, error[0] ? ": " : "", error,
+                            ended[0] ? ", at " : "", ended)
+             : json_string("");
     json_decref(move);
     return text;
 }
