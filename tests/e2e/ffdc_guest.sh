@@ -45,12 +45,14 @@ is "with its disk" \
     "$(captured "$MADE" '.answers["query-block"] | map(select(.inserted)) | length')" 1
 ok "and what was read of it" test "$(captured "$MADE" \
     '.answers["query-blockstats"] | map(.stats.rd_operations) | add')" -gt 0
-kill -STOP "$(guest g1 .qemu_pid)"
+QEMU=$(guest g1 .qemu_pid) # what stops it lets it go on again, whatever is shown meanwhile
+ok "its QEMU is known" [ "$QEMU" -gt 1 ] || bail "it has no QEMU: $QEMU"
+kill -STOP "$QEMU"
 capture
 is "one that stands still is there" "$(captured "$MADE" '[.name, .answers, .unanswered]')" \
     '["g1",{},"its QEMU stands still, stopped by a signal"]'
 is "all nodes are" "$(field "$MADE" '[.nodes[].state] | join(" ")')" "ok ok"
-kill -CONT "$(guest g1 .qemu_pid)"
+kill -CONT "$QEMU"
 capture
 is "when it goes on it answers" "$(captured "$MADE" '.answers["query-status"].status')" '"running"'
 
