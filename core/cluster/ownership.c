@@ -49,7 +49,7 @@ static const struct state_row STATES[] = {
 };
 
 static const char *const KIND_NAMES[] = {"start",   "takeover", "hibernate",
-                                         "restore", "continue", "release"};
+                                         "restore", "continue", "hand over", "release"};
 
 /* --- the records --- */
 
@@ -97,8 +97,11 @@ static bool is_taken(const struct ownership *ownership)
 
 static void make_request(struct ownership *ownership)
 {
-    bool gives_up = ownership->kind == OWNERSHIP_HIBERNATE || ownership->kind == OWNERSHIP_RELEASE;
-    if (gives_up && ownership->machine.state == COMMITTING) {
+    bool first = ownership->machine.state == COMMITTING;
+    if (first && ownership->kind == OWNERSHIP_HAND_OVER) {
+        ownership_request_hand_over(ownership);
+    } else if (first && (ownership->kind == OWNERSHIP_HIBERNATE ||
+                         ownership->kind == OWNERSHIP_RELEASE)) {
         ownership_request_give_up(ownership);
     } else {
         ownership_request_own(ownership);
@@ -212,6 +215,7 @@ static int check(struct ownership *ownership, const struct ownership_facts *fact
         return check_restore(ownership, facts, error);
     case OWNERSHIP_HIBERNATE:
     case OWNERSHIP_CONTINUE:
+    case OWNERSHIP_HAND_OVER:
     case OWNERSHIP_RELEASE:
         break;
     }
@@ -225,6 +229,8 @@ static void name_keys(struct ownership *ownership, const char *lpar_key)
     snprintf(ownership->hibernation_key, OWNERSHIP_KEY_SIZE, "/hibernation/%s", lpar);
     snprintf(ownership->fence_key, OWNERSHIP_KEY_SIZE, "/fence/%s/%lld", ownership->node,
              (long long)ownership->incarnation);
+    snprintf(ownership->target_fence_key, OWNERSHIP_KEY_SIZE, "/fence/%s/%lld", ownership->target,
+             (long long)ownership->target_incarnation);
     snprintf(ownership->machine_name, sizeof ownership->machine_name, "%s %s",
              KIND_NAMES[ownership->kind], lpar);
 }
@@ -240,6 +246,8 @@ int ownership_begin(struct ownership **out, enum ownership_kind kind,
     assert(strncmp(facts->lpar->key, "/lpar/", strlen("/lpar/")) == 0);
     ownership->kind = kind;
     snprintf(ownership->node, sizeof ownership->node, "%s", facts->node);
+    snprintf(ownership->target, sizeof ownership->target, "%s", facts->target ? facts->target : "");
+    ownership->target_incarnation = facts->target_incarnation;
     ownership->incarnation = facts->incarnation;
     ownership->wanted = facts->wanted ? strdup(facts->wanted) : NULL;
     ownership->saved = facts->saved ? json_deep_copy(facts->saved) : NULL;
@@ -322,6 +330,8 @@ static enum ownership_next first_done(struct ownership *ownership, int64_t revis
         return move(ownership, FENCING, "it is this node's; its disks are not yet");
     case OWNERSHIP_HIBERNATE:
         return move(ownership, ENDED, "it is hibernated");
+    case OWNERSHIP_HAND_OVER:
+        return move(ownership, ENDED, "it is handed over");
     case OWNERSHIP_RELEASE:
         return move(ownership, ENDED, "it is stopped");
     case OWNERSHIP_START:
@@ -340,10 +350,19 @@ static enum ownership_next first_not_sent(struct ownership *ownership)
         ownership->kind == OWNERSHIP_RELEASE) {
         return OWNERSHIP_COMMIT;
     }
-    if (ownership->kind == OWNERSHIP_HIBERNATE) {
+    if (ownership_gives(ownership->kind)) {
         return move(ownership, GOING_ON, "the VIOS DB could not be asked: it goes on");
     }
     return move(ownership, ENDED, "the VIOS DB could not be asked");
+}
+
+/* Whatever came of giving it away: the commit of a generation of its own is known, or that one. */
+static enum ownership_next resolve(struct ownership *ownership, const char *why)
+{
+    ownership->unsure = true;
+    move(ownership, RESOLVING, why);
+    make_request(ownership);
+    return OWNERSHIP_COMMIT;
 }
 
 static enum ownership_next first_committed(struct ownership *ownership, int status,
@@ -352,6 +371,9 @@ static enum ownership_next first_committed(struct ownership *ownership, int stat
     if (status == VIOS_OK) {
         return first_done(ownership, revision);
     }
+    if (status == VIOS_E_CONFLICT && ownership->kind == OWNERSHIP_HAND_OVER) {
+        return resolve(ownership, "it is refused: the next generation");
+    }
     if (status == VIOS_E_CONFLICT) {
         ownership->conflict = true;
         return move(ownership, READING, "the record has changed, or this node is fenced");
@@ -359,13 +381,11 @@ static enum ownership_next first_committed(struct ownership *ownership, int stat
     if (status != VIOS_E_UNKNOWN) {
         return first_not_sent(ownership);
     }
-    ownership->unsure = true;
     ownership->conflict = false;
-    if (ownership->kind == OWNERSHIP_HIBERNATE) {
-        move(ownership, RESOLVING, "nobody knows whether it is hibernated: the next generation");
-        make_request(ownership);
-        return OWNERSHIP_COMMIT;
+    if (ownership_gives(ownership->kind)) {
+        return resolve(ownership, "nobody knows whether it is given away: the next generation");
     }
+    ownership->unsure = true;
     return move(ownership, READING, "the outcome is unknown");
 }
 

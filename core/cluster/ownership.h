@@ -24,6 +24,10 @@
  * node's own fence is absent; all compare the revision of /lpar/L. Members of records that are not
  * known here stay as they are.
  *
+ * A guest that is handed over becomes the other node's in the next generation, by one commit of the
+ * node that gives it. That one alone sends it, so until it has the guest may go on as it was;
+ * refused or unknown, it goes on in a generation of its own, or is the other's.
+ *
  * A takeover is two commits. The first makes this node the owner, notes in `taken` from whom, and
  * frees the record of the `job` that held it there; the second, when the disks are fenced, removes
  * that note and names the new files. A guest with that note is never started: whoever finds it
@@ -49,8 +53,10 @@ enum ownership_kind {
     OWNERSHIP_TAKEOVER,  /* from its disks: its owner's fence is free; or one that was begun */
     OWNERSHIP_HIBERNATE, /* paused, its file complete, its exports drained: give it up */
     OWNERSHIP_RESTORE,   /* from the file: loaded, not yet run */
-    OWNERSHIP_CONTINUE, /* this node's, paused, and nobody knows what an earlier daemon committed */
-    OWNERSHIP_RELEASE   /* ended here: give it up */
+    OWNERSHIP_CONTINUE,  /* this node's, paused, and nobody knows what an earlier daemon committed */
+    OWNERSHIP_HAND_OVER, /* paused, its state loaded on another node, its exports drained: that
+                            node's */
+    OWNERSHIP_RELEASE    /* ended here: give it up */
 };
 
 enum ownership_next {
@@ -73,7 +79,9 @@ struct ownership_facts {
     const char *wanted;                    /* the record's `wanted` from then on; NULL: it stays */
     const json_t
         *saved; /* HIBERNATE: what /hibernation/L says beside the generation; may be NULL */
-    struct recorder *recorder; /* may be NULL */
+    const char *target;         /* HAND_OVER: whose it becomes; */
+    int64_t target_incarnation; /* its fence is compared absent */
+    struct recorder *recorder;  /* may be NULL */
 };
 
 struct ownership_request {

@@ -23,6 +23,8 @@ struct ownership {
     char why[OWNERSHIP_WHY_SIZE];
     char node[NAME_MAX_LENGTH + 1];
     int64_t incarnation;
+    char target[NAME_MAX_LENGTH + 1]; /* of a HAND_OVER */
+    int64_t target_incarnation;
     char *wanted;   /* NULL: it stays */
     json_t *saved;  /* of a HIBERNATE */
     json_t *record; /* /lpar/L as it is known */
@@ -32,16 +34,25 @@ struct ownership {
     bool conflict;                                /* the reading follows a conflict */
 
     char lpar_key[OWNERSHIP_KEY_SIZE], fence_key[OWNERSHIP_KEY_SIZE],
-        owner_fence_key[OWNERSHIP_KEY_SIZE], hibernation_key[OWNERSHIP_KEY_SIZE];
+        owner_fence_key[OWNERSHIP_KEY_SIZE], target_fence_key[OWNERSHIP_KEY_SIZE],
+        hibernation_key[OWNERSHIP_KEY_SIZE];
     struct ownership_request request;
     char *lpar_text, *hibernation_text;
     char *lu_keys[OWNERSHIP_DISKS_MAX], *lu_texts[OWNERSHIP_DISKS_MAX];
 };
 
+/* It runs here, and is to be no more this node's: when that fails it goes on. */
+static inline bool ownership_gives(enum ownership_kind kind)
+{
+    return kind == OWNERSHIP_HIBERNATE || kind == OWNERSHIP_HAND_OVER;
+}
+
 /* ownership_request.c: each makes `request` anew, with texts that are good until the next one. */
 
 /* This node's, under the next generation. */
 void ownership_request_own(struct ownership *ownership);
+/* The target's, under the next generation. */
+void ownership_request_hand_over(struct ownership *ownership);
 /* Nobody's, under the same generation. */
 void ownership_request_give_up(struct ownership *ownership);
 /* A takeover's second commit; see ownership_disks_fenced(). */

@@ -43,24 +43,46 @@ static void put_lpar(struct ownership *ownership, json_t *record)
         (struct store_change){ownership->lpar_key, ownership->lpar_text};
 }
 
-static json_t *record_with_owner(const struct ownership *ownership, bool mine, int64_t generation)
+/* The record with another owner (taken over; NULL: nobody), for a QEMU that is to start in that
+ * generation. */
+static json_t *record_of(const struct ownership *ownership, json_t *owner, int64_t generation)
 {
     json_t *record = json_deep_copy(ownership->record);
-    json_object_set_new(record, "owner",
-                        mine ? json_pack("{s:s, s:I}", "node", ownership->node, "incarnation",
-                                         (json_int_t)ownership->incarnation)
-                             : json_null());
+    json_object_set_new(record, "owner", owner ? owner : json_null());
     json_object_set_new(record, "generation", json_integer((json_int_t)generation));
-    if (ownership->wanted && !(mine && ownership->kind == OWNERSHIP_HIBERNATE)) {
+    json_object_del(record, "start");
+    return record;
+}
+
+static void set_wanted(const struct ownership *ownership, json_t *record)
+{
+    if (ownership->wanted) {
         json_object_set_new(record, "wanted", json_string(ownership->wanted));
     }
-    return record;
+}
+
+/* One that goes on keeps the QEMU that started in an earlier generation. */
+static void keep_start(const struct ownership *ownership, json_t *record)
+{
+    json_t *start = json_object_get(ownership->record, "start");
+    json_object_set_new(record, "start",
+                        start ? json_incref(start)
+                              : json_integer((json_int_t)ownership->known.generation));
 }
 
 void ownership_request_own(struct ownership *ownership)
 {
     struct ownership_request *request = begin_request(ownership);
-    json_t *record = record_with_owner(ownership, true, ownership->known.generation + 1);
+    json_t *record = record_of(ownership,
+                               json_pack("{s:s, s:I}", "node", ownership->node, "incarnation",
+                                         (json_int_t)ownership->incarnation),
+                               ownership->known.generation + 1);
+    if (ownership_gives(ownership->kind) || ownership->kind == OWNERSHIP_CONTINUE) {
+        keep_start(ownership, record);
+    }
+    if (!ownership_gives(ownership->kind)) {
+        set_wanted(ownership, record);
+    }
     if (ownership->kind == OWNERSHIP_TAKEOVER) {
         request->compares[request->compare_count++] = (struct store_compare){
             STORE_REVISION_IS, ownership->owner_fence_key, ownership->fence_revision};
@@ -81,7 +103,9 @@ void ownership_request_own(struct ownership *ownership)
 void ownership_request_give_up(struct ownership *ownership)
 {
     struct ownership_request *request = begin_request(ownership);
-    put_lpar(ownership, record_with_owner(ownership, false, ownership->known.generation));
+    json_t *record = record_of(ownership, NULL, ownership->known.generation);
+    set_wanted(ownership, record);
+    put_lpar(ownership, record);
     if (ownership->kind == OWNERSHIP_HIBERNATE) {
         json_t *saved = ownership->saved ? json_deep_copy(ownership->saved) : json_object();
         json_object_set_new(saved, "v", json_integer(1));
@@ -93,6 +117,17 @@ void ownership_request_give_up(struct ownership *ownership)
         request->changes[request->change_count++] =
             (struct store_change){ownership->hibernation_key, ownership->hibernation_text};
     }
+}
+
+void ownership_request_hand_over(struct ownership *ownership)
+{
+    struct ownership_request *request = begin_request(ownership);
+    request->compares[request->compare_count++] =
+        (struct store_compare){STORE_ABSENT, ownership->target_fence_key, 0};
+    put_lpar(ownership, record_of(ownership,
+                                  json_pack("{s:s, s:I}", "node", ownership->target, "incarnation",
+                                            (json_int_t)ownership->target_incarnation),
+                                  ownership->known.generation + 1));
 }
 
 /* --- the disks of a takeover --- */

@@ -34,7 +34,7 @@ static int load_current(struct node *node, const struct run_guest *found, struct
     if (status == VIOS_E_NOT_FOUND ||
         (status == VIOS_OK &&
          (strcmp(lpar->uuid, found->uuid) != 0 || strcmp(lpar->owner, node->name) != 0 ||
-          lpar->owner_incarnation != node->incarnation || lpar->generation != found->generation))) {
+          lpar->owner_incarnation != node->incarnation || lpar->start != found->generation))) {
         status =
             operation_fail(operation, VIOS_E_STALE, found->name, NULL, "a QEMU of an older start");
     }
@@ -74,7 +74,7 @@ static int take_up(struct node *node, const struct lpar *lpar, struct run_folder
 {
     int status = lpars_reserve(node->lpars, lpar, false, &operation->error);
     if (status == VIOS_OK) {
-        status = guest_exports_make(node, lpar, folder, lpar->generation, operation);
+        status = guest_exports_make(node, lpar, folder, lpar->start, operation);
     }
     if (status < 0) {
         return status;

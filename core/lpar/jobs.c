@@ -79,7 +79,7 @@ static int claim_start(struct job *job, struct lpar *lpar)
         status = paging_plan_drop(job, lpar->name);
     }
     if (status == VIOS_OK) {
-        lpar->generation++;
+        lpar_raise(lpar);
         lpar->wanted = LPAR_RUNNING;
         lpar->owner_incarnation = node->incarnation;
         snprintf(lpar->owner, sizeof lpar->owner, "%s", node->name);

@@ -216,7 +216,7 @@ static struct guest *new_guest(struct lpars *lpars, const struct lpar *lpar)
     guest->console = console_new();
     guest->wake = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     guest->process_fd = -1;
-    guest->status.start = lpar->generation;
+    guest->status.start = lpar->start;
     snprintf(guest->status.state, sizeof guest->status.state, "starting");
     pthread_mutex_init(&guest->qmp_lock, NULL);
     pthread_mutex_init(&guest->lock, NULL);
@@ -231,7 +231,7 @@ int lpars_reserve(struct lpars *lpars, const struct lpar *lpar, bool admit,
     struct guest *guest = find_locked(lpars, lpar->name);
     if (guest && !guest->connected) {
         guest->lpar = *lpar;
-        guest->status.start = lpar->generation;
+        guest->status.start = lpar->start;
     } else if (!guest) {
         status = admit ? admit_locked(lpars, lpar, error) : VIOS_OK;
         if (status == VIOS_OK) {

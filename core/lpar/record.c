@@ -176,7 +176,10 @@ static void get_head(struct reader *reader, const json_t *json, struct lpar *lpa
     get_text(reader, json, "uuid", lpar->uuid, sizeof lpar->uuid, true);
     get_text(reader, json, "name", lpar->name, sizeof lpar->name, true);
     get_text(reader, json, "job", lpar->job, sizeof lpar->job, false);
-    lpar->generation = get_integer(reader, json, "generation", 0, INT64_MAX);
+    lpar->generation = lpar->start = get_integer(reader, json, "generation", 0, INT64_MAX);
+    if (json_object_get(json, "start")) {
+        lpar->start = get_integer(reader, json, "start", 0, lpar->generation);
+    }
     const json_t *owner = json_object_get(json, "owner");
     if (json_is_object(owner)) {
         get_text(reader, owner, "node", lpar->owner, sizeof lpar->owner, true);
@@ -258,6 +261,11 @@ static json_t *boot_json(const struct lpar *lpar)
     return boot;
 }
 
+void lpar_raise(struct lpar *lpar)
+{
+    lpar->start = ++lpar->generation;
+}
+
 bool lpar_is_shared(const struct lpar *lpar)
 {
     size_t shared = 0;
@@ -294,6 +302,9 @@ char *lpar_format(const struct lpar *lpar)
                              lpar->job[0] ? json_string(lpar->job) : json_null(), "spec",
                              lpar_spec_json(lpar));
     assert(json);
+    if (lpar->owner[0] && lpar->start != lpar->generation) {
+        json_object_set_new(json, "start", json_integer((json_int_t)lpar->start));
+    }
     char *text = json_into_text(json);
     assert(text);
     return text;

@@ -57,6 +57,7 @@ struct lpar {
     char uuid[UUID_TEXT_SIZE];
     char name[NAME_MAX_LENGTH + 1];
     int64_t generation;
+    int64_t start; /* the generation at which its QEMU started, which goes on in later ones */
     char owner[NAME_MAX_LENGTH + 1]; /* the node that runs it or did last; "" none */
     int64_t owner_incarnation;
     enum lpar_wanted wanted;
@@ -86,6 +87,9 @@ int lpar_parse(const char *json, struct lpar *lpar, struct vios_error *error);
 
 /* Compact JSON for the store; free() it. */
 char *lpar_format(const struct lpar *lpar);
+
+/* The next generation, for a QEMU that starts in it. */
+void lpar_raise(struct lpar *lpar);
 
 /* It has disks, all on shared pools: another node may take it over. */
 bool lpar_is_shared(const struct lpar *lpar);

@@ -45,7 +45,7 @@ static int open_file(struct job *job, const struct lpar *lpar, struct saved *sav
 static struct lpar next_of(const struct lpar *lpar)
 {
     struct lpar next = *lpar;
-    next.generation++;
+    lpar_raise(&next);
     return next;
 }
 

@@ -30,7 +30,7 @@ struct run_folder {
 struct run_guest {
     char name[NAME_MAX_LENGTH + 1];
     char uuid[UUID_TEXT_SIZE];
-    int64_t generation;
+    int64_t generation; /* at which it started */
 };
 
 struct run_process {

@@ -93,7 +93,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
                                     .lpar = &lpar,
                                     .hibernation = hibernation.json ? &hibernation : NULL,
                                     .fence = fence.json ? &fence : NULL,
-                                    .wanted = "running"};
+                                    .wanted = "running",
+                                    .target = "n2",
+                                    .target_incarnation = 5};
     struct ownership *ownership = NULL;
     struct vios_error error = {0};
     if (doing[0] >= '0' && doing[0] <= '0' + OWNERSHIP_RELEASE && lpar.json) {

@@ -10,6 +10,9 @@
 #define RECORD(generation, owner)                                                                  \
     "{\"v\":1,\"uuid\":\"u\",\"generation\":" #generation ",\"owner\":" owner                      \
     ",\"wanted\":\"running\",\"spec\":{\"cpus\":1}}"
+#define RESOLVED(generation, start, owner)                                                         \
+    "{\"v\":1,\"uuid\":\"u\",\"generation\":" #generation ",\"owner\":" owner                      \
+    ",\"start\":" #start ",\"wanted\":\"running\",\"spec\":{\"cpus\":1}}"
 #define TAKEN(generation, owner)                                                                   \
     "{\"v\":1,\"generation\":" #generation ",\"owner\":" owner ",\"taken\":" OTHER "}"
 
@@ -35,7 +38,9 @@ static int begin(enum ownership_kind kind, struct given given)
                                     .lpar = &lpar,
                                     .hibernation = given.hibernation ? &hibernation : NULL,
                                     .fence = given.fence ? &fence : NULL,
-                                    .wanted = given.wanted};
+                                    .wanted = given.wanted,
+                                    .target = "n2",
+                                    .target_incarnation = 5};
     ownership_free(ownership);
     error = (struct vios_error){0};
     return ownership_begin(&ownership, kind, &facts, &error);
@@ -270,7 +275,7 @@ static void an_unknown_save_is_defeated_by_the_next_generation(void)
 {
     begin(OWNERSHIP_HIBERNATE, (struct given){RECORD(4, MINE), .wanted = "hibernated"});
     is_int(ownership_committed(ownership, VIOS_E_UNKNOWN, 0), OWNERSHIP_COMMIT);
-    makes("/lpar/web", RECORD(5, MINE));
+    makes("/lpar/web", RESOLVED(5, 4, MINE));
     is_text(made("/hibernation/web"), "");
     is_int(ownership_committed(ownership, VIOS_E_UNREACHABLE, 0), OWNERSHIP_COMMIT);
     is_int(ownership_committed(ownership, VIOS_OK, 12), OWNERSHIP_RUN);
@@ -295,6 +300,57 @@ static void an_unknown_resolution_is_read(void)
     is_int(ownership_committed(ownership, VIOS_E_UNKNOWN, 0), OWNERSHIP_READ);
     is_int(read_record(RECORD(5, MINE), 13), OWNERSHIP_RUN);
 }
+
+/* --- handing over --- */
+
+static void handing_over_is_one_commit(void)
+{
+    is_int(begin(OWNERSHIP_HAND_OVER, (struct given){RESOLVED(4, 3, MINE)}), VIOS_OK);
+    ok(compares(STORE_REVISION_IS, "/lpar/web", 10), "the record is not compared");
+    ok(compares(STORE_ABSENT, "/fence/n1/3", 0), "the own fence is not compared");
+    ok(compares(STORE_ABSENT, "/fence/n2/5", 0), "the target's fence is not compared");
+    makes("/lpar/web", RECORD(5, OTHER));
+    is_int(ownership_committed(ownership, VIOS_OK, 11), OWNERSHIP_END);
+    is_text(ownership_why(ownership), "it is handed over");
+    is_int(begin(OWNERSHIP_HAND_OVER, (struct given){RECORD(4, OTHER)}), VIOS_E_CONFLICT);
+}
+
+static void handing_over_that_was_never_sent_goes_on(void)
+{
+    begin(OWNERSHIP_HAND_OVER, (struct given){RECORD(4, MINE)});
+    is_int(ownership_committed(ownership, VIOS_E_UNREACHABLE, 0), OWNERSHIP_GO_ON);
+    is_int(ownership_generation(ownership), 4);
+}
+
+static void handing_over_that_is_refused_goes_on_in_the_next_generation(void)
+{
+    begin(OWNERSHIP_HAND_OVER, (struct given){RESOLVED(4, 2, MINE)});
+    is_int(ownership_committed(ownership, VIOS_E_CONFLICT, 0), OWNERSHIP_COMMIT);
+    ok(!compares(STORE_ABSENT, "/fence/n2/5", 0), "the target's fence is still compared");
+    makes("/lpar/web", RESOLVED(5, 2, MINE));
+    is_int(ownership_committed(ownership, VIOS_OK, 12), OWNERSHIP_RUN);
+    is_int(ownership_generation(ownership), 5);
+}
+
+static void handing_over_by_a_fenced_node_ends(void)
+{
+    begin(OWNERSHIP_HAND_OVER, (struct given){RECORD(4, MINE)});
+    ownership_committed(ownership, VIOS_E_CONFLICT, 0);
+    is_int(ownership_committed(ownership, VIOS_E_CONFLICT, 0), OWNERSHIP_READ);
+    is_int(read_record(RECORD(4, MINE), 10), OWNERSHIP_END);
+}
+
+static void an_unknown_handing_over_may_turn_out_done(void)
+{
+    begin(OWNERSHIP_HAND_OVER, (struct given){RECORD(4, MINE)});
+    is_int(ownership_committed(ownership, VIOS_E_UNKNOWN, 0), OWNERSHIP_COMMIT);
+    makes("/lpar/web", RESOLVED(5, 4, MINE));
+    is_int(ownership_committed(ownership, VIOS_E_CONFLICT, 0), OWNERSHIP_READ);
+    is_int(read_record(RECORD(5, OTHER), 12), OWNERSHIP_END);
+    is_text(ownership_why(ownership), "it is another's");
+}
+
+/* --- going on --- */
 
 static void a_paused_guest_of_an_earlier_daemon_gets_a_new_generation(void)
 {
@@ -375,6 +431,11 @@ int main(void)
     RUN(an_unknown_save_is_defeated_by_the_next_generation);
     RUN(an_unknown_save_may_turn_out_done);
     RUN(an_unknown_resolution_is_read);
+    RUN(handing_over_is_one_commit);
+    RUN(handing_over_that_was_never_sent_goes_on);
+    RUN(handing_over_that_is_refused_goes_on_in_the_next_generation);
+    RUN(handing_over_by_a_fenced_node_ends);
+    RUN(an_unknown_handing_over_may_turn_out_done);
     RUN(a_paused_guest_of_an_earlier_daemon_gets_a_new_generation);
     RUN(restoring_is_one_commit);
     RUN(an_old_memory_is_refused);

@@ -335,7 +335,7 @@ static void ends_an_older_start(void)
     lpars_close(node.lpars);
     lpars_open(&node.lpars, &node, &error);
     load(&lpar);
-    lpar.generation++;
+    lpar_raise(&lpar);
     struct store *store = open_store(&operation);
     is_int(lpar_save(store, &lpar, &operation), VIOS_OK);
     operation_start(&operation, 20000, NULL);
