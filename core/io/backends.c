@@ -35,9 +35,9 @@ static int check_name(const char *name, struct vios_error *error)
 /* --- files --- */
 
 static int export_file(struct io *io, const char *name, const char *lpar, const json_t *backend,
-                       int *fd, struct nbd_export **export, struct vios_error *error)
+                       bool shared, int *fd, struct nbd_export **export, struct vios_error *error)
 {
-    struct file_configuration file = {.name = name, .lpar = lpar, .fd = *fd};
+    struct file_configuration file = {.name = name, .lpar = lpar, .fd = *fd, .shared = shared};
     const char *kind;
     int direct = 0, gated = 0, read_only = 0;
     json_error_t json_error;
@@ -260,7 +260,7 @@ static void discard(struct nbd_export *export)
 }
 
 int backend_export(struct io *io, const char *name, const char *lpar, const json_t *backend,
-                   int *fd, struct vios_error *error)
+                   bool shared, int *fd, struct vios_error *error)
 {
     const char *kind = json_get_text(backend, "kind");
     struct nbd_export *export = NULL;
@@ -276,7 +276,7 @@ int backend_export(struct io *io, const char *name, const char *lpar, const json
         return status;
     }
     if (kind && strcmp(kind, "file") == 0) {
-        status = export_file(io, name, lpar, backend, fd, &export, error);
+        status = export_file(io, name, lpar, backend, shared, fd, &export, error);
     } else if (kind && strcmp(kind, "pager") == 0) {
         status = export_pager(io, name, lpar, backend, *fd, &export, error);
     } else {

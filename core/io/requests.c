@@ -217,17 +217,17 @@ static int do_export(struct request *request)
 {
     const char *name, *lpar = "";
     json_t *backend;
-    int none = -1, *fd = &none;
+    int none = -1, *fd = &none, shared = 0;
     struct io *io = request->io;
-    int status =
-        unpack(request, "{s:s, s?s, s:o !}", "name", &name, "lpar", &lpar, "backend", &backend);
+    int status = unpack(request, "{s:s, s?s, s?b, s:o !}", "name", &name, "lpar", &lpar, "shared",
+                        &shared, "backend", &backend);
     if (status == VIOS_OK && request->message->fd_count > 0) {
         status = descriptors(request, 1);
         fd = &request->message->fds[0];
     }
     if (status == VIOS_OK) {
         pthread_mutex_lock(&io->lock);
-        status = backend_export(io, name, lpar, backend, fd, &request->error);
+        status = backend_export(io, name, lpar, backend, shared, fd, &request->error);
         pthread_mutex_unlock(&io->lock);
     }
     return status;

@@ -35,7 +35,7 @@ static int find_lu(struct node *node, const char *udid, char path[PATH_MAX],
 /* A plain file is of this node alone: neither the gate nor the stop at T is for it (DESIGN "The
  * gate"). */
 static int export_disk(struct node *node, const struct lpar *lpar, const struct lpar_disk *disk,
-                       int64_t start, struct operation *operation)
+                       int64_t start, bool joins, struct operation *operation)
 {
     char name[160], path[PATH_MAX];
     bool shared = disk->lu[0];
@@ -44,15 +44,15 @@ static int export_disk(struct node *node, const struct lpar *lpar, const struct 
         return status;
     }
     qemu_export_name(lpar, disk, start, name, sizeof name);
-    json_t *request =
-        json_pack("{s:s, s:s, s:s, s:{s:s, s:s, s:b, s:b, s:b}}", "do", "export", "name", name,
-                  "lpar", lpar->uuid, "backend", "kind", "file", "path", shared ? path : disk->file,
-                  "direct", shared, "gated", shared, "read_only", disk->read_only);
+    json_t *request = json_pack("{s:s, s:s, s:s, s:b, s:{s:s, s:s, s:b, s:b, s:b}}", "do", "export",
+                                "name", name, "lpar", lpar->uuid, "shared", joins, "backend",
+                                "kind", "file", "path", shared ? path : disk->file, "direct",
+                                shared, "gated", shared, "read_only", disk->read_only);
     return io_client_call(node->io, request, NULL, 0, NULL, operation);
 }
 
-int guest_exports_make(struct node *node, const struct lpar *lpar, const struct run_folder *folder,
-                       int64_t start, struct operation *operation)
+static int make(struct node *node, const struct lpar *lpar, const struct run_folder *folder,
+                int64_t start, bool joins, struct operation *operation)
 {
     char path[4200], as[64];
     socket_path(node, lpar->uuid, path, sizeof path);
@@ -63,7 +63,7 @@ int guest_exports_make(struct node *node, const struct lpar *lpar, const struct 
                                  "generation", (json_int_t)lpar->generation, "node", node->name),
                        NULL, 0, NULL, operation);
     for (size_t i = 0; status == VIOS_OK && i < lpar->disk_count; i++) {
-        status = export_disk(node, lpar, &lpar->disks[i], start, operation);
+        status = export_disk(node, lpar, &lpar->disks[i], start, joins, operation);
     }
     if (status == VIOS_OK) {
         status = io_client_call(
@@ -76,6 +76,18 @@ int guest_exports_make(struct node *node, const struct lpar *lpar, const struct 
         status = error_set_errno(&operation->error, path, "cannot give it to the guest");
     }
     return status;
+}
+
+int guest_exports_make(struct node *node, const struct lpar *lpar, const struct run_folder *folder,
+                       int64_t start, struct operation *operation)
+{
+    return make(node, lpar, folder, start, false, operation);
+}
+
+int guest_exports_join(struct node *node, const struct lpar *lpar, const struct run_folder *folder,
+                       int64_t start, struct operation *operation)
+{
+    return make(node, lpar, folder, start, true, operation);
 }
 
 int guest_exports_serve(struct node *node, const struct lpar *lpar, int64_t start, const char *how,

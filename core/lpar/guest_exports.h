@@ -14,6 +14,10 @@
 int guest_exports_make(struct node *node, const struct lpar *lpar, const struct run_folder *folder,
                        int64_t start, struct operation *operation);
 
+/* The same while another node serves its disks, whose locks are not waited for. */
+int guest_exports_join(struct node *node, const struct lpar *lpar, const struct run_folder *folder,
+                       int64_t start, struct operation *operation);
+
 /* What io does with the I/O of its disks from now on: "standby" holds it, "drain" too, and returns
  * once nothing is in flight, "open" serves it. */
 int guest_exports_serve(struct node *node, const struct lpar *lpar, int64_t start, const char *how,

@@ -331,10 +331,11 @@ static int lock_file(const struct file_backend *file,
         if (errno != EWOULDBLOCK && errno != EINTR) {
             return error_set_errno(error, configuration->path, "cannot lock");
         }
-        if (clock_now_ms() > deadline_ms && configuration->gated) {
+        bool late = clock_now_ms() > deadline_ms;
+        if (configuration->gated && (late || configuration->shared)) {
             return VIOS_OK;
         }
-        if (clock_now_ms() > deadline_ms) {
+        if (late) {
             return error_set(error, VIOS_E_LOCKED, configuration->path,
                              "stop whoever uses the file", "another process has it locked");
         }

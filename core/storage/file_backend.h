@@ -22,6 +22,7 @@ struct file_configuration {
     bool direct;      /* O_DIRECT; where the file system cannot, without, and statistics say so */
     bool gated;
     bool read_only;
+    bool shared; /* a gated one that another node serves still: its lock is not waited for */
 };
 
 /*

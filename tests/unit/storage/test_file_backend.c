@@ -242,6 +242,27 @@ static void a_gated_file_is_used_without_its_lock(void)
     gate_free(gate);
 }
 
+static void one_that_another_node_serves_is_not_waited_for(void)
+{
+    struct gate *gate;
+    struct nbd_export *export = NULL;
+    struct vios_error error = {0};
+    make_file(FILE_SIZE);
+    is_int(gate_new(&gate, &FAKE, NULL, NULL), VIOS_OK);
+    int fd = open(path, O_RDWR);
+    is_int(flock(fd, LOCK_EX), 0);
+    struct file_configuration configuration = {
+        .name = "lu/x/1", .lpar = "", .path = path, .fd = -1, .gated = true, .shared = true};
+    int64_t began_ms = clock_now_ms();
+    is_int(file_backend_open(&export, &configuration, pool, gate, home, &error), VIOS_OK);
+    ok(clock_now_ms() - began_ms < FILE_LOCK_WAIT_MS, "it waited");
+    end(export);
+    configuration.gated = false; /* a file of this node alone is nobody else's */
+    is_int(file_backend_open(&export, &configuration, pool, NULL, home, &error), VIOS_E_LOCKED);
+    close(fd);
+    gate_free(gate);
+}
+
 static _Atomic int64_t time_ms;
 
 static int64_t now(void *context)
@@ -375,6 +396,7 @@ int main(void)
     RUN(what_cannot_be_opened);
     RUN(a_locked_file_is_refused_after_a_while);
     RUN(a_gated_file_is_used_without_its_lock);
+    RUN(one_that_another_node_serves_is_not_waited_for);
     RUN(a_gated_file_waits_for_the_gate);
     RUN(what_a_dropped_export_held_back_is_never_done);
     RUN(a_dropped_export_ends_while_the_gate_is_closed);
