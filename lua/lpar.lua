@@ -43,6 +43,11 @@ local function rehearse_restart(parameters, context)
     only = "restart" })
 end
 
+local function rehearse_migrate(parameters, context)
+  return validated(context, { name = parameters.name, node = parameters.node,
+    only = "migrate" })
+end
+
 -- What becomes of its LUs is said: those that stay are found by `lu list` only.
 local function removed(result)
   local names = {}
@@ -177,6 +182,19 @@ return {
       examples = {
         "lpar restart web1", "lpar restart web1 --node n3", "lpar restart web1 --node any",
       },
+    },
+    {
+      verb = "migrate",
+      summary = "move a guest to another node while it runs",
+      job = true,
+      arguments = { NAME },
+      options = {
+        { name = "node", value = "NODE", complete = "node", required = true,
+          words = "to this one, or to any: that with the most memory free for guests" },
+      },
+      text = one_line("migrated"),
+      rehearse = rehearse_migrate,
+      examples = { "lpar migrate web1 --node n3", "lpar migrate web1 --node any" },
     },
     {
       verb = "cancel",

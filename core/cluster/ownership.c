@@ -48,8 +48,8 @@ static const struct state_row STATES[] = {
     [ENDED] = {"ENDED", 0},
 };
 
-static const char *const KIND_NAMES[] = {"start",   "takeover", "hibernate",
-                                         "restore", "continue", "hand over", "release"};
+static const char *const KIND_NAMES[] = {"start",    "takeover",  "hibernate", "restore",
+                                         "continue", "hand over", "release"};
 
 /* --- the records --- */
 
@@ -100,8 +100,8 @@ static void make_request(struct ownership *ownership)
     bool first = ownership->machine.state == COMMITTING;
     if (first && ownership->kind == OWNERSHIP_HAND_OVER) {
         ownership_request_hand_over(ownership);
-    } else if (first && (ownership->kind == OWNERSHIP_HIBERNATE ||
-                         ownership->kind == OWNERSHIP_RELEASE)) {
+    } else if (first &&
+               (ownership->kind == OWNERSHIP_HIBERNATE || ownership->kind == OWNERSHIP_RELEASE)) {
         ownership_request_give_up(ownership);
     } else {
         ownership_request_own(ownership);

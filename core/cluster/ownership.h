@@ -53,7 +53,7 @@ enum ownership_kind {
     OWNERSHIP_TAKEOVER,  /* from its disks: its owner's fence is free; or one that was begun */
     OWNERSHIP_HIBERNATE, /* paused, its file complete, its exports drained: give it up */
     OWNERSHIP_RESTORE,   /* from the file: loaded, not yet run */
-    OWNERSHIP_CONTINUE,  /* this node's, paused, and nobody knows what an earlier daemon committed */
+    OWNERSHIP_CONTINUE, /* this node's, paused, and nobody knows what an earlier daemon committed */
     OWNERSHIP_HAND_OVER, /* paused, its state loaded on another node, its exports drained: that
                             node's */
     OWNERSHIP_RELEASE    /* ended here: give it up */
@@ -78,8 +78,8 @@ struct ownership_facts {
     const struct store_value *fence;       /* of its owner's incarnation; NULL: there is none */
     const char *wanted;                    /* the record's `wanted` from then on; NULL: it stays */
     const json_t
-        *saved; /* HIBERNATE: what /hibernation/L says beside the generation; may be NULL */
-    const char *target;         /* HAND_OVER: whose it becomes; */
+        *saved;         /* HIBERNATE: what /hibernation/L says beside the generation; may be NULL */
+    const char *target; /* HAND_OVER: whose it becomes; */
     int64_t target_incarnation; /* its fence is compared absent */
     struct recorder *recorder;  /* may be NULL */
 };

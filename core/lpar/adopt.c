@@ -5,6 +5,7 @@
 #include "lpar/guest.h"
 #include "lpar/guest_exports.h"
 #include "lpar/hold.h"
+#include "lpar/incoming.h"
 #include "lpar/run_folder.h"
 #include "lpar/takeover.h"
 
@@ -19,8 +20,15 @@
 #define CONNECT_TIMEOUT_MS 10000
 #define END_TIMEOUT_MS 10000
 
-/* The record that says this QEMU is right; VIOS_E_STALE when it is not. A record that cannot be
- * read (VIOS_E_CORRUPT) decides nothing: the guest stays. */
+static bool is_right(const struct node *node, const struct run_guest *found,
+                     const struct lpar *lpar)
+{
+    return strcmp(lpar->uuid, found->uuid) == 0 && strcmp(lpar->owner, node->name) == 0 &&
+           lpar->owner_incarnation == node->incarnation && lpar->start == found->generation;
+}
+
+/* The record that says this QEMU is right, as it will be when it waits for it; VIOS_E_STALE when it
+ * is not. A record that cannot be read (VIOS_E_CORRUPT) decides nothing: the guest stays. */
 static int load_current(struct node *node, const struct run_guest *found, struct lpar *lpar,
                         struct operation *operation)
 {
@@ -30,11 +38,11 @@ static int load_current(struct node *node, const struct run_guest *found, struct
         return status;
     }
     status = lpar_load(store, found->name, lpar, operation);
+    bool waits = status == VIOS_OK && incoming_waits(store, node, found, lpar, operation);
     node_store_return(node, store);
-    if (status == VIOS_E_NOT_FOUND ||
-        (status == VIOS_OK &&
-         (strcmp(lpar->uuid, found->uuid) != 0 || strcmp(lpar->owner, node->name) != 0 ||
-          lpar->owner_incarnation != node->incarnation || lpar->start != found->generation))) {
+    if (waits) {
+        lpar_raise(lpar);
+    } else if (status == VIOS_E_NOT_FOUND || (status == VIOS_OK && !is_right(node, found, lpar))) {
         status =
             operation_fail(operation, VIOS_E_STALE, found->name, NULL, "a QEMU of an older start");
     }
@@ -69,8 +77,8 @@ static void end_stale(struct node *node, struct run_folder *folder, const char *
     }
 }
 
-static int take_up(struct node *node, const struct lpar *lpar, struct run_folder *folder,
-                   struct operation *operation)
+static int take_up(struct node *node, const struct lpar *lpar, const struct run_guest *found,
+                   struct run_folder *folder, struct operation *operation)
 {
     int status = lpars_reserve(node->lpars, lpar, false, &operation->error);
     if (status == VIOS_OK) {
@@ -80,6 +88,9 @@ static int take_up(struct node *node, const struct lpar *lpar, struct run_folder
         return status;
     }
     struct guest *guest = lpars_find(node->lpars, lpar->name);
+    if (guest) {
+        guest_expect(guest, found->job);
+    }
     status = guest ? guest_connect(guest, operation) : VIOS_E_NOT_FOUND;
     guest_release(guest);
     return status;
@@ -101,7 +112,7 @@ static int adopt_folder(struct node *node, const char *uuid)
         status = load_current(node, &found, &lpar, &operation);
     }
     if (status == VIOS_OK && run_folder_is_locked(&folder)) {
-        status = take_up(node, &lpar, &folder, &operation);
+        status = take_up(node, &lpar, &found, &folder, &operation);
         log_notice("lpar", "guest %s: %s", found.name,
                    status == VIOS_OK ? "found running" : operation.error.message);
     } else if (status == VIOS_OK && lpar.job[0]) {

@@ -26,10 +26,10 @@ static int find_work(struct node *node, const struct lpar *lpar, struct lpar_wor
     }
     if (status == VIOS_OK && !work->job[0]) {
         return operation_fail(operation, VIOS_E_CONFLICT, object, "see lpar show",
-                              "no hibernation or restart is at work on it");
+                              "no hibernation, restart or migration is at work on it");
     }
     if (status == VIOS_OK && strcmp(work->kind, "lpar.hibernate") != 0 &&
-        strcmp(work->kind, "lpar.restart") != 0) {
+        strcmp(work->kind, "lpar.restart") != 0 && strcmp(work->kind, "lpar.migrate") != 0) {
         snprintf(hint, sizeof hint, "cancel that: job cancel %s", work->job);
         return operation_fail(operation, VIOS_E_CONFLICT, object, hint,
                               "job %s, which is at work on it, is a %s", work->job, work->kind);

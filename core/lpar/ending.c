@@ -73,6 +73,14 @@ static int end_unknown(struct node *node, const struct lpar *lpar, struct operat
     return status;
 }
 
+int ending_clear(struct node *node, const struct lpar *lpar, struct operation *operation)
+{
+    struct guest *guest = find_watched(node, lpar);
+    bool watched = guest != NULL;
+    guest_release(guest);
+    return watched ? ending_kill(node, lpar, operation) : end_unknown(node, lpar, operation);
+}
+
 static void ask_to_quit(struct guest *guest)
 {
     struct operation asking;
@@ -91,8 +99,7 @@ int ending_end(struct job *job, const struct lpar *lpar, bool quit)
     if (guest && quit) {
         ask_to_quit(guest);
     }
-    operation_start(&waiting, ENDING_TIMEOUT_MS, NULL);
-    int status = guest ? ending_kill(node, lpar, &waiting) : end_unknown(node, lpar, &waiting);
     guest_release(guest);
-    return job_keep(job, &waiting, status);
+    operation_start(&waiting, ENDING_TIMEOUT_MS, NULL);
+    return job_keep(job, &waiting, ending_clear(node, lpar, &waiting));
 }

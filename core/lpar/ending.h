@@ -12,7 +12,10 @@
  * or there is none. Of one that was not watched io's exports and the run folder stay. */
 int ending_kill(struct node *node, const struct lpar *lpar, struct operation *operation);
 
-/* The same, and nothing of it is left on this node. With `quit` it is asked first. Not cancelled.
+/* The same, and nothing of it is left on this node. */
+int ending_clear(struct node *node, const struct lpar *lpar, struct operation *operation);
+
+/* The same for a job. With `quit` it is asked first. Not cancelled.
  */
 int ending_end(struct job *job, const struct lpar *lpar, bool quit);
 

@@ -45,6 +45,21 @@ bool guest_is_connected(struct guest *guest)
     return connected;
 }
 
+void guest_expect(struct guest *guest, const char *job)
+{
+    pthread_mutex_lock(&guest->lock);
+    snprintf(guest->incoming, sizeof guest->incoming, "%s", job);
+    pthread_mutex_unlock(&guest->lock);
+}
+
+bool guest_is_expected(struct guest *guest)
+{
+    pthread_mutex_lock(&guest->lock);
+    bool expected = guest->incoming[0] != 0;
+    pthread_mutex_unlock(&guest->lock);
+    return expected;
+}
+
 void guest_leave_record(struct guest *guest)
 {
     pthread_mutex_lock(&guest->lock);
@@ -189,14 +204,8 @@ static void look_again(struct guest *guest)
     guest_wake(guest);
 }
 
-int guest_call(struct guest *guest, const char *command, json_t *arguments, json_t **result,
-               struct operation *operation)
-{
-    return guest_call_with(guest, command, arguments, -1, result, operation);
-}
-
-int guest_call_with(void *context, const char *command, json_t *arguments, int descriptor,
-                    json_t **result, struct operation *operation)
+static int call_with(void *context, const char *command, json_t *arguments, int descriptor,
+                     json_t **result, struct operation *operation)
 {
     struct guest *guest = context;
     int status;
@@ -210,6 +219,27 @@ int guest_call_with(void *context, const char *command, json_t *arguments, int d
     pthread_mutex_unlock(&guest->qmp_lock);
     look_again(guest);
     return status;
+}
+
+int guest_call(struct guest *guest, const char *command, json_t *arguments, json_t **result,
+               struct operation *operation)
+{
+    return call_with(guest, command, arguments, -1, result, operation);
+}
+
+struct migration_port guest_port(struct guest *guest)
+{
+    return (struct migration_port){.call = call_with, .context = guest};
+}
+
+bool guest_is_loaded(struct guest *guest, struct operation *operation)
+{
+    char state[MIGRATION_STATE_SIZE];
+    if (!guest || !guest_is_connected(guest)) {
+        return false;
+    }
+    const struct migration_port port = guest_port(guest);
+    return migration_state(&port, state, operation) == VIOS_OK && strcmp(state, "completed") == 0;
 }
 
 int guest_qemu_version(struct guest *guest, char version[32], struct operation *operation)

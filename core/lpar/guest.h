@@ -11,6 +11,7 @@
 #define LPAR_GUEST_H
 
 #include "lpar/console.h"
+#include "lpar/migration.h"
 #include "lpar/record.h"
 #include "node/node.h"
 
@@ -93,10 +94,11 @@ int guest_ask(struct guest *guest, const char *const *commands, size_t count, js
 /* Of its QEMU, as "7.2.22". */
 int guest_qemu_version(struct guest *guest, char version[32], struct operation *operation);
 
-/* guest_call() with a descriptor (-1: none), which stays the caller's: for a migration_port
- * (migration.h), whose context is the guest. */
-int guest_call_with(void *guest, const char *command, json_t *arguments, int descriptor,
-                    json_t **result, struct operation *operation);
+/* The way to its QEMU for a migration, out of it or into it. */
+struct migration_port guest_port(struct guest *guest);
+
+/* Its QEMU, started for that, has loaded its state. NULL, or one that does not answer: no. */
+bool guest_is_loaded(struct guest *guest, struct operation *operation);
 
 /* Waits until it no longer starts, and all nodes may see what it does instead. */
 int guest_await_state(struct guest *guest, struct operation *operation);
@@ -109,6 +111,10 @@ int guest_await_end(struct guest *guest, struct operation *operation);
 
 /* SIGKILL; it is gone soon. */
 void guest_kill(struct guest *guest);
+
+/* Its QEMU is to wait for `job` of another node, see incoming.h: say so before it is connected. */
+void guest_expect(struct guest *guest, const char *job);
+bool guest_is_expected(struct guest *guest);
 
 /* Its end will be recorded by the job that ends it, not by its supervisor. */
 void guest_leave_record(struct guest *guest);

@@ -35,8 +35,10 @@ struct guest {
     bool refresh;         /* ask query-status */
     bool unpublished;     /* the state changed since /lpar-run was written */
     bool leave_record;
-    bool shut_down; /* a SHUTDOWN event came: it ends by its own will */
-    int process_fd; /* pidfd; -1 before it is connected */
+    bool look;                  /* at the record, now */
+    char incoming[JOB_ID_SIZE]; /* the job for which it waits; "": it does not (incoming.h) */
+    bool shut_down;             /* a SHUTDOWN event came: it ends by its own will */
+    int process_fd;             /* pidfd; -1 before it is connected */
     struct guest_status status;
 };
 

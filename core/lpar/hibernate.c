@@ -7,8 +7,8 @@
 #include "hibernation/configuration.h"
 #include "lpar/ending.h"
 #include "lpar/guest.h"
-#include "lpar/guest_exports.h"
 #include "lpar/hold.h"
+#include "lpar/job_guest.h"
 #include "lpar/migration.h"
 #include "lpar/own.h"
 #include "lpar/saved.h"
@@ -149,7 +149,7 @@ static int begin_file(struct job *job, const struct lpar *lpar, struct guest *gu
 
 static int write_file(struct job *job, const struct lpar *lpar, struct guest *guest, int folder)
 {
-    const struct migration_port port = {.call = guest_call_with, .context = guest};
+    const struct migration_port port = guest_port(guest);
     struct saving saving = {.job = job, .memory_bytes = lpar->memory_bytes};
     char file[UUID_TEXT_SIZE] = "";
     uint64_t size_bytes = 0;
@@ -179,29 +179,11 @@ static int stop_guest(struct job *job, struct guest *guest)
     return job_keep(job, &stopping, guest_call(guest, "stop", NULL, NULL, &stopping));
 }
 
-/* The guest that this node runs, of the generation that was claimed; guest_release() it. */
-static int find_guest(struct job *job, struct lpar *lpar, struct guest **guest)
-{
-    *guest = NULL;
-    int status = lpar_job_load(job, lpar_job_name(job), lpar);
-    if (status < 0) {
-        return status;
-    }
-    *guest = lpars_find(job_node(job)->lpars, lpar->name);
-    if (!*guest || !guest_is_connected(*guest) ||
-        lpar->generation != json_get_integer(job->data, "generation")) {
-        guest_release(*guest);
-        *guest = NULL;
-        return lpar_job_fail(job, VIOS_E_CONFLICT, "see lpar show", "it does not run any more");
-    }
-    return VIOS_OK;
-}
-
 static int hibernate_save(struct job *job)
 {
     struct lpar lpar;
     struct guest *guest;
-    int status = find_guest(job, &lpar, &guest);
+    int status = job_guest_find(job, &lpar, &guest);
     int folder =
         status == VIOS_OK ? saved_folder(job_node(job), job->store, &job->operation) : status;
     if (folder >= 0) {
@@ -218,38 +200,11 @@ static int hibernate_save(struct job *job)
     return status;
 }
 
-/* Its I/O is served, and it goes on. */
-static int go_on(struct job *job, struct guest *guest, const struct lpar *lpar)
-{
-    struct guest_status now;
-    struct operation waiting;
-    guest_status(guest, &now);
-    operation_start(&waiting, DRAIN_MS, NULL);
-    int status = guest_exports_serve(job_node(job), lpar, now.start, "open", &waiting);
-    if (status == VIOS_OK) {
-        status = guest_call(guest, "cont", NULL, NULL, &waiting);
-    }
-    if (status < 0 && !run_folder_lives(job_node(job)->run_dir, lpar->uuid)) {
-        status = VIOS_OK; /* it ended: its supervisor says so */
-    }
-    return job_keep(job, &waiting, status);
-}
-
 static int hibernate_save_undo(struct job *job)
 {
-    struct lpar lpar;
-    struct node *node = job_node(job);
-    int status = lpar_job_load(job, lpar_job_name(job), &lpar);
-    if (status < 0) {
-        return status == VIOS_E_NOT_FOUND || status == VIOS_E_STALE ? VIOS_OK : status;
-    }
-    struct guest *guest = lpars_find(node->lpars, lpar.name);
-    if (guest && guest_is_connected(guest)) {
-        status = go_on(job, guest, &lpar);
-    }
-    guest_release(guest);
+    int status = job_guest_go_on(job);
     if (status == VIOS_OK &&
-        saved_remove(node, job->store, job_text(job, "lu"), &job->operation) < 0) {
+        saved_remove(job_node(job), job->store, job_text(job, "lu"), &job->operation) < 0) {
         log_warning("lpar", "%s stays in the repository: %s", job_text(job, "lu"),
                     job->operation.error.message);
     }
@@ -310,23 +265,6 @@ static int give_up(struct job *job, const struct lpar *lpar, struct ownership **
     return status;
 }
 
-static int drain(struct job *job, const struct lpar *lpar)
-{
-    struct guest *guest = lpars_find(job_node(job)->lpars, lpar->name);
-    struct guest_status now;
-    struct operation draining;
-    if (!guest || !guest_is_connected(guest)) {
-        guest_release(guest);
-        return lpar_job_fail(job, VIOS_E_CONFLICT, "see lpar show", "it does not run any more");
-    }
-    guest_status(guest, &now);
-    job_limit(job, &draining, DRAIN_MS);
-    int status = job_keep(job, &draining,
-                          guest_exports_serve(job_node(job), lpar, now.start, "drain", &draining));
-    guest_release(guest);
-    return status;
-}
-
 /* It has the paging device whose pages are in the file, or still none. Where the outcome of the
  * commit is not known it may go on in the next generation: then it keeps its pages. */
 static int plan_paging(struct job *job, const struct lpar *lpar)
@@ -353,7 +291,7 @@ static int hibernate_commit(struct job *job)
     }
     status = plan_paging(job, &lpar);
     if (status == VIOS_OK) {
-        status = drain(job, &lpar);
+        status = job_guest_drain(job, &lpar);
     }
     if (status == VIOS_OK) {
         status = give_up(job, &lpar, &ownership);

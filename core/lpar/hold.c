@@ -7,8 +7,8 @@
 #include <string.h>
 
 /* Nobody else goes on with these. */
-static const char *const LOCAL_KINDS[] = {"lpar.start", "lpar.stop", "lpar.hibernate",
-                                          "lpar.restart", "lpar.cleanup"};
+static const char *const LOCAL_KINDS[] = {"lpar.start",   "lpar.stop",    "lpar.hibernate",
+                                          "lpar.restart", "lpar.migrate", "lpar.cleanup"};
 
 static bool is_local(const char *kind)
 {

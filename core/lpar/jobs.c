@@ -144,7 +144,7 @@ static int start_prepare(struct job *job)
         status = disks_check_free(job->store, &lpar, &job->operation);
     }
     if (status == VIOS_OK) {
-        status = launch_folder(job_node(job), &lpar, &folder, &job->operation.error);
+        status = launch_folder(job_node(job), &lpar, "", &folder, &job->operation.error);
     }
     if (status == VIOS_OK) {
         job_limit(job, &waiting, READY_TIMEOUT_MS);

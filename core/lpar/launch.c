@@ -246,8 +246,8 @@ static int spawn(const struct launch *launch, struct vios_error *error)
     return VIOS_OK;
 }
 
-int launch_folder(const struct node *node, const struct lpar *lpar, struct run_folder *folder,
-                  struct vios_error *error)
+int launch_folder(const struct node *node, const struct lpar *lpar, const char *job,
+                  struct run_folder *folder, struct vios_error *error)
 {
     struct run_guest guest = {.generation = lpar->generation};
     int status = run_folder_make(folder, node->run_dir, lpar->uuid,
@@ -255,6 +255,7 @@ int launch_folder(const struct node *node, const struct lpar *lpar, struct run_f
     if (status == VIOS_OK) {
         snprintf(guest.name, sizeof guest.name, "%s", lpar->name);
         snprintf(guest.uuid, sizeof guest.uuid, "%s", lpar->uuid);
+        snprintf(guest.job, sizeof guest.job, "%s", job);
         status = run_folder_write_guest(folder, &guest, error);
     }
     return status;

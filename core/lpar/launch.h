@@ -10,9 +10,10 @@
 #include "lpar/run_folder.h"
 #include "node/node.h"
 
-/* The run folder of the LPAR, made when it is absent, which says that it is of its generation. */
-int launch_folder(const struct node *node, const struct lpar *lpar, struct run_folder *folder,
-                  struct vios_error *error);
+/* The run folder of the LPAR, made when it is absent, which says that it is of its generation, and
+ * for which job its QEMU waits (incoming.h; "": for none). */
+int launch_folder(const struct node *node, const struct lpar *lpar, const char *job,
+                  struct run_folder *folder, struct vios_error *error);
 
 /*
  * On VIOS_OK the process exists and the sockets qmp.sock and

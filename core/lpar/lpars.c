@@ -284,6 +284,10 @@ void lpars_restore_exports(struct lpars *lpars)
                 status = guest_exports_make(lpars->node, &guest->lpar, &folder, guest->status.start,
                                             &operation);
             }
+            if (status == VIOS_OK && guest_is_expected(guest)) {
+                status = guest_exports_serve(lpars->node, &guest->lpar, guest->status.start,
+                                             "standby", &operation);
+            }
             if (status == VIOS_OK) {
                 status =
                     guest_exports_watch(lpars->node, &guest->lpar, guest->process_fd, &operation);

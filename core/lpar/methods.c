@@ -8,9 +8,11 @@
 #include "lpar/guest.h"
 #include "lpar/hibernate.h"
 #include "lpar/hibernations.h"
+#include "lpar/incoming.h"
 #include "lpar/jobs.h"
 #include "lpar/lookup.h"
 #include "lpar/lpar.h"
+#include "lpar/migrate.h"
 #include "lpar/paging_device.h"
 #include "lpar/place.h"
 #include "lpar/recover.h"
@@ -169,6 +171,8 @@ static const struct method METHODS[] = {
      lpar_call_hibernate},
     {"lpar.restart", "name:lpar node:node?", ROLE_OPERATOR, METHOD_CHANGES | METHOD_JOB,
      lpar_call_restart},
+    {"lpar.migrate", "name:lpar node:node", ROLE_OPERATOR, METHOD_CHANGES | METHOD_JOB,
+     lpar_call_migrate},
     {"lpar.validate", "name:lpar node:node? only:text?", ROLE_VIEWER, METHOD_LASTS,
      lpar_call_validate},
     {"lpar.cancel", "name:lpar", ROLE_OPERATOR, METHOD_CHANGES | METHOD_LASTS, lpar_call_cancel},
@@ -190,14 +194,19 @@ static const struct method METHODS[] = {
     {"daemon.capacity", "", ROLE_VIEWER, 0, place_call_capacity},
     {"daemon.validate", "name:lpar what:text qemu:text?", ROLE_VIEWER, METHOD_LASTS,
      lpar_call_validate_here},
+    {"daemon.incoming", "name:lpar job:job generation:integer", ROLE_ADMIN,
+     METHOD_CHANGES | METHOD_STREAM, incoming_call},
+    {"daemon.go_on", "name:lpar generation:integer", ROLE_OPERATOR, METHOD_LASTS,
+     incoming_call_go_on},
     {"daemon.settle", "name:lpar", ROLE_OPERATOR, METHOD_CHANGES, lpar_call_settle},
     {"daemon.takeover", "name:lpar", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB, lpar_call_takeover},
 };
 
 static const struct method_group LPAR_METHODS = {METHODS, sizeof METHODS / sizeof *METHODS};
 static const struct job_kind *const JOB_KINDS[] = {
-    &lpar_start_job,     &lpar_stop_job,    &lpar_remove_job,  &lpar_takeover_job,
-    &lpar_hibernate_job, &lpar_restart_job, &lpar_cleanup_job, NULL};
+    &lpar_start_job,    &lpar_stop_job,      &lpar_remove_job,
+    &lpar_takeover_job, &lpar_hibernate_job, &lpar_restart_job,
+    &lpar_migrate_job,  &lpar_cleanup_job,   NULL};
 
 /* --- the part --- */
 

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -43,6 +44,30 @@ static int hand_over(const struct migration_port *port, int theirs, int *ours,
     }
     *ours = ends[1 - theirs];
     return VIOS_OK;
+}
+
+int migration_state(const struct migration_port *port, char state[MIGRATION_STATE_SIZE],
+                    struct operation *operation)
+{
+    json_t *answer = NULL;
+    int status = port->call(port->context, "query-migrate", NULL, -1, &answer, operation);
+    snprintf(state, MIGRATION_STATE_SIZE, "%s", json_get_word(answer, "status"));
+    json_decref(answer);
+    return status;
+}
+
+/* Whether it waits before the end, and how fast it may be. */
+static int set_up(const struct migration_port *port, bool live, struct operation *operation)
+{
+    int status = call(port, "migrate-set-capabilities",
+                      json_pack("{s:[{s:s, s:b}, {s:s, s:b}]}", "capabilities", "capability",
+                                "pause-before-switchover", "state", live, "capability",
+                                "auto-converge", "state", live),
+                      operation);
+    return status == VIOS_OK
+               ? call(port, "migrate-set-parameters",
+                      json_pack("{s:I}", "max-bandwidth", (json_int_t)BANDWIDTH), operation)
+               : status;
 }
 
 /* What QEMU says of it, once it is over: VIOS_OK, or VIOS_E_IO with its reason. */
@@ -105,19 +130,29 @@ static void give_up(const struct migration_port *port, int descriptor)
     (void)outcome(port, "save it", &ending);
 }
 
+/* QEMU writes to the descriptor from now on. */
+static int begin(const struct migration_port *port, bool live, int *descriptor,
+                 struct operation *operation)
+{
+    int status = set_up(port, live, operation);
+    if (status == VIOS_OK) {
+        status = hand_over(port, 1, descriptor, operation);
+    }
+    if (status == VIOS_OK) {
+        status = call(port, "migrate", json_pack("{s:s}", "uri", "fd:" NAME), operation);
+        if (status != VIOS_OK) {
+            close(*descriptor);
+            *descriptor = -1;
+        }
+    }
+    return status;
+}
+
 int migration_save(const struct migration_port *port, migration_sink *sink, void *context,
                    struct operation *operation)
 {
     int descriptor = -1;
-    int status = call(port, "migrate-set-parameters",
-                      json_pack("{s:I}", "max-bandwidth", (json_int_t)BANDWIDTH), operation);
-    if (status == VIOS_OK) {
-        status = hand_over(port, 1, &descriptor, operation);
-    }
-    if (status != VIOS_OK) {
-        return status;
-    }
-    status = call(port, "migrate", json_pack("{s:s}", "uri", "fd:" NAME), operation);
+    int status = begin(port, false, &descriptor, operation);
     if (status == VIOS_OK) {
         status = drain(descriptor, sink, context, operation);
         if (status == VIOS_OK) {
@@ -125,8 +160,51 @@ int migration_save(const struct migration_port *port, migration_sink *sink, void
         } else {
             give_up(port, descriptor);
         }
+        close(descriptor);
     }
-    close(descriptor);
+    return status;
+}
+
+/* --- out, while it runs --- */
+
+int migration_begin(const struct migration_port *port, int *descriptor, struct operation *operation)
+{
+    return begin(port, true, descriptor, operation);
+}
+
+int migration_switch_over(const struct migration_port *port, struct operation *operation)
+{
+    return call(port, "migrate-continue", json_pack("{s:s}", "state", "pre-switchover"), operation);
+}
+
+int migration_sent(const struct migration_port *port, struct operation *operation)
+{
+    return outcome(port, "send it", operation);
+}
+
+static bool is_over(const char *state)
+{
+    static const char *const OVER[] = {"", "none", "completed", "failed", "cancelled"};
+    size_t i = 0;
+    while (i < sizeof OVER / sizeof *OVER && strcmp(state, OVER[i]) != 0) {
+        i++;
+    }
+    return i < sizeof OVER / sizeof *OVER;
+}
+
+int migration_end(const struct migration_port *port, struct operation *operation)
+{
+    char state[MIGRATION_STATE_SIZE];
+    int status = call(port, "migrate_cancel", NULL, operation);
+    while (status == VIOS_OK) {
+        status = migration_state(port, state, operation);
+        if (status == VIOS_OK && is_over(state)) {
+            return VIOS_OK;
+        }
+        if (status == VIOS_OK) {
+            status = operation_sleep(operation, SETTLE_LOOK_MS);
+        }
+    }
     return status;
 }
 

@@ -12,7 +12,7 @@
 #include <jansson.h>
 #include <stddef.h>
 
-/* The way to a QEMU: qmp_call() or guest_call_with() of `context`. */
+/* The way to a QEMU: qmp_call() of `context`, or what guest_port() makes. */
 struct migration_port {
     int (*call)(void *context, const char *command, json_t *arguments, int descriptor,
                 json_t **result, struct operation *operation);
@@ -30,6 +30,28 @@ typedef int migration_sink(void *context, const void *data, size_t size,
  */
 int migration_save(const struct migration_port *port, migration_sink *sink, void *context,
                    struct operation *operation);
+
+/* QEMU's own word for where a migration is: "none", "active", "pre-switchover", "completed",
+ * "failed", "cancelled"; "" while there was none. */
+#define MIGRATION_STATE_SIZE 32
+int migration_state(const struct migration_port *port, char state[MIGRATION_STATE_SIZE],
+                    struct operation *operation);
+
+/*
+ * A guest that runs goes on while QEMU gives its state to `*descriptor`, the caller's. When little
+ * is left, QEMU stops the guest and waits at "pre-switchover" for migration_switch_over(). The end
+ * of the descriptor is the end of it, and migration_sent() says which.
+ */
+int migration_begin(const struct migration_port *port, int *descriptor,
+                    struct operation *operation);
+int migration_switch_over(const struct migration_port *port, struct operation *operation);
+
+/* VIOS_OK: all of the state was given, and the guest stands still. VIOS_E_IO: why not. */
+int migration_sent(const struct migration_port *port, struct operation *operation);
+
+/* After VIOS_OK nothing of a migration_begin() goes on. Unless its state was complete QEMU lets the
+ * guest go on by itself. */
+int migration_end(const struct migration_port *port, struct operation *operation);
 
 /* Writes the whole stream to `descriptor`, and does not close it. */
 typedef int migration_source(void *context, int descriptor, struct operation *operation);

@@ -129,7 +129,7 @@ static int restart_prepare(struct job *job)
         status = host_paging(job, &next);
     }
     if (status == VIOS_OK) {
-        status = launch_folder(node, &next, &folder, &job->operation.error);
+        status = launch_folder(node, &next, "", &folder, &job->operation.error);
     }
     if (status == VIOS_OK) {
         job_limit(job, &waiting, READY_MS);
@@ -193,25 +193,15 @@ static int give_state(void *context, int descriptor, struct operation *operation
     return hibernation_reader_stream_to(loading->reader, HIBERNATION_STREAM, descriptor, operation);
 }
 
-/* "": it waits for its state; "completed", "active", "failed". */
-static int load_state(struct guest *guest, char state[32], struct operation *operation)
-{
-    json_t *answer = NULL;
-    int status = guest_call(guest, "query-migrate", NULL, &answer, operation);
-    snprintf(state, 32, "%s", json_get_word(answer, "status"));
-    json_decref(answer);
-    return status;
-}
-
 static int load_guest(struct job *job, const struct lpar *lpar, struct guest *guest)
 {
-    const struct migration_port port = {.call = guest_call_with, .context = guest};
+    const struct migration_port port = guest_port(guest);
     struct loading loading = {.job = job};
     struct saved saved;
     struct operation asking;
-    char state[32];
+    char state[MIGRATION_STATE_SIZE];
     job_limit(job, &asking, ASK_MS);
-    int status = job_keep(job, &asking, load_state(guest, state, &asking));
+    int status = job_keep(job, &asking, migration_state(&port, state, &asking));
     if (status < 0 || strcmp(state, "completed") == 0) {
         return status; /* this step ran already */
     }
@@ -270,10 +260,8 @@ static int check_loaded(struct job *job)
 {
     struct guest *guest = lpars_find(job_node(job)->lpars, lpar_job_name(job));
     struct operation asking;
-    char state[32] = "";
     job_limit(job, &asking, ASK_MS);
-    bool loaded = guest && guest_is_connected(guest) &&
-                  load_state(guest, state, &asking) == VIOS_OK && strcmp(state, "completed") == 0;
+    bool loaded = guest_is_loaded(guest, &asking);
     guest_release(guest);
     return loaded
                ? VIOS_OK

@@ -126,6 +126,9 @@ int run_folder_write_guest(const struct run_folder *folder, const struct run_gue
     json_t *json = json_pack("{s:i, s:s, s:s, s:I}", "v", 1, "name", guest->name, "uuid",
                              guest->uuid, "generation", (json_int_t)guest->generation);
     assert(json);
+    if (guest->job[0]) {
+        json_object_set_new(json, "job", json_string(guest->job));
+    }
     char *text = json_dumps(json, JSON_COMPACT);
     assert(text);
     int status = file_replace(folder->fd, "guest.json", text, strlen(text), 0600, error);
@@ -146,14 +149,16 @@ int run_folder_read_guest(const struct run_folder *folder, struct run_guest *gue
     json_t *json = json_loads(text, JSON_REJECT_DUPLICATES, NULL);
     const char *name = json_get_text(json, "name");
     const char *uuid = json_get_text(json, "uuid");
+    const char *job = json_get_word(json, "job");
     const json_t *generation = json_object_get(json, "generation");
-    if (!name || parse_name(name, "LPAR", NULL) < 0 || !uuid || parse_uuid(uuid, NULL) < 0 ||
-        !json_is_integer(generation)) {
+    if (strlen(job) >= sizeof guest->job || !name || parse_name(name, "LPAR", NULL) < 0 || !uuid ||
+        parse_uuid(uuid, NULL) < 0 || !json_is_integer(generation)) {
         status = error_set(error, VIOS_E_CORRUPT, folder->path, NULL, "guest.json is damaged");
     } else {
         snprintf(guest->name, sizeof guest->name, "%s", name);
         snprintf(guest->uuid, sizeof guest->uuid, "%s", uuid);
         guest->generation = json_integer_value(generation);
+        snprintf(guest->job, sizeof guest->job, "%s", job);
     }
     json_decref(json);
     free(text);

@@ -3,7 +3,7 @@
  *
  *   lock        held (flock) by the QEMU itself for as long as it lives: nobody needs to trust a
  *               process id to know whether there is a guest
- *   guest.json  {"v","name","uuid","generation"}: which start of which LPAR
+ *   guest.json  {"v","name","uuid","generation","job"}: which start of which LPAR
  *   pid         "PID START_TIME\n", written by the new process before it becomes QEMU
  *   qmp.sock, console.sock, disk.sock, log
  *
@@ -16,6 +16,7 @@
 
 #include "base/operation.h"
 #include "base/parse.h"
+#include "job/job.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -30,7 +31,8 @@ struct run_folder {
 struct run_guest {
     char name[NAME_MAX_LENGTH + 1];
     char uuid[UUID_TEXT_SIZE];
-    int64_t generation; /* at which it started */
+    int64_t generation;    /* at which it started */
+    char job[JOB_ID_SIZE]; /* of another node, for which its QEMU waits (incoming.h); "" none */
 };
 
 struct run_process {

@@ -7,7 +7,9 @@
 #include "lpar/guest_exports.h"
 #include "lpar/guest_private.h"
 #include "lpar/hold.h"
+#include "lpar/incoming.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "base/thread.h"
@@ -181,7 +183,7 @@ static void publish(struct guest *guest)
     struct operation operation;
     struct store *store = NULL;
     pthread_mutex_lock(&guest->lock);
-    bool needed = guest->unpublished, done = false;
+    bool needed = guest->unpublished && !guest->incoming[0], done = false;
     int64_t generation = guest->lpar.generation;
     status = guest->status;
     pthread_mutex_unlock(&guest->lock);
@@ -291,11 +293,28 @@ static int wait_time(struct guest *guest)
 {
     pthread_mutex_lock(&guest->lock);
     bool failing = strcmp(guest->status.state, "io-error") == 0;
-    bool owing = guest->unpublished;
+    bool incoming = guest->incoming[0] != 0, owing = guest->unpublished;
     pthread_mutex_unlock(&guest->lock);
     bool lost =
         !guest->qmp || (guest->lpar.serial_console && console_descriptor(guest->console) < 0);
-    return failing ? CONTINUE_INTERVAL_MS : owing || lost ? RETRY_INTERVAL_MS : -1;
+    return failing         ? CONTINUE_INTERVAL_MS
+           : incoming      ? INCOMING_LOOK_MS
+           : owing || lost ? RETRY_INTERVAL_MS
+                           : -1;
+}
+
+/* A guest that comes from another node waits until the record says that it is here. */
+static void look_for_owner(struct guest *guest, int64_t *looked_ms)
+{
+    int64_t now_ms = clock_now_ms();
+    pthread_mutex_lock(&guest->lock);
+    bool due = guest->incoming[0] && (guest->look || now_ms - *looked_ms >= INCOMING_LOOK_MS);
+    guest->look = false;
+    pthread_mutex_unlock(&guest->lock);
+    if (due) {
+        *looked_ms = now_ms;
+        incoming_look(guest);
+    }
 }
 
 static void *supervise(void *context)
@@ -303,6 +322,7 @@ static void *supervise(void *context)
     struct guest *guest = context;
     struct lpars *lpars = guest->lpars;
     bool busy = false, ended = false;
+    int64_t looked_ms = clock_now_ms();
     while (!cancel_triggered(lpars->cancel) && !ended) {
         struct pollfd watched[WATCHED] = {
             [WAKE] = {.fd = guest->wake, .events = POLLIN},
@@ -321,6 +341,7 @@ static void *supervise(void *context)
             reconnect(guest);
         }
         if (!ended) {
+            look_for_owner(guest, &looked_ms);
             publish(guest);
         }
     }

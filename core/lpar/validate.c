@@ -57,7 +57,8 @@ static int check_running(const struct subject *subject, struct operation *operat
     if (own && strcmp(now.state, "running") == 0) {
         return VIOS_OK;
     }
-    snprintf(what, sizeof what, "only a running guest can be hibernated, and it is %s", now.state);
+    snprintf(what, sizeof what, "only a running guest can be %s, and it is %s",
+             subject->validation->what == VALIDATE_MIGRATE ? "migrated" : "hibernated", now.state);
     return refuse(subject, VIOS_E_CONFLICT, "see lpar show", what, operation);
 }
 
@@ -65,6 +66,16 @@ static int check_pages(const struct subject *subject, struct operation *operatio
 {
     return saved_pages_held(subject->node, subject->lpar, &subject->validation->pages_bytes,
                             operation);
+}
+
+static int check_no_pages(const struct subject *subject, struct operation *operation)
+{
+    uint64_t bytes = 0;
+    int status = saved_pages_size(subject->node, subject->lpar, &bytes, operation);
+    return status == VIOS_OK && bytes > 0
+               ? refuse(subject, VIOS_E_CONFLICT, "hibernate it, and restart it there",
+                        "its paging device does not go along while it runs", operation)
+               : status;
 }
 
 /* Whoever cannot write its disks could not stand still either. */
@@ -257,18 +268,21 @@ enum {
     HIBERNATE = 1 << VALIDATE_HIBERNATE,
     RESTART = 1 << VALIDATE_RESTART,
     MOVE = 1 << VALIDATE_MOVE,
+    MIGRATE = 1 << VALIDATE_MIGRATE,
+    SOURCE = HIBERNATE | MIGRATE,
     TARGET = RESTART | MOVE
 };
 
 /* What costs most is last but for the memory, which changes most. */
 static const struct check CHECKS[] = {
-    {"state", check_running, HIBERNATE},   {"pages", check_pages, HIBERNATE},
-    {"storage", check_storage, HIBERNATE}, {"space", check_space, HIBERNATE},
-    {"qemu", check_monitor, HIBERNATE},    {"state", check_hibernated, RESTART},
-    {"node", check_node, TARGET},          {"files", check_own_files, TARGET},
-    {"disks", check_disks, TARGET},        {"accel", check_accel, TARGET},
-    {"network", check_network, TARGET},    {"hibernation", check_file, RESTART},
-    {"machine", check_machine, TARGET},    {"memory", check_memory, TARGET},
+    {"state", check_running, SOURCE},     {"pages", check_pages, HIBERNATE},
+    {"pages", check_no_pages, MIGRATE},   {"storage", check_storage, SOURCE},
+    {"space", check_space, HIBERNATE},    {"qemu", check_monitor, SOURCE},
+    {"state", check_hibernated, RESTART}, {"node", check_node, TARGET},
+    {"files", check_own_files, TARGET},   {"disks", check_disks, TARGET},
+    {"accel", check_accel, TARGET},       {"network", check_network, TARGET},
+    {"hibernation", check_file, RESTART}, {"machine", check_machine, TARGET},
+    {"memory", check_memory, TARGET},
 };
 
 static int note(struct validation *validation, const char *name, int status,

@@ -13,7 +13,8 @@
 enum validate_what {
     VALIDATE_HIBERNATE, /* on the node that runs it */
     VALIDATE_RESTART,   /* on the node where it is to go on: it is hibernated */
-    VALIDATE_MOVE       /* likewise, before it is hibernated */
+    VALIDATE_MOVE,      /* likewise, before it is hibernated, or while it runs */
+    VALIDATE_MIGRATE    /* on the node that runs it, to go on elsewhere while it runs */
 };
 
 struct validation {

@@ -12,8 +12,10 @@
 
 #define NODE_MS 30000 /* for all checks of a node; its repository may hang */
 
-static const char *const WORDS[] = {
-    [VALIDATE_HIBERNATE] = "hibernate", [VALIDATE_RESTART] = "restart", [VALIDATE_MOVE] = "move"};
+static const char *const WORDS[] = {[VALIDATE_HIBERNATE] = "hibernate",
+                                    [VALIDATE_RESTART] = "restart",
+                                    [VALIDATE_MOVE] = "move",
+                                    [VALIDATE_MIGRATE] = "migrate"};
 
 static int parse_what(const char *word, enum validate_what *what, struct vios_error *error)
 {
@@ -23,7 +25,7 @@ static int parse_what(const char *word, enum validate_what *what, struct vios_er
             return VIOS_OK;
         }
     }
-    return error_set(error, VIOS_E_USAGE, "what", "give hibernate, restart or move",
+    return error_set(error, VIOS_E_USAGE, "what", "give hibernate, restart, move or migrate",
                      "\"%.40s\" cannot be validated", word);
 }
 
@@ -49,6 +51,43 @@ int lpar_call_validate_here(struct call *call, const json_t *parameters, json_t 
     node_store_return(call->node, store);
     *result = json_pack("{s:s, s:o}", "qemu", validation.qemu, "checks", validation.checks);
     return VIOS_OK;
+}
+
+/* --- from a job --- */
+
+static int first_failure(const char *node, const char *lpar, const json_t *checks,
+                         struct operation *operation)
+{
+    size_t i;
+    json_t *check;
+    char object[96];
+    json_array_foreach(checks, i, check)
+    {
+        if (!json_is_true(json_object_get(check, "ok"))) {
+            return operation_fail(operation, VIOS_E_CONFLICT, lpar_object(lpar, object),
+                                  json_get_word(check, "hint"), "node \"%s\" does not take it: %s",
+                                  node, json_get_word(check, "why"));
+        }
+    }
+    return VIOS_OK;
+}
+
+int validations_require(struct node *node, const char *target, const char *lpar, const char *qemu,
+                        struct operation *operation)
+{
+    json_t *answer = NULL;
+    struct operation limited;
+    operation_start(&limited, NODE_MS, operation->cancel);
+    int status = others_ask(
+        node, target, "daemon.validate",
+        json_pack("{s:s, s:s, s:s}", "name", lpar, "what", WORDS[VALIDATE_MOVE], "qemu", qemu),
+        &answer, &limited);
+    if (status == VIOS_OK) {
+        status = first_failure(target, lpar, json_object_get(answer, "checks"), &limited);
+    }
+    operation->error = limited.error;
+    json_decref(answer);
+    return status;
 }
 
 /* --- from anywhere --- */
@@ -124,25 +163,28 @@ static int choose(struct asking *asking, const struct lpar *lpar, const json_t *
     return status;
 }
 
-/* Which of the two are asked about. */
+/* Which of the two nodes are asked, and about what. */
 struct parts {
-    bool hibernation, restart;
-    enum validate_what restart_as;
+    bool source, target;
+    enum validate_what source_as, target_as;
 };
 
 static int parse_parts(const json_t *parameters, const struct lpar *lpar, struct parts *parts,
                        struct vios_error *error)
 {
     const char *only = json_get_word(parameters, "only");
-    enum validate_what what = VALIDATE_RESTART;
+    enum validate_what what = VALIDATE_MOVE;
     bool runs = lpar->owner[0] != 0;
     if (only[0] && (parse_what(only, &what, error) < 0 || what == VALIDATE_MOVE)) {
-        return error_set(error, VIOS_E_USAGE, "only", "give hibernate or restart",
+        return error_set(error, VIOS_E_USAGE, "only", "give hibernate, restart or migrate",
                          "\"%.40s\" is not validated alone", only);
     }
-    *parts = (struct parts){.hibernation = only[0] ? what == VALIDATE_HIBERNATE : runs,
-                            .restart = what != VALIDATE_HIBERNATE,
-                            .restart_as = runs && !only[0] ? VALIDATE_MOVE : VALIDATE_RESTART};
+    bool migrates = what == VALIDATE_MIGRATE;
+    *parts = (struct parts){.source = only[0] ? what != VALIDATE_RESTART : runs,
+                            .target = what != VALIDATE_HIBERNATE,
+                            .source_as = migrates ? VALIDATE_MIGRATE : VALIDATE_HIBERNATE,
+                            .target_as =
+                                migrates || (runs && !only[0]) ? VALIDATE_MOVE : VALIDATE_RESTART};
     return VIOS_OK;
 }
 
@@ -160,15 +202,15 @@ int lpar_call_validate(struct call *call, const json_t *parameters, json_t **res
         return status;
     }
     struct asking asking = {.call = call, .lpar = lpar.name, .checks = json_array()};
-    if (parts.hibernation) {
-        status = ask(&asking, lpar.owner[0] ? lpar.owner : call->node->name, VALIDATE_HIBERNATE,
-                     operation);
+    if (parts.source) {
+        status =
+            ask(&asking, lpar.owner[0] ? lpar.owner : call->node->name, parts.source_as, operation);
     }
-    if (status == VIOS_OK && parts.restart) {
+    if (status == VIOS_OK && parts.target) {
         status = choose(&asking, &lpar, parameters, node, operation);
     }
     if (status == VIOS_OK && node[0]) {
-        status = ask(&asking, node, parts.restart_as, operation);
+        status = ask(&asking, node, parts.target_as, operation);
     }
     if (status == VIOS_OK) {
         *result = json_pack("{s:s, s:s, s:b, s:O}", "lpar", lpar.name, "node", node, "ok",

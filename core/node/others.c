@@ -156,13 +156,20 @@ int others_call(struct call *call, const char *name, const char *method, json_t 
 int others_ask(struct node *node, const char *name, const char *method, json_t *parameters,
                json_t **result, struct operation *operation)
 {
+    return others_exchange(node, name, method, parameters, NULL, result, operation);
+}
+
+int others_exchange(struct node *node, const char *name, const char *method, json_t *parameters,
+                    const struct rpc_handlers *handlers, json_t **result,
+                    struct operation *operation)
+{
     struct rpc_client *client;
     int status = connect_to(node, name, &client, operation);
     if (status != VIOS_OK) {
         json_decref(parameters);
         return status;
     }
-    status = rpc_client_call(client, method, parameters, NULL, result, operation);
+    status = rpc_client_call(client, method, parameters, handlers, result, operation);
     rpc_client_close(client);
     return status;
 }

@@ -12,6 +12,8 @@
 #include "node/method.h"
 #include "node/node.h"
 
+struct rpc_handlers;
+
 #define OTHERS_CONNECT_MS 5000 /* to connect and to say hello */
 
 /* Calls `method` on node `name`, for the caller of `call`, who sees its progress. Takes over
@@ -23,6 +25,12 @@ int others_call(struct call *call, const char *name, const char *method, json_t 
 /* The same for this daemon itself, which calls as "node:NAME" with all a member may. */
 int others_ask(struct node *node, const char *name, const char *method, json_t *parameters,
                json_t **result, struct operation *operation);
+
+/* The same, with what goes to the other daemon and comes from it while the call runs (NULL:
+ * nothing). */
+int others_exchange(struct node *node, const char *name, const char *method, json_t *parameters,
+                    const struct rpc_handlers *handlers, json_t **result,
+                    struct operation *operation);
 
 /* The same for the call itself, which is to be run there: with `parameters`, but for `node`, which
  * says where. */

@@ -338,8 +338,8 @@ static void begin(struct slot *slot)
 
 static void take(struct slot *slot, enum ownership_kind kind, struct copy *copy, const char *wanted)
 {
-    static const char *const NAMES[] = {"start",   "takeover", "hibernate",
-                                        "restore", "continue", "release"};
+    static const char *const NAMES[] = {"start",    "takeover",  "hibernate", "restore",
+                                        "continue", "hand over", "release"};
     world_note(slot->lpar->world, "%s: %s of %s begins", slot->keeper->node->name, NAMES[kind],
                slot->lpar->name);
     slot->busy = true;

@@ -11,8 +11,8 @@
     "{\"v\":1,\"uuid\":\"u\",\"generation\":" #generation ",\"owner\":" owner                      \
     ",\"wanted\":\"running\",\"spec\":{\"cpus\":1}}"
 #define RESOLVED(generation, start, owner)                                                         \
-    "{\"v\":1,\"uuid\":\"u\",\"generation\":" #generation ",\"owner\":" owner                      \
-    ",\"start\":" #start ",\"wanted\":\"running\",\"spec\":{\"cpus\":1}}"
+    "{\"v\":1,\"uuid\":\"u\",\"generation\":" #generation ",\"owner\":" owner ",\"start\":" #start \
+    ",\"wanted\":\"running\",\"spec\":{\"cpus\":1}}"
 #define TAKEN(generation, owner)                                                                   \
     "{\"v\":1,\"generation\":" #generation ",\"owner\":" owner ",\"taken\":" OTHER "}"
 

@@ -347,6 +347,27 @@ static void ends_an_older_start(void)
     ok(is_state("stopped", "it ended while no daemon watched"), "not stopped");
 }
 
+/* Nobody knew what had become of its hibernation, say, so that it went on in the next one. */
+static void takes_up_one_that_went_on_in_a_later_generation(void)
+{
+    struct operation operation;
+    static struct lpar lpar;
+    WORLD(IDLE);
+    ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
+    pid_t pid = pid_now();
+    new_table();
+    load(&lpar);
+    lpar.generation++;
+    struct store *store = open_store(&operation);
+    is_int(lpar_save(store, &lpar, &operation), VIOS_OK);
+    operation_start(&operation, 20000, NULL);
+    is_int(lpar_adopt_guests(&node, &operation), VIOS_OK);
+    node_store_return(&node, store);
+    ok(!is_dead(pid), "it was ended");
+    ok(reaches("running", NULL), "not running");
+    ok(stop(&operation) == VIOS_OK, "%s", operation.error.message);
+}
+
 /* A guest that ended while no daemon watched leaves no disk open in io, where it would be locked.
  */
 static void closes_what_a_dead_guest_left(void)
@@ -718,6 +739,7 @@ int main(void)
     RUN(sees_qemu_killed);
     RUN(takes_up_what_runs);
     RUN(ends_an_older_start);
+    RUN(takes_up_one_that_went_on_in_a_later_generation);
     RUN(closes_what_a_dead_guest_left);
     RUN(spares_a_guest_of_an_unreadable_record);
     RUN(leaves_another_starts_place);

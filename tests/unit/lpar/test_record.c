@@ -49,6 +49,23 @@ static void only_what_was_read_is_written_over(void)
     is_int(lpar_save(store, &first, &operation), VIOS_E_CONFLICT);
 }
 
+static void the_start_of_its_qemu_is_kept_while_it_has_an_owner(void)
+{
+    static struct lpar lpar, again;
+    put_lpar("n2");
+    load(&lpar);
+    is_int(lpar.start, lpar.generation);
+    lpar.generation += 2; /* it went on twice */
+    is_int(lpar_save(store, &lpar, &operation), VIOS_OK);
+    load(&again);
+    is_int(again.start, lpar.generation - 2);
+    lpar_raise(&again);
+    is_int(again.start, again.generation);
+    again.start = again.generation + 1; /* which no QEMU can have */
+    is_int(lpar_save(store, &again, &operation), VIOS_OK);
+    is_int(lpar_load(store, "g", &lpar, &operation), VIOS_E_CORRUPT);
+}
+
 static void nothing_is_written_for_a_fenced_owner(void)
 {
     static struct lpar lpar;
@@ -70,6 +87,7 @@ int main(void)
         return 1;
     }
     RUN(only_what_was_read_is_written_over);
+    RUN(the_start_of_its_qemu_is_kept_while_it_has_an_owner);
     RUN(nothing_is_written_for_a_fenced_owner);
     store_close(store);
     return tap_done();

@@ -143,8 +143,8 @@ static void one_that_was_begun_goes_on(void)
 /* By a job that only its node, which is fenced, could go on with. */
 static void a_hold_of_a_fenced_node_is_void(void)
 {
-    static const char *const KINDS[] = {"lpar.start", "lpar.stop", "lpar.hibernate", "lpar.restart",
-                                        "lpar.cleanup"};
+    static const char *const KINDS[] = {"lpar.start",   "lpar.stop",    "lpar.hibernate",
+                                        "lpar.restart", "lpar.migrate", "lpar.cleanup"};
     if (!have_clones) {
         SKIP("no XFS on a loop mount: not root, or no mkfs.xfs");
     }
