@@ -44,6 +44,7 @@ pkg = $(shell $(PKG_CONFIG) --libs $(1))
 SHELL_LIBS  = $(call pkg,lua5.4 libedit jansson)
 DAEMON_LIBS = $(call pkg,libuv sqlite3 libcurl jansson openssl libarchive libzstd)
 IO_LIBS     = $(call pkg,jansson openssl)
+PLACE_LIBS  = $(call pkg,lua5.4 jansson)
 TEST_LIBS   = $(call pkg,libuv sqlite3 libcurl jansson openssl libarchive libzstd)
 CPPFLAGS += $(shell $(PKG_CONFIG) --cflags lua5.4 libedit jansson libuv sqlite3 libcurl openssl \
               libarchive)
@@ -63,8 +64,9 @@ SHELL_USES  := net base
 DAEMON_USES := daemon migration alert restore ffdc image lpar hibernation event paging storage \
                nbd node job cluster store net base
 IO_USES     := io paging storage nbd net base
+PLACE_USES  := base
 
-PROGRAMS := $(B)/bin/vios $(B)/libexec/vios/daemon $(B)/libexec/vios/io
+PROGRAMS := $(B)/bin/vios $(B)/libexec/vios/daemon $(B)/libexec/vios/io $(B)/libexec/vios/place
 
 .PHONY: all
 all: $(PROGRAMS) ## build the programs (the default)
@@ -90,6 +92,11 @@ $(B)/libexec/vios/daemon: $(B)/core/daemon/main.o $(call archives,$(DAEMON_USES)
 $(B)/libexec/vios/io: $(B)/core/io/main.o $(call archives,$(IO_USES))
 	$(link) $(IO_LIBS) -rdynamic
 
+# A program of its own: what an administrator's Lua does there the daemon cannot feel.
+PLACE_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard lua/place/*.c))
+$(B)/libexec/vios/place: $(PLACE_OBJECTS) $(call archives,$(PLACE_USES))
+	$(link) $(PLACE_LIBS)
+
 include shell/shell.mk
 include tests/tests.mk
 
@@ -104,7 +111,8 @@ install: all ## install below PREFIX=/usr/local, in DESTDIR= when packaging
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/libexec/vios' \
 	    '$(DESTDIR)$(PREFIX)/share/man/man1'
 	install -m 755 $(B)/bin/vios '$(DESTDIR)$(PREFIX)/bin/'
-	install -m 755 $(B)/libexec/vios/daemon $(B)/libexec/vios/io '$(DESTDIR)$(PREFIX)/libexec/vios/'
+	install -m 755 $(addprefix $(B)/libexec/vios/,daemon io place) \
+	    '$(DESTDIR)$(PREFIX)/libexec/vios/'
 	install -m 644 vios.1 '$(DESTDIR)$(PREFIX)/share/man/man1/'
 	install -d '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
 	install -m 644 shell/vios.bash-completion \

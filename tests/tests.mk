@@ -12,6 +12,10 @@ RUNNER        := $(B)/tests/runner/runner
 $(UNIT_PROGRAMS) $(TOOL_PROGRAMS): $(B)/%: $(B)/%.o $(ALL_ARCHIVES)
 	$(link) $(TEST_LIBS)
 
+# What of lua/ is tested in C: it is no part of core, so none of its archives has it.
+$(B)/tests/unit/place/test_sandbox: $(B)/lua/place/sandbox.o
+$(B)/tests/unit/place/test_sandbox: TEST_LIBS += $(PLACE_LIBS)
+
 $(RUNNER): $(patsubst %.c,$(B)/%.o,$(wildcard tests/runner/*.c)) $(B)/lib/base.a
 	$(link)
 

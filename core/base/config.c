@@ -31,7 +31,7 @@ static const struct config_row ROWS[] = {
     {"keepalive", CONFIG_DURATION, "200ms", "time between two keep-alives"},
     {"allow_viewers", CONFIG_BOOLEAN, "no", "let other users of this machine look, not change"},
     {"guest_uid_base", CONFIG_INTEGER, "2000000000", "first user id for guests, when root"},
-    {"program_dir", CONFIG_PATH, "", "where io is; empty: beside the daemon"},
+    {"program_dir", CONFIG_PATH, "", "where io and place are; empty: beside the daemon"},
     {"log", CONFIG_TEXT, "notice", "error, warning, notice or debug; +json behind it: as JSON"},
 };
 #define ROW_COUNT (sizeof ROWS / sizeof ROWS[0])

@@ -39,7 +39,6 @@
 struct daemon {
     struct node node; /* the first member: hooks get from it to us */
     struct config *config;
-    const char *program_dir;
     atomic_bool stop_guests;
     atomic_bool restart;
     int lock_fd;
@@ -151,7 +150,7 @@ static void on_io_restored(void *context)
 static int start_io(struct daemon *daemon, struct operation *operation)
 {
     char program[PROGRAM_MAX];
-    snprintf(program, sizeof program, "%s/io", daemon->program_dir);
+    snprintf(program, sizeof program, "%s/io", daemon->node.program_dir);
     struct io_client_settings settings = {.program = program,
                                           .run_dir = daemon->node.run_dir,
                                           .page_memory_bytes =
@@ -512,6 +511,7 @@ static void fill_node(struct daemon *daemon, const struct daemon_settings *setti
     struct node *node = &daemon->node;
     node->config = settings->config;
     node->config_path = settings->config_path;
+    node->program_dir = settings->program_dir;
     node->name = config_text(settings->config, "node");
     node->run_dir = config_text(settings->config, "run_dir");
     node->state_dir = config_text(settings->config, "state_dir");
@@ -531,7 +531,6 @@ static struct daemon *daemon_new(const struct daemon_settings *settings)
         pthread_mutex_init(&daemon->restoring, NULL);
         entrance_init(&daemon->entrance);
         daemon->config = settings->config;
-        daemon->program_dir = settings->program_dir;
         atomic_init(&daemon->stop_guests, settings->stop_guests);
         daemon->lock_fd = -1;
         fill_node(daemon, settings);

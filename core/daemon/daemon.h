@@ -16,7 +16,7 @@ struct daemon;
 struct daemon_settings {
     struct config *config;   /* stays the caller's */
     const char *config_path; /* NULL: none */
-    const char *program_dir; /* where io is */
+    const char *program_dir; /* where io and place are */
     bool stop_guests;        /* when it ends, guests and io end too */
 };
 

@@ -49,6 +49,7 @@ struct node {
     const char *name;
     struct config *config;
     const char *config_path; /* for `config set`; NULL: none was given */
+    const char *program_dir; /* where the programs are that it starts */
     const char *run_dir;     /* absolute; sockets; 0711 */
     const char *state_dir;   /* absolute; what survives a boot; 0700 */
     int run_dir_fd;

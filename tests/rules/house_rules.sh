@@ -32,6 +32,7 @@ core/io       : core/paging core/storage core/nbd core/net core/base
 core/migration : core/lpar core/node core/job core/cluster core/store core/base
 core/daemon   : core/migration core/alert core/restore core/ffdc core/image core/lpar core/hibernation core/event core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
 lua           : core/net core/base
+lua/place     : lua core/base
 shell         : lua core/net core/base
 '
 
@@ -56,7 +57,7 @@ sources() { # EXTENSION...
 
 include_arrows() {
     local folder file included allowed
-    for folder in core/* lua shell; do
+    for folder in core/* lua lua/place shell; do
         allowed=$(awk -v folder="$folder" '$1 == folder { $1 = $2 = ""; print }' <<<"$ARROWS")
         if ! grep -q "^$folder " <<<"$ARROWS"; then
             echo "$folder: not in the table of arrows in $0"
@@ -181,7 +182,8 @@ untested_parsers() {
     local name
     for name in config parse rpc qmp command_line nbd keepalive certificate token datagram etcd \
         chunks storage_records ownership agent disk_header lpar_spec image_description \
-        archive_member admission ring caller payload manifest alert hibernation move; do
+        archive_member admission ring caller payload manifest alert hibernation move \
+        place_function; do
         [ -e "tests/fuzz/fuzz_$name.c" ] || compgen -G "tests/fuzz/fuzz_${name}*.c" >/dev/null ||
             echo "no fuzz target for $name"
     done
