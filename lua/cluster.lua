@@ -61,6 +61,43 @@ local function create(parameters, context)
   return context.call("cluster.create", sent)
 end
 
+local TEXT_MAX <const> = 8192 -- PLACE_FUNCTION_TEXT_MAX
+
+-- The text of a function is read here, by the person who may read the file.
+local function read_function(path)
+  local file, text, why
+  file, why = io.open(path, "r")
+  if file then
+    text, why = file:read(TEXT_MAX + 1)
+    file:close()
+  end
+  if not text then
+    return nil, vios.error("not_found", why or path .. ": there is nothing in it",
+      { object = "placement", hint = 'give a file with a Lua function, or "off"' })
+  end
+  if #text > TEXT_MAX then
+    why = "it has more than " .. TEXT_MAX .. " bytes"
+  elseif not utf8.len(text) or text:find("\0", 1, true) then
+    why = "it is no text in UTF-8"
+  end
+  if why then
+    return nil, vios.error("invalid", path .. ": " .. why, { object = "placement" })
+  end
+  return text
+end
+
+local function set(parameters, context)
+  local value = parameters.value
+  if parameters.key == "placement" and value ~= "off" then
+    local text <const>, why <const> = read_function(value)
+    if not text then
+      return nil, why
+    end
+    value = text
+  end
+  return context.call("cluster.set", { key = parameters.key, value = value })
+end
+
 return {
   noun = "cluster",
   summary = "the cluster as a whole",
@@ -94,13 +131,16 @@ return {
     {
       verb = "set",
       summary = "change what holds for the whole cluster",
+      run = set,
       arguments = {
-        { name = "key", words = "split_time, level, ffdc_quota, ffdc_age or maintenance",
-          complete = { "split_time", "level", "ffdc_quota", "ffdc_age", "maintenance" } },
-        { name = "value", words = "its value" },
+        { name = "key", words = "split_time, level, ffdc_quota, ffdc_age, maintenance, placement",
+          complete = { "split_time", "level", "ffdc_quota", "ffdc_age", "maintenance",
+            "placement" } },
+        { name = "value", words = "its value; the file of a placement function, or off" },
       },
       text = function(_, parameters) return parameters.key .. " = " .. parameters.value end,
-      examples = { "cluster set split_time 20s", "cluster set maintenance on" },
+      examples = { "cluster set split_time 20s", "cluster set maintenance on",
+        "cluster set placement racks.lua" },
     },
     {
       verb = "matrix",

@@ -380,7 +380,8 @@ static void read_cluster(struct roster *roster, const struct store_list *list)
     bool is_set = json_is_integer(json_object_get(record, "split_time"));
     roster->cluster = (struct roster_cluster){
         .level = json_get_integer(record, "level"),
-        .split_time_ms = is_set ? json_get_integer(record, "split_time") : ROSTER_SPLIT_TIME_MS};
+        .split_time_ms = is_set ? json_get_integer(record, "split_time") : ROSTER_SPLIT_TIME_MS,
+        .has_placement = json_is_string(json_object_get(record, "placement"))};
     json_decref(record);
 }
 

@@ -85,6 +85,7 @@ struct roster_split { /* /split/K with the highest K */
 struct roster_cluster {    /* /cluster */
     int64_t level;         /* of software: a primary has it at least; 0: any will do */
     int64_t split_time_ms; /* for the losers of a split to save their guests */
+    bool has_placement;    /* a function says where guests go (node/place_function.h) */
 };
 
 /* What one listing brought, in the order in which it must be read: a fence that is not there was

@@ -2,9 +2,11 @@
 #include "lpar/place.h"
 
 #include "base/json.h"
+#include "base/log.h"
 #include "lpar/guest.h"
 #include "node/members.h"
 #include "node/others.h"
+#include "node/place_function.h"
 #include "storage/lu.h"
 #include "storage/pool.h"
 
@@ -140,7 +142,8 @@ int places_survey(struct node *node, struct places *places, struct operation *op
         }
     }
     free(members);
-    return operation_check(operation);
+    int status = operation_check(operation);
+    return status == VIOS_OK ? place_function_load(node, &places->function, operation) : status;
 }
 
 void places_clear(struct places *places)
@@ -149,6 +152,7 @@ void places_clear(struct places *places)
         json_decref(places->list[i].pools);
     }
     free(places->list);
+    free(places->function);
     *places = (struct places){0};
 }
 
@@ -166,14 +170,18 @@ static bool is_better(const struct node *node, const char *avoid, const struct p
                                         : strcmp(one->node, node->name) == 0;
 }
 
+static bool fits(const struct place *place, const json_t *needs, int64_t bytes)
+{
+    return has_all(place->pools, needs) && place->free_bytes >= bytes;
+}
+
 static struct place *best(const struct node *node, struct places *places, const json_t *needs,
                           const char *avoid, int64_t bytes)
 {
     struct place *best = NULL;
     for (size_t i = 0; i < places->count; i++) {
         struct place *place = &places->list[i];
-        if (has_all(place->pools, needs) && place->free_bytes >= bytes &&
-            is_better(node, avoid, place, best)) {
+        if (fits(place, needs, bytes) && is_better(node, avoid, place, best)) {
             best = place;
         }
     }
@@ -194,22 +202,131 @@ static int fits_nowhere(const struct node *node, struct places *places, const st
                                  "no node that is up and not drained has the pools of its disks");
 }
 
-int places_pick(struct node *node, struct places *places, const struct lpar *lpar,
-                const char *avoid, char chosen[NAME_MAX_LENGTH + 1], struct operation *operation)
+/* --- the administrators' function --- */
+
+struct search {
+    const struct lpar *lpar;
+    const char *from, *avoid; /* as places_pick() has them */
+    json_t *needs;            /* the pools of its LUs */
+};
+
+static json_t *describe_lpar(const struct search *search)
 {
-    json_t *needs = json_array();
-    int status = list_needs(node, lpar, needs, operation);
-    if (status == VIOS_OK) {
-        struct place *place = best(node, places, needs, avoid, (int64_t)lpar->memory_bytes);
-        if (place) {
-            snprintf(chosen, NAME_MAX_LENGTH + 1, "%s", place->node);
-            place->free_bytes -= (int64_t)lpar->memory_bytes;
-            place->guests++;
-        } else {
-            status = fits_nowhere(node, places, lpar, needs, operation);
+    const struct lpar *lpar = search->lpar;
+    json_t *described = json_pack("{s:s, s:I, s:I, s:I}", "name", lpar->name, "memory_bytes",
+                                  (json_int_t)lpar->memory_bytes, "cpus", (json_int_t)lpar->cpus,
+                                  "disks", (json_int_t)lpar->disk_count);
+    if (search->from) {
+        json_object_set_new(described, "from", json_string(search->from));
+    }
+    return described;
+}
+
+/* Those that it may choose from. */
+static json_t *describe_places(const struct places *places, const struct search *search)
+{
+    json_t *described = json_array();
+    for (size_t i = 0; i < places->count; i++) {
+        const struct place *place = &places->list[i];
+        bool avoided = search->avoid && strcmp(place->node, search->avoid) == 0;
+        if (!avoided && fits(place, search->needs, (int64_t)search->lpar->memory_bytes)) {
+            json_array_append_new(described,
+                                  json_pack("{s:s, s:I, s:I, s:O}", "node", place->node,
+                                            "free_bytes", (json_int_t)place->free_bytes, "guests",
+                                            (json_int_t)place->guests, "pools", place->pools));
         }
     }
-    json_decref(needs);
+    return described;
+}
+
+static void note_failure(const struct node *node, const struct lpar *lpar,
+                         const struct place *usual, const struct vios_error *error)
+{
+    char object[96];
+    lpar_object(lpar->name, object);
+    log_warning("lpar", "%s: the placement function: %s: the built-in rule takes node \"%s\"",
+                object, error->message, usual->node);
+    recorder_note(node->recorder, "lpar", "%s: placement function: %s; to %s", lpar->name,
+                  error->message, usual->node);
+}
+
+/* Where the function says; `usual` when it says nothing, or nothing sensible. */
+static struct place *by_function(const struct node *node, struct places *places,
+                                 const struct search *search, struct place *usual,
+                                 struct operation *operation)
+{
+    char chosen[NAME_MAX_LENGTH + 1] = "";
+    struct operation asking = *operation;
+    json_t *nodes = describe_places(places, search), *lpar = describe_lpar(search);
+    int status = json_array_size(nodes) == 0
+                     ? VIOS_OK
+                     : place_function_ask(node, places->function, lpar, nodes, chosen, &asking);
+    json_decref(nodes);
+    json_decref(lpar);
+    if (status != VIOS_OK && operation_check(operation) == VIOS_OK) {
+        note_failure(node, search->lpar, usual, &asking.error);
+    }
+    if (status == VIOS_E_TIMEOUT) {
+        free(places->function);
+        places->function = NULL;
+    }
+    for (size_t i = 0; i < places->count; i++) {
+        if (strcmp(places->list[i].node, chosen) == 0) {
+            recorder_note(node->recorder, "lpar", "%s: placement function: %s", search->lpar->name,
+                          chosen);
+            return &places->list[i];
+        }
+    }
+    return usual;
+}
+
+/* --- picking --- */
+
+static void take(struct place *place, const struct lpar *lpar)
+{
+    place->free_bytes -= (int64_t)lpar->memory_bytes;
+    place->guests++;
+}
+
+/* By the built-in rule; not taken yet. The caller's are the needs, also of one that fails. */
+static int find(struct node *node, struct places *places, struct search *search,
+                struct place **place, struct operation *operation)
+{
+    const struct lpar *lpar = search->lpar;
+    search->needs = json_array();
+    int status = list_needs(node, lpar, search->needs, operation);
+    if (status == VIOS_OK) {
+        *place = best(node, places, search->needs, search->avoid, (int64_t)lpar->memory_bytes);
+        status = *place ? VIOS_OK : fits_nowhere(node, places, lpar, search->needs, operation);
+    }
+    return status;
+}
+
+int places_pick(struct node *node, struct places *places, const struct lpar *lpar, const char *from,
+                const char *avoid, char chosen[NAME_MAX_LENGTH + 1], struct operation *operation)
+{
+    struct search search = {.lpar = lpar, .from = from, .avoid = avoid};
+    struct place *place;
+    int status = find(node, places, &search, &place, operation);
+    if (status == VIOS_OK) {
+        place = places->function ? by_function(node, places, &search, place, operation) : place;
+        snprintf(chosen, NAME_MAX_LENGTH + 1, "%s", place->node);
+        take(place, lpar);
+    }
+    json_decref(search.needs);
+    return status;
+}
+
+int places_have(struct node *node, struct places *places, const struct lpar *lpar,
+                struct operation *operation)
+{
+    struct search search = {.lpar = lpar};
+    struct place *place;
+    int status = find(node, places, &search, &place, operation);
+    if (status == VIOS_OK) {
+        take(place, lpar);
+    }
+    json_decref(search.needs);
     return status;
 }
 
@@ -225,7 +342,7 @@ int place_choose(struct call *call, const struct lpar *lpar, char node[NAME_MAX_
     struct places places;
     int status = places_survey(call->node, &places, operation);
     if (status == VIOS_OK) {
-        status = places_pick(call->node, &places, lpar, NULL, node, operation);
+        status = places_pick(call->node, &places, lpar, NULL, NULL, node, operation);
     }
     places_clear(&places);
     return status;

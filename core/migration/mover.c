@@ -162,13 +162,12 @@ static int survey(struct look *look)
 /* A node that is well is left only for a place that there is: the guest would stand still. */
 static bool has_place(struct look *look, const struct lpar *lpar)
 {
-    char chosen[NAME_MAX_LENGTH + 1];
     struct attempt *attempt = attempt_of(look->mover, lpar->name);
     if (!attempt || clock_now_ms() < attempt->not_before_ms) {
         return false;
     }
-    bool has = survey(look) == VIOS_OK && places_pick(look->node, &look->places, lpar, NULL, chosen,
-                                                      look->operation) == VIOS_OK;
+    bool has = survey(look) == VIOS_OK &&
+               places_have(look->node, &look->places, lpar, look->operation) == VIOS_OK;
     if (!has) {
         attempt_refused(attempt, look->operation->error.message);
     }
@@ -239,7 +238,7 @@ static void ask_target(struct look *look, struct move *move, const struct lpar *
     int status = survey(look);
     if (status == VIOS_OK) {
         status =
-            places_pick(look->node, &look->places, lpar,
+            places_pick(look->node, &look->places, lpar, move->from,
                         attempt->failures > 0 ? attempt->target : NULL, move->target, operation);
     }
     if (status != VIOS_OK) {

@@ -71,6 +71,7 @@ static int cluster_status(struct call *call, const json_t *parameters, json_t **
     (void)parameters;
     const struct agent *agent = driver_lock(node->driver, &now_ms);
     snprintf(primary, sizeof primary, "%s", agent_primary(agent, &epoch));
+    bool has_placement = roster_cluster(agent_roster(agent))->has_placement;
     driver_unlock(node->driver);
     int status = take_members(node, &members, &count, operation);
     if (status == VIOS_OK) {
@@ -79,9 +80,10 @@ static int cluster_status(struct call *call, const json_t *parameters, json_t **
             json_array_append_new(nodes, json_pack("{s:s, s:s}", "name", members[i].name, "state",
                                                    member_state_name(members[i].state)));
         }
-        *result = json_pack("{s:s, s:s, s:s, s:I, s:o}", "name", node->cluster, "state",
+        *result = json_pack("{s:s, s:s, s:s, s:I, s:o, s:s}", "name", node->cluster, "state",
                             cluster_state(node, members, count, primary[0] != '\0'), "primary",
-                            primary, "epoch", (json_int_t)epoch, "nodes", nodes);
+                            primary, "epoch", (json_int_t)epoch, "nodes", nodes, "placement",
+                            has_placement ? "function" : "built-in");
     }
     free(members);
     return status;

@@ -3,13 +3,16 @@
  *
  * A setting is a row: its key, how its words are checked, and where it goes. The agents read the
  * record with their listings (cluster/partition.c, cluster/requirement.c); ffdc reads it itself.
+ * So what is long has a record of its own, and /cluster only says since when it is set.
  */
 #include "base/parse.h"
 #include "node/driver.h"
 #include "node/job_methods.h"
 #include "node/method.h"
 #include "node/node.h"
+#include "node/place_function.h"
 
+#include "base/clock.h"
 #include "base/json.h"
 
 #include <stdio.h>
@@ -22,6 +25,8 @@ struct setting {
     const char *key;
     /* The words as the value that the record has; NULL: the error says why not. */
     json_t *(*read)(struct node *node, const char *words, struct operation *operation);
+    const char *record;                /* of its own; NULL: it has none */
+    char *(*format)(const char *text); /* what is in that; null as a value: it is removed */
 };
 
 static json_t *read_split_time(struct node *node, const char *words, struct operation *operation)
@@ -100,10 +105,21 @@ static json_t *read_switch(struct node *node, const char *words, struct operatio
     return json_boolean(on);
 }
 
+static json_t *read_placement(struct node *node, const char *words, struct operation *operation)
+{
+    if (strcmp(words, "off") == 0) {
+        return json_null();
+    }
+    return place_function_check(node, words, operation) == VIOS_OK ? json_string(words) : NULL;
+}
+
 static const struct setting SETTINGS[] = {
-    {"split_time", read_split_time}, {"level", read_level},
+    {"split_time", read_split_time},
+    {"level", read_level},
     {"ffdc_quota", read_quota}, /* what these two do: ffdc/prune.c */
-    {"ffdc_age", read_age},          {"maintenance", read_switch}, /* migration/mover.c */
+    {"ffdc_age", read_age},
+    {"maintenance", read_switch}, /* migration/mover.c */
+    {"placement", read_placement, PLACE_FUNCTION_KEY, place_function_format}, /* lpar/place.c */
 };
 #define SETTING_COUNT (sizeof SETTINGS / sizeof SETTINGS[0])
 
@@ -123,24 +139,41 @@ static const struct setting *find_setting(const char *key, struct operation *ope
     return NULL;
 }
 
-static int commit_setting(struct store *store, const char *key, json_t *value,
+/* What /cluster says of it. */
+static void note_setting(json_t *cluster, const struct setting *setting, json_t *value)
+{
+    char now[CLOCK_TEXT_SIZE];
+    if (!setting->record) {
+        json_object_set(cluster, setting->key, value);
+    } else if (json_is_null(value)) {
+        json_object_del(cluster, setting->key);
+    } else {
+        json_object_set_new(cluster, setting->key, json_string(clock_format(clock_wall_ms(), now)));
+    }
+}
+
+static int commit_setting(struct store *store, const struct setting *setting, json_t *value,
                           struct operation *operation)
 {
     json_t *cluster = NULL;
     int64_t revision;
     int status = node_record(store, "/cluster", &cluster, &revision, operation);
     if (status != VIOS_OK) {
-        json_decref(value);
         return status;
     }
-    json_object_set_new(cluster, key, value);
+    note_setting(cluster, setting, value);
+    bool is_kept = setting->record && !json_is_null(value);
     char *text = json_into_text(cluster);
+    char *own = is_kept ? setting->format(json_string_value(value)) : NULL;
     struct store_compare compare = {
         .kind = STORE_REVISION_IS, .key = "/cluster", .revision = revision};
-    struct store_change change = {.key = "/cluster", .json = text};
-    status = text ? store_commit(store, &compare, 1, &change, 1, NULL, operation)
-                  : operation_no_memory(operation, NULL);
+    struct store_change changes[] = {{.key = "/cluster", .json = text},
+                                     {.key = setting->record, .json = own}};
+    status = text && (own || !is_kept) ? store_commit(store, &compare, 1, changes,
+                                                      setting->record ? 2 : 1, NULL, operation)
+                                       : operation_no_memory(operation, NULL);
     free(text);
+    free(own);
     return status;
 }
 
@@ -157,7 +190,7 @@ static int cluster_set(struct call *call, const json_t *parameters, json_t **res
     }
     int status = node_store(call->node, &store, operation);
     if (status == VIOS_OK) {
-        status = commit_setting(store, key, json_incref(value), operation);
+        status = commit_setting(store, setting, value, operation);
         node_store_return(call->node, store);
     }
     if (status == VIOS_OK) {
