@@ -185,7 +185,7 @@ return {
     },
     {
       verb = "migrate",
-      summary = "move a guest to another node while it runs",
+      summary = "move a guest that runs to another node",
       job = true,
       arguments = { NAME },
       options = {

@@ -260,7 +260,7 @@ static void discard(struct nbd_export *export)
 }
 
 int backend_export(struct io *io, const char *name, const char *lpar, const json_t *backend,
-                   bool shared, int *fd, struct vios_error *error)
+                   struct backend_options options, int *fd, struct vios_error *error)
 {
     const char *kind = json_get_text(backend, "kind");
     struct nbd_export *export = NULL;
@@ -271,12 +271,12 @@ int backend_export(struct io *io, const char *name, const char *lpar, const json
     if (status != VIOS_OK) {
         return status;
     }
-    status = find_equal(io, name, lpar, backend, error);
+    status = options.replace ? VIOS_E_NOT_FOUND : find_equal(io, name, lpar, backend, error);
     if (status != VIOS_E_NOT_FOUND) {
         return status;
     }
     if (kind && strcmp(kind, "file") == 0) {
-        status = export_file(io, name, lpar, backend, shared, fd, &export, error);
+        status = export_file(io, name, lpar, backend, options.shared, fd, &export, error);
     } else if (kind && strcmp(kind, "pager") == 0) {
         status = export_pager(io, name, lpar, backend, *fd, &export, error);
     } else {
@@ -287,7 +287,8 @@ int backend_export(struct io *io, const char *name, const char *lpar, const json
         return status;
     }
     json_t *copy = json_deep_copy(backend);
-    status = exports_add(io->exports, export, copy, error);
+    status = options.replace ? exports_replace(io->exports, export, copy, error)
+                             : exports_add(io->exports, export, copy, error);
     if (status != VIOS_OK) {
         discard(export);
         json_decref(copy);

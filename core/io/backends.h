@@ -10,10 +10,14 @@
 /*
  * Makes the export `name` and puts it into the table; an equal one that is there is fine. `fd`, or
  * -1: a file's descriptor, or a pager's state. It is taken over when a file was made; a pager
- * copies what it needs. `shared`: see file_backend.h. With io's lock held.
+ * copies what it needs. With io's lock held.
  */
+struct backend_options {
+    bool shared;  /* see file_backend.h */
+    bool replace; /* it takes the place of the one that has the name */
+};
 int backend_export(struct io *io, const char *name, const char *lpar, const json_t *backend,
-                   bool shared, int *fd, struct vios_error *error);
+                   struct backend_options options, int *fd, struct vios_error *error);
 
 /* `regions`: to every pager of the LPAR. */
 int backend_set_regions(struct io *io, const char *lpar, const json_t *regions,

@@ -160,8 +160,25 @@ static struct entry *entry_new(struct exports *exports, struct nbd_export *expor
     return entry;
 }
 
-int exports_add(struct exports *exports, struct nbd_export *export, json_t *backend,
-                struct vios_error *error)
+/* With the lock held; NULL does nothing. */
+static void take_out(struct exports *exports, struct entry *entry)
+{
+    struct entry **link = &exports->first;
+    while (*link && *link != entry) {
+        link = &(*link)->next;
+    }
+    if (*link) {
+        *link = entry->next;
+        exports->count--;
+        was_changed(exports, entry);
+        entry->next = exports->dying;
+        exports->dying = entry;
+        worker_post(entry->export->home, &entry->drop);
+    }
+}
+
+static int add(struct exports *exports, struct nbd_export *export, json_t *backend, bool replaces,
+               struct vios_error *error)
 {
     struct entry *entry = entry_new(exports, export, backend);
     if (!entry) {
@@ -169,6 +186,9 @@ int exports_add(struct exports *exports, struct nbd_export *export, json_t *back
     }
     int status = VIOS_OK;
     pthread_mutex_lock(&exports->lock);
+    if (replaces) {
+        take_out(exports, find_name(exports, export->name));
+    }
     if (find_name(exports, export->name)) {
         status =
             error_set(error, VIOS_E_EXISTS, export->name, NULL, "another export has this name");
@@ -190,23 +210,27 @@ int exports_add(struct exports *exports, struct nbd_export *export, json_t *back
     return status;
 }
 
+int exports_add(struct exports *exports, struct nbd_export *export, json_t *backend,
+                struct vios_error *error)
+{
+    return add(exports, export, backend, false, error);
+}
+
+int exports_replace(struct exports *exports, struct nbd_export *export, json_t *backend,
+                    struct vios_error *error)
+{
+    return add(exports, export, backend, true, error);
+}
+
 int exports_drop(struct exports *exports, struct nbd_export *export, struct operation *operation)
 {
     int status = VIOS_OK;
     pthread_mutex_lock(&exports->lock);
-    struct entry **link = &exports->first;
-    while (*link && (*link)->export != export) {
-        link = &(*link)->next;
+    struct entry *entry = exports->first;
+    while (entry && entry->export != export) {
+        entry = entry->next;
     }
-    struct entry *entry = *link;
-    if (entry) {
-        *link = entry->next;
-        exports->count--;
-        was_changed(exports, entry);
-        entry->next = exports->dying;
-        exports->dying = entry;
-        worker_post(export->home, &entry->drop);
-    }
+    take_out(exports, entry);
     while (entry && operation && status == VIOS_OK && is_dying(exports, entry)) {
         status = wait_changed(exports, operation);
     }

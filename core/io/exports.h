@@ -31,6 +31,11 @@ extern const struct nbd_server_operations exports_server_operations;
 int exports_add(struct exports *exports, struct nbd_export *export, json_t *backend,
                 struct vios_error *error);
 
+/* The same in place of the export that has this name, which is dropped: whoever comes finds one of
+ * the two. */
+int exports_replace(struct exports *exports, struct nbd_export *export, json_t *backend,
+                    struct vios_error *error);
+
 /* Drops it; `operation` (may be NULL) waits until its back end is closed. */
 int exports_drop(struct exports *exports, struct nbd_export *export, struct operation *operation);
 

@@ -269,8 +269,9 @@ static int take_export(struct io *io, const struct handed *handed, struct vios_e
 {
     int none = -1;
     json_t *backend = current_backend(handed);
-    int status = backend_export(io, handed->name, handed->lpar, backend, false,
-                                handed->state_fd ? handed->state_fd : &none, error);
+    int status =
+        backend_export(io, handed->name, handed->lpar, backend, (struct backend_options){0},
+                       handed->state_fd ? handed->state_fd : &none, error);
     json_decref(backend);
     struct nbd_export *export = status == VIOS_OK ? exports_get(io->exports, handed->name) : NULL;
     if (export) {

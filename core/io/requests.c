@@ -13,6 +13,7 @@
 #include "io/handover.h"
 #include "io/statistics.h"
 
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdlib.h>
 #include <string.h>
@@ -217,17 +218,18 @@ static int do_export(struct request *request)
 {
     const char *name, *lpar = "";
     json_t *backend;
-    int none = -1, *fd = &none, shared = 0;
+    int none = -1, *fd = &none, shared = 0, replace = 0;
     struct io *io = request->io;
-    int status = unpack(request, "{s:s, s?s, s?b, s:o !}", "name", &name, "lpar", &lpar, "shared",
-                        &shared, "backend", &backend);
+    int status = unpack(request, "{s:s, s?s, s?b, s?b, s:o !}", "name", &name, "lpar", &lpar,
+                        "shared", &shared, "replace", &replace, "backend", &backend);
     if (status == VIOS_OK && request->message->fd_count > 0) {
         status = descriptors(request, 1);
         fd = &request->message->fds[0];
     }
+    const struct backend_options options = {.shared = shared, .replace = replace};
     if (status == VIOS_OK) {
         pthread_mutex_lock(&io->lock);
-        status = backend_export(io, name, lpar, backend, shared, fd, &request->error);
+        status = backend_export(io, name, lpar, backend, options, fd, &request->error);
         pthread_mutex_unlock(&io->lock);
     }
     return status;
@@ -265,6 +267,27 @@ static int get_export(struct request *request, struct nbd_export **export)
     if (status == VIOS_OK && !(*export = exports_get(request->io->exports, name))) {
         status = error_set(&request->error, VIOS_E_NOT_FOUND, name, NULL, "no such export");
     }
+    return status;
+}
+
+/* Its pager, which stays, goes on changing it. */
+static int do_state(struct request *request)
+{
+    struct nbd_export *export;
+    struct control_message *answer = request->answer;
+    int status = get_export(request, &export);
+    if (status != VIOS_OK) {
+        return status;
+    }
+    int fd = pager_is(export) ? fcntl(pager_state_descriptor(export), F_DUPFD_CLOEXEC, 0) : -1;
+    if (!pager_is(export)) {
+        status = error_set(&request->error, VIOS_E_INVALID, export->name, NULL, "it is no pager");
+    } else if (fd < 0) {
+        status = error_set_errno(&request->error, export->name, "cannot copy a descriptor");
+    } else {
+        answer->fds[answer->fd_count++] = fd;
+    }
+    exports_release(export);
     return status;
 }
 
@@ -495,7 +518,7 @@ static const struct {
     {"watch", do_watch},       {"give", do_give},
     {"take", do_take},         {"stop", do_stop},
     {"identity", do_identity}, {"peers", do_peers},
-    {"resize", do_resize},
+    {"resize", do_resize},     {"state", do_state},
 };
 
 static int dispatch(struct request *request)

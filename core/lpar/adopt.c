@@ -82,7 +82,8 @@ static int take_up(struct node *node, const struct lpar *lpar, const struct run_
 {
     int status = lpars_reserve(node->lpars, lpar, false, &operation->error);
     if (status == VIOS_OK) {
-        status = guest_exports_make(node, lpar, folder, lpar->start, operation);
+        status = found->job[0] ? guest_exports_join(node, lpar, folder, lpar->start, operation)
+                               : guest_exports_make(node, lpar, folder, lpar->start, operation);
     }
     if (status < 0) {
         return status;

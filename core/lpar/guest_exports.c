@@ -51,17 +51,22 @@ static int export_disk(struct node *node, const struct lpar *lpar, const struct 
     return io_client_call(node->io, request, NULL, 0, NULL, operation);
 }
 
+/* From now on the LPAR is in its generation, and this node's. */
+static int claim(struct node *node, const struct lpar *lpar, struct operation *operation)
+{
+    return io_client_call(node->io,
+                          json_pack("{s:s, s:s, s:I, s:s}", "do", "claim", "lpar", lpar->uuid,
+                                    "generation", (json_int_t)lpar->generation, "node", node->name),
+                          NULL, 0, NULL, operation);
+}
+
 static int make(struct node *node, const struct lpar *lpar, const struct run_folder *folder,
                 int64_t start, bool joins, struct operation *operation)
 {
     char path[4200], as[64];
     socket_path(node, lpar->uuid, path, sizeof path);
     snprintf(as, sizeof as, "lpar:%s", lpar->uuid);
-    int status =
-        io_client_call(node->io,
-                       json_pack("{s:s, s:s, s:I, s:s}", "do", "claim", "lpar", lpar->uuid,
-                                 "generation", (json_int_t)lpar->generation, "node", node->name),
-                       NULL, 0, NULL, operation);
+    int status = joins ? VIOS_OK : claim(node, lpar, operation);
     for (size_t i = 0; status == VIOS_OK && i < lpar->disk_count; i++) {
         status = export_disk(node, lpar, &lpar->disks[i], start, joins, operation);
     }

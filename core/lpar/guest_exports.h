@@ -14,7 +14,8 @@
 int guest_exports_make(struct node *node, const struct lpar *lpar, const struct run_folder *folder,
                        int64_t start, struct operation *operation);
 
-/* The same while another node serves its disks, whose locks are not waited for. */
+/* The same while the guest is another node's, which serves its disks: their locks are not waited
+ * for, and nothing is claimed. */
 int guest_exports_join(struct node *node, const struct lpar *lpar, const struct run_folder *folder,
                        int64_t start, struct operation *operation);
 

@@ -2,6 +2,7 @@
 #include "lpar/incoming.h"
 
 #include "base/crash.h"
+#include "base/file.h"
 #include "base/json.h"
 #include "base/log.h"
 #include "lpar/disks.h"
@@ -13,6 +14,9 @@
 #include "lpar/launch.h"
 #include "lpar/lookup.h"
 #include "lpar/migration.h"
+#include "paging/hand_over.h"
+#include "paging/paging.h"
+#include "paging/state_file.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -23,7 +27,8 @@
 #include <unistd.h>
 
 #define ASK_MS 5000
-#define READY_MS 30000 /* io and QEMU, each */
+#define READY_MS 30000                  /* io and QEMU, each */
+#define PAGES_MAX (UINT64_C(512) << 20) /* of the state of the largest pager */
 
 enum incoming_next incoming_next(const struct lpar *lpar, const char *node, int64_t incarnation,
                                  int64_t generation, bool works)
@@ -72,8 +77,16 @@ static void run(struct guest *guest)
     struct run_folder folder = {.fd = -1};
     struct operation operation;
     operation_start(&operation, ASK_MS, guest->lpars->cancel);
-    int status =
-        guest_exports_serve(node, &guest->lpar, guest->lpar.generation, "open", &operation);
+    int status = run_folder_open(&folder, node->run_dir, guest->lpar.uuid, &operation.error);
+    if (status == VIOS_OK) { /* which claims the generation, too */
+        status =
+            guest_exports_make(node, &guest->lpar, &folder, guest->lpar.generation, &operation);
+    }
+    run_folder_close(&folder);
+    if (status == VIOS_OK) {
+        status =
+            guest_exports_serve(node, &guest->lpar, guest->lpar.generation, "open", &operation);
+    }
     if (status == VIOS_OK) {
         status = guest_call(guest, "cont", NULL, NULL, &operation);
     }
@@ -124,6 +137,8 @@ bool incoming_waits(struct store *store, const struct node *node, const struct r
 
 struct receiving {
     struct call *call;
+    int pages; /* what the pager is to know; -1: nothing */
+    uint64_t pages_bytes;
     struct handoff handoff;
     uint8_t *buffer;
     size_t size; /* of the buffer; */
@@ -173,6 +188,22 @@ static int write_out(int descriptor, const uint8_t *data, size_t size, struct op
     return VIOS_OK;
 }
 
+/* What follows the state, to the end. A pager checks what it is. */
+static int receive_pages(struct receiving *receiving, int kind, const uint8_t *piece, size_t size,
+                         struct operation *operation)
+{
+    while (kind == HANDOFF_PAGES) {
+        receiving->pages_bytes += size;
+        if (receiving->pages < 0 || receiving->pages_bytes > PAGES_MAX) {
+            return operation_fail(operation, VIOS_E_INVALID, "migration", "try it again",
+                                  "there is no such paging device here");
+        }
+        int status = file_write_all(receiving->pages, piece, size, &operation->error);
+        kind = status < 0 ? status : next_piece(receiving, &piece, &size, operation);
+    }
+    return kind < 0 ? kind : VIOS_OK;
+}
+
 /* A migration_source: QEMU has all when something else follows. */
 static int give_state(void *context, int descriptor, struct operation *operation)
 {
@@ -188,7 +219,7 @@ static int give_state(void *context, int descriptor, struct operation *operation
         int status = write_out(descriptor, piece, size, operation);
         kind = status < 0 ? status : next_piece(receiving, &piece, &size, operation);
     }
-    return kind < 0 ? kind : VIOS_OK;
+    return kind < 0 ? kind : receive_pages(receiving, kind, piece, size, operation);
 }
 
 /* --- the QEMU --- */
@@ -227,12 +258,18 @@ static int clear(struct node *node, const struct lpar *lpar, struct operation *o
     return status;
 }
 
-static int launch(struct node *node, const struct lpar *next, const char *job,
+static int launch(struct node *node, const struct lpar *next, const char *job, bool pages,
                   struct operation *operation)
 {
     struct run_folder folder = {.fd = -1};
-    const struct qemu_start start = {.generation = next->generation, .incoming = true};
+    char paging[160];
+    paging_export_name(next->uuid, next->generation, paging, sizeof paging);
+    const struct qemu_start start = {
+        .generation = next->generation, .paging_export = pages ? paging : NULL, .incoming = true};
     int status = launch_folder(node, next, job, &folder, &operation->error);
+    if (status == VIOS_OK && pages) {
+        status = paging_expect(node, next->name, next->generation, operation);
+    }
     if (status == VIOS_OK) {
         status = guest_exports_join(node, next, &folder, next->generation, operation);
     }
@@ -244,7 +281,7 @@ static int launch(struct node *node, const struct lpar *next, const char *job,
 }
 
 /* Its QEMU is there, has looked at its disks, and gets nothing of them until it runs. */
-static int prepare(struct node *node, const struct lpar *next, const char *job,
+static int prepare(struct node *node, const struct lpar *next, const char *job, bool pages,
                    struct guest **guest, struct operation *operation)
 {
     struct operation waiting;
@@ -253,7 +290,7 @@ static int prepare(struct node *node, const struct lpar *next, const char *job,
     *guest = status == VIOS_OK ? lpars_find(node->lpars, next->name) : NULL;
     if (status == VIOS_OK) {
         guest_expect(*guest, job);
-        status = launch(node, next, job, &waiting);
+        status = launch(node, next, job, pages, &waiting);
     }
     if (status == VIOS_OK) {
         status = guest_connect(*guest, &waiting);
@@ -265,13 +302,31 @@ static int prepare(struct node *node, const struct lpar *next, const char *job,
     return status;
 }
 
-static int take(struct call *call, struct guest *guest, struct operation *operation)
+/* Its state to QEMU, what is known of its pages to io. */
+static int take(struct call *call, const struct lpar *next, struct guest *guest, bool pages,
+                struct operation *operation)
 {
     const struct migration_port port = guest_port(guest);
-    struct receiving receiving = {.call = call, .size = HANDOFF_PIECE_MAX};
+    struct receiving receiving = {.call = call, .size = HANDOFF_PIECE_MAX, .pages = -1};
     receiving.buffer = malloc(receiving.size);
-    int status = receiving.buffer ? migration_load(&port, give_state, &receiving, operation)
-                                  : operation_no_memory(operation, "guest");
+    int status = receiving.buffer ? VIOS_OK : operation_no_memory(operation, "guest");
+    if (status == VIOS_OK && pages) {
+        receiving.pages = state_file_begin("pager state", &operation->error);
+        status = receiving.pages < 0 ? receiving.pages : VIOS_OK;
+    }
+    if (status == VIOS_OK) {
+        status = migration_load(&port, give_state, &receiving, operation);
+    }
+    if (status == VIOS_OK && pages) {
+        status = state_file_seal(receiving.pages, "pager state", &operation->error);
+    }
+    if (status == VIOS_OK && pages) {
+        status =
+            paging_take_over(call->node, next->name, next->generation, receiving.pages, operation);
+    }
+    if (receiving.pages >= 0) {
+        close(receiving.pages);
+    }
     free(receiving.buffer);
     return status;
 }
@@ -280,14 +335,22 @@ static int receive(struct call *call, const struct lpar *next, const char *job,
                    struct operation *operation)
 {
     struct guest *guest = NULL;
+    uint64_t paging_bytes = 0;
     int status = clear(call->node, next, operation);
+    if (status == VIOS_OK) {
+        status = paging_device_size(call->node, next->name, &paging_bytes, operation);
+    }
     if (status < 0) {
         return status;
     }
-    status = prepare(call->node, next, job, &guest, operation);
+    bool pages = paging_bytes > 0;
+    status = prepare(call->node, next, job, pages, &guest, operation);
     if (status == VIOS_OK) {
         crash_at("incoming:prepare:after");
-        status = take(call, guest, operation);
+        status = call->operations->item(call, json_pack("{s:b}", "ready", 1), operation);
+    }
+    if (status == VIOS_OK) {
+        status = take(call, next, guest, pages, operation);
     }
     guest_release(guest);
     if (status < 0) {

@@ -268,36 +268,37 @@ void lpars_unreserve(struct lpars *lpars, const char *name, const char *job)
 
 /* --- io is new --- */
 
+static int restore_one(struct node *node, struct guest *guest, struct operation *operation)
+{
+    struct run_folder folder = {.fd = -1};
+    bool waits = guest_is_expected(guest);
+    int status = run_folder_open(&folder, node->run_dir, guest->lpar.uuid, &operation->error);
+    if (status == VIOS_OK) {
+        status = (waits ? guest_exports_join : guest_exports_make)(node, &guest->lpar, &folder,
+                                                                   guest->status.start, operation);
+    }
+    if (status == VIOS_OK && waits) {
+        status = guest_exports_serve(node, &guest->lpar, guest->status.start, "standby", operation);
+    }
+    if (status == VIOS_OK) {
+        status = guest_exports_watch(node, &guest->lpar, guest->process_fd, operation);
+    }
+    run_folder_close(&folder);
+    return status;
+}
+
 void lpars_restore_exports(struct lpars *lpars)
 {
     size_t count = 0;
     struct guest **list = lpars_list(lpars, &count);
     for (size_t i = 0; i < count; i++) {
         struct guest *guest = list[i];
-        struct run_folder folder = {.fd = -1};
         struct operation operation;
         operation_start(&operation, 10000, lpars->cancel);
-        if (guest_is_connected(guest)) {
-            int status =
-                run_folder_open(&folder, lpars->node->run_dir, guest->lpar.uuid, &operation.error);
-            if (status == VIOS_OK) {
-                status = guest_exports_make(lpars->node, &guest->lpar, &folder, guest->status.start,
-                                            &operation);
-            }
-            if (status == VIOS_OK && guest_is_expected(guest)) {
-                status = guest_exports_serve(lpars->node, &guest->lpar, guest->status.start,
-                                             "standby", &operation);
-            }
-            if (status == VIOS_OK) {
-                status =
-                    guest_exports_watch(lpars->node, &guest->lpar, guest->process_fd, &operation);
-            }
-            if (status < 0) {
-                log_error("lpar", "guest %s: the new io does not serve it: %s", guest->lpar.name,
-                          operation.error.message);
-            }
+        if (guest_is_connected(guest) && restore_one(lpars->node, guest, &operation) < 0) {
+            log_error("lpar", "guest %s: the new io does not serve it: %s", guest->lpar.name,
+                      operation.error.message);
         }
-        run_folder_close(&folder);
         guest_release(guest);
     }
     free(list);

@@ -17,6 +17,7 @@
 #include "lpar/view.h"
 #include "node/node.h"
 #include "node/others.h"
+#include "paging/plan.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -49,10 +50,17 @@ static int migrate_claim(struct job *job)
 
 static int migrate_claim_undo(struct job *job)
 {
-    return lpar_job_release(job, lpar_job_name(job), NULL);
+    int status = paging_plan_settle(job, lpar_job_name(job));
+    return status == VIOS_OK ? lpar_job_release(job, lpar_job_name(job), NULL) : status;
 }
 
 /* --- send --- */
+
+/* Whether its pages go along or stay, they are there for whichever becomes the next generation. */
+static int plan_pages(struct job *job, const struct lpar *lpar)
+{
+    return paging_plan_move(job, lpar->name, job_text(job, "target"), lpar->generation + 1);
+}
 
 /* Whether the target's QEMU waits is known only to the daemon that was told so. */
 static int migrate_send(struct job *job)
@@ -61,6 +69,9 @@ static int migrate_send(struct job *job)
     struct guest *guest;
     int64_t incarnation = 0;
     int status = job_guest_find(job, &lpar, &guest);
+    if (status == VIOS_OK) {
+        status = plan_pages(job, &lpar);
+    }
     if (status == VIOS_OK) {
         status = outgoing_send(job, &lpar, guest, job_text(job, "target"), &incarnation);
         json_object_set_new(job->data, "incarnation", json_integer((json_int_t)incarnation));
@@ -231,7 +242,10 @@ static void settle(struct job *job)
 /* Nothing is written for an owner that is fenced, and a job that is done holds nothing. */
 static int migrate_finish(struct job *job)
 {
-    int status = lpar_job_release(job, lpar_job_name(job), NULL);
+    int status = paging_plan_settle(job, lpar_job_name(job));
+    if (status == VIOS_OK) {
+        status = lpar_job_release(job, lpar_job_name(job), NULL);
+    }
     status = status == VIOS_E_STALE ? VIOS_OK : status;
     if (status == VIOS_OK && !json_is_true(json_object_get(job->data, "runs"))) {
         settle(job);
@@ -265,7 +279,8 @@ static int find_target(struct call *call, const struct lpar *lpar, const json_t 
     if (strcmp(node, PLACE_ANY) == 0) {
         int status = places_survey(call->node, &places, operation);
         if (status == VIOS_OK) {
-            status = places_pick(call->node, &places, lpar, lpar->owner, target, operation);
+            status =
+                places_pick(call->node, &places, lpar, lpar->owner, lpar->owner, target, operation);
             places_clear(&places);
         }
         if (status < 0) {

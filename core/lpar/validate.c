@@ -10,6 +10,7 @@
 #include "lpar/saved_pages.h"
 #include "lpar/spec.h"
 #include "node/members.h"
+#include "paging/hand_over.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -68,14 +69,13 @@ static int check_pages(const struct subject *subject, struct operation *operatio
                             operation);
 }
 
-static int check_no_pages(const struct subject *subject, struct operation *operation)
+/* Only what is known of them goes along, and they must be where the other node reaches them. */
+static int check_pages_reach(const struct subject *subject, struct operation *operation)
 {
     uint64_t bytes = 0;
     int status = saved_pages_size(subject->node, subject->lpar, &bytes, operation);
-    return status == VIOS_OK && bytes > 0
-               ? refuse(subject, VIOS_E_CONFLICT, "hibernate it, and restart it there",
-                        "its paging device does not go along while it runs", operation)
-               : status;
+    return status == VIOS_OK ? paging_hand_over_check(subject->node, subject->lpar->name, operation)
+                             : status;
 }
 
 /* Whoever cannot write its disks could not stand still either. */
@@ -275,13 +275,13 @@ enum {
 
 /* What costs most is last but for the memory, which changes most. */
 static const struct check CHECKS[] = {
-    {"state", check_running, SOURCE},     {"pages", check_pages, HIBERNATE},
-    {"pages", check_no_pages, MIGRATE},   {"storage", check_storage, SOURCE},
-    {"space", check_space, HIBERNATE},    {"qemu", check_monitor, SOURCE},
-    {"state", check_hibernated, RESTART}, {"node", check_node, TARGET},
-    {"files", check_own_files, TARGET},   {"disks", check_disks, TARGET},
-    {"accel", check_accel, TARGET},       {"network", check_network, TARGET},
-    {"hibernation", check_file, RESTART}, {"machine", check_machine, TARGET},
+    {"state", check_running, SOURCE},      {"pages", check_pages, HIBERNATE},
+    {"pages", check_pages_reach, MIGRATE}, {"storage", check_storage, SOURCE},
+    {"space", check_space, HIBERNATE},     {"qemu", check_monitor, SOURCE},
+    {"state", check_hibernated, RESTART},  {"node", check_node, TARGET},
+    {"files", check_own_files, TARGET},    {"disks", check_disks, TARGET},
+    {"accel", check_accel, TARGET},        {"network", check_network, TARGET},
+    {"hibernation", check_file, RESTART},  {"machine", check_machine, TARGET},
     {"memory", check_memory, TARGET},
 };
 

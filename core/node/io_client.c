@@ -442,11 +442,11 @@ static int await_ready(struct io_client *client, struct operation *operation)
 /* The request, and what it changed given to us before the caller may rely on it. An io that dies in
  * between leaves its successor the state before: then both are done again (`*answered` false). */
 static int call_once(struct io_client *client, const json_t *request,
-                     const struct io_descriptors *sent, json_t **answer, bool *answered,
-                     struct operation *operation)
+                     const struct io_descriptors *sent, json_t **answer,
+                     struct io_descriptors *received, bool *answered, struct operation *operation)
 {
     enum io_kept_what changed = io_kept_changed_by(request);
-    int status = exchange_once(client, false, request, sent, answer, NULL, answered, operation);
+    int status = exchange_once(client, false, request, sent, answer, received, answered, operation);
     if (status != VIOS_OK || changed == IO_KEPT_COUNT) {
         return status;
     }
@@ -459,6 +459,24 @@ static int call_once(struct io_client *client, const json_t *request,
     return status;
 }
 
+static int call(struct io_client *client, json_t *request, const struct io_descriptors *sent,
+                json_t **answer, struct io_descriptors *received, struct operation *operation)
+{
+    bool answered = false;
+    int status;
+    do {
+        status = await_ready(client, operation);
+        if (status == VIOS_OK) {
+            status = call_once(client, request, sent, answer, received, &answered, operation);
+        } else {
+            answered = true;
+        }
+    } while (!answered && operation_check(operation) == VIOS_OK &&
+             operation_sleep(operation, RETRY_MS) == VIOS_OK);
+    json_decref(request);
+    return answered ? status : operation->error.code; /* why it was given up */
+}
+
 int io_client_call(struct io_client *client, json_t *request, const int *descriptors,
                    size_t descriptor_count, json_t **answer, struct operation *operation)
 {
@@ -467,19 +485,25 @@ int io_client_call(struct io_client *client, json_t *request, const int *descrip
     if (descriptor_count > 0) {
         memcpy(sent.fds, descriptors, descriptor_count * sizeof sent.fds[0]);
     }
-    bool answered = false;
-    int status;
-    do {
-        status = await_ready(client, operation);
-        if (status == VIOS_OK) {
-            status = call_once(client, request, &sent, answer, &answered, operation);
-        } else {
-            answered = true;
-        }
-    } while (!answered && operation_check(operation) == VIOS_OK &&
-             operation_sleep(operation, RETRY_MS) == VIOS_OK);
-    json_decref(request);
-    return answered ? status : operation->error.code; /* why it was given up */
+    return call(client, request, &sent, answer, NULL, operation);
+}
+
+int io_client_fetch(struct io_client *client, json_t *request, int *descriptor,
+                    struct operation *operation)
+{
+    struct io_descriptors received = {.count = 0};
+    json_t *answer = NULL;
+    *descriptor = -1;
+    int status = call(client, request, NULL, &answer, &received, operation);
+    json_decref(answer);
+    if (status == VIOS_OK && received.count == 1) {
+        *descriptor = received.fds[0];
+        return VIOS_OK;
+    }
+    io_descriptors_close(&received);
+    return status < 0 ? status
+                      : operation_fail(operation, VIOS_E_INVALID, "io", NULL,
+                                       "it answered with %zu descriptors", received.count);
 }
 
 pid_t io_client_pid(const struct io_client *client)

@@ -43,6 +43,10 @@ void io_client_stop(struct io_client *client, bool stop_io);
 int io_client_call(struct io_client *client, json_t *request, const int *descriptors,
                    size_t descriptor_count, json_t **answer, struct operation *operation);
 
+/* The same for a request that is answered with one descriptor, the caller's. */
+int io_client_fetch(struct io_client *client, json_t *request, int *descriptor,
+                    struct operation *operation);
+
 /* "until" of the gate, by the driver: only notes it for a thread of the client, which also
  * tells it to a successor of io. */
 void io_client_serve(struct io_client *client, int64_t until_stop_ms, int64_t until_kill_ms);

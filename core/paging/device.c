@@ -188,8 +188,8 @@ static int begin_generation(struct paging_round *round, struct paging_view *view
     return status;
 }
 
-static int export_pager(struct paging_round *round, const struct paging_view *view,
-                        const char *name)
+int paging_device_export(struct paging_round *round, const struct paging_view *view,
+                         const char *name, int state)
 {
     const struct paging_record *record = &view->record;
     json_t *backend =
@@ -198,8 +198,10 @@ static int export_pager(struct paging_round *round, const struct paging_view *vi
                   "policy", paging_policy_name(record->policy), "disk",
                   record->disk[0] ? json_string(record->disk) : json_null(), "regions",
                   paging_record_regions(record, page_server, round));
-    return call_io(round, json_pack("{s:s, s:s, s:s, s:o}", "do", "export", "name", name, "lpar",
-                                    record->uuid, "backend", backend));
+    json_t *request = json_pack("{s:s, s:s, s:s, s:b, s:o}", "do", "export", "name", name, "lpar",
+                                record->uuid, "replace", state >= 0, "backend", backend);
+    return io_client_call(round->node->io, request, &state, state >= 0 ? 1 : 0, NULL,
+                          round->operation);
 }
 
 /* What io says of one region; NULL: nothing. */
@@ -456,7 +458,7 @@ static int export_anew(struct paging_round *round, const struct paging_view *vie
     if (!begins) {
         uses = guest->uses(round->node, view->record.lpar, round->operation);
     }
-    return uses == 0  ? export_pager(round, view, name)
+    return uses == 0  ? paging_device_export(round, view, name, -1)
            : uses > 0 ? tell_gone(round, view, name)
                       : uses;
 }
@@ -534,6 +536,21 @@ static void sweep_memory(struct paging_round *round)
     }
 }
 
+/* It is the pager of the device, or the one that would be if a migration to this node succeeds. */
+static bool is_wanted(const struct paging_round *round, const struct paging_view *view,
+                      const char *name)
+{
+    char own[160] = "", planned[160] = "";
+    if (view && strcmp(view->owner, round->node->name) == 0) {
+        paging_export_name(view->record.uuid, view->generation, own, sizeof own);
+    }
+    if (view && view->is_planned && strcmp(view->record.plan.target, round->node->name) == 0) {
+        paging_export_name(view->record.uuid, view->record.plan.generation, planned,
+                           sizeof planned);
+    }
+    return strcmp(name, own) == 0 || strcmp(name, planned) == 0;
+}
+
 static void sweep_pagers(struct paging_round *round)
 {
     size_t index;
@@ -547,11 +564,7 @@ static void sweep_pagers(struct paging_round *round)
             continue;
         }
         const struct paging_view *view = find_view(round, uuid);
-        char wanted[160] = "";
-        if (view && strcmp(view->owner, round->node->name) == 0) {
-            paging_export_name(uuid, view->generation, wanted, sizeof wanted);
-        }
-        if (strcmp(name, wanted) != 0) {
+        if (!is_wanted(round, view, name)) {
             call_io(round, json_pack("{s:s, s:s}", "do", "drop", "name", name));
         }
     }

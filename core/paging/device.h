@@ -29,6 +29,11 @@ struct paging_round {
  * numbers, replaces lost replicas, and publishes the state. */
 int paging_device_reconcile(struct paging_round *round, struct paging_view *view);
 
+/* Has io serve the device under `name`. With `state` (-1: none), what another pager knows of its
+ * pages, in place of the one that is there. */
+int paging_device_export(struct paging_round *round, const struct paging_view *view,
+                         const char *name, int state);
+
 /* Page memory and pagers that no record asks for any more are given back; nothing is while there
  * is a record that cannot be read, for it may be the one that asks. */
 void paging_device_sweep(struct paging_round *round);

@@ -13,7 +13,7 @@
 
 struct change {
     struct job *job;
-    const char *lpar;
+    const char *lpar, *target;
     int64_t generation;
     struct paging_lpar now;  /* of the LPAR */
     struct paging_view view; /* of its device */
@@ -34,7 +34,7 @@ static bool is_of_job(const struct change *change)
 }
 
 /* Calls `once` until what it commits is known. */
-static int run(struct job *job, const char *lpar, int64_t generation,
+static int run(struct job *job, const char *lpar, const char *target, int64_t generation,
                int (*once)(struct change *change))
 {
     struct store_tries tries = {0};
@@ -44,7 +44,8 @@ static int run(struct job *job, const char *lpar, int64_t generation,
         return operation_no_memory(&job->operation, lpar);
     }
     do {
-        *change = (struct change){.job = job, .lpar = lpar, .generation = generation};
+        *change =
+            (struct change){.job = job, .lpar = lpar, .target = target, .generation = generation};
         status = load(change);
         if (status == VIOS_OK) {
             status = once(change);
@@ -73,6 +74,7 @@ static int commit(struct change *change, int64_t start)
     record->plan = (struct paging_plan){.generation = change->generation, .start = start};
     snprintf(record->plan.job, sizeof record->plan.job, "%s", job->id);
     snprintf(record->plan.node, sizeof record->plan.node, "%s", node->name);
+    snprintf(record->plan.target, sizeof record->plan.target, "%s", change->target);
     const struct store_compare compares[] = {
         {STORE_REVISION_IS, paging_record_key(change->lpar, key), change->view.revision},
         {STORE_REVISION_IS, lpar_key, change->now.revision},
@@ -164,7 +166,7 @@ static int plan_restart(struct change *change)
 
 int paging_plan_restart(struct job *job, const char *lpar, int64_t generation)
 {
-    return run(job, lpar, generation, plan_restart);
+    return run(job, lpar, "", generation, plan_restart);
 }
 
 static int plan_continue(struct change *change)
@@ -174,7 +176,12 @@ static int plan_continue(struct change *change)
 
 int paging_plan_continue(struct job *job, const char *lpar, int64_t generation)
 {
-    return run(job, lpar, generation, plan_continue);
+    return run(job, lpar, "", generation, plan_continue);
+}
+
+int paging_plan_move(struct job *job, const char *lpar, const char *target, int64_t generation)
+{
+    return run(job, lpar, target, generation, plan_continue);
 }
 
 /* --- its end --- */
@@ -186,9 +193,14 @@ static int settle(struct change *change)
     if (!is_of_job(change)) {
         return VIOS_OK;
     }
-    if (change->now.generation == plan.generation && strcmp(change->now.owner, plan.node) == 0) {
+    bool moved = plan.target[0] && strcmp(change->now.owner, plan.target) == 0;
+    if (change->now.generation == plan.generation &&
+        (moved || strcmp(change->now.owner, plan.node) == 0)) {
         record->generation = plan.generation;
-        record->start = plan.start;
+        record->start = moved ? plan.generation : plan.start;
+    }
+    if (moved) {
+        snprintf(record->host, sizeof record->host, "%s", plan.target);
     }
     record->plan = (struct paging_plan){.job = ""};
     return paging_view_commit(change->job->store, &change->view, &change->job->operation);
@@ -196,7 +208,7 @@ static int settle(struct change *change)
 
 int paging_plan_settle(struct job *job, const char *lpar)
 {
-    int status = run(job, lpar, 0, settle);
+    int status = run(job, lpar, "", 0, settle);
     return status == VIOS_E_CORRUPT ? VIOS_OK : status;
 }
 
@@ -212,5 +224,5 @@ static int drop(struct change *change)
 
 int paging_plan_drop(struct job *job, const char *lpar)
 {
-    return run(job, lpar, 0, drop);
+    return run(job, lpar, "", 0, drop);
 }

@@ -11,6 +11,10 @@
  * A guest that may go on under another generation (start < generation) keeps what it has, under
  * the name that its QEMU knows.
  *
+ * One that may become another node's (target) under the next generation keeps them there, too: that
+ * node hosts a pager that was given the state of this one's (hand_over.h), and nobody drops it for
+ * as long as the job holds the LPAR.
+ *
  * The job settles its plan before it lets go of the LPAR. What is left of one is void: its job does
  * not hold the LPAR any more, and a start drops it.
  */
@@ -30,6 +34,9 @@ int paging_plan_restart(struct job *job, const char *lpar, int64_t generation);
 
 /* The guest, which runs here, may go on under `generation`, with its pages. */
 int paging_plan_continue(struct job *job, const char *lpar, int64_t generation);
+
+/* The same, or `target` has it then, with its pages. */
+int paging_plan_move(struct job *job, const char *lpar, const char *target, int64_t generation);
 
 /* What the job had planned is so by now, or it is given up. VIOS_OK for a record that cannot be
  * read: nobody acts upon that. */

@@ -169,6 +169,7 @@ static int parse_plan(const json_t *root, struct paging_record *record, struct v
     struct paging_plan *plan = &record->plan;
     const json_t *start = json_object_get(root, "start"), *json = json_object_get(root, "plan");
     const char *job = json_get_word(json, "job"), *node = json_get_word(json, "node");
+    const char *target = json_get_word(json, "target");
     record->start = start ? json_integer_value(start) : record->generation;
     if (record->start < 0 || record->start > record->generation) {
         return error_set(error, VIOS_E_CORRUPT, NULL, NULL, "its start is none of its generations");
@@ -179,9 +180,11 @@ static int parse_plan(const json_t *root, struct paging_record *record, struct v
     plan->generation = json_get_integer(json, "generation");
     plan->start = json_get_integer(json, "start");
     if (!job[0] || parse_name(node, "node", NULL) != VIOS_OK || plan->start < 0 ||
-        plan->start > plan->generation) {
+        plan->start > plan->generation ||
+        (target[0] && parse_name(target, "node", NULL) != VIOS_OK)) {
         return error_set(error, VIOS_E_CORRUPT, NULL, NULL, "its plan is none");
     }
+    snprintf(plan->target, sizeof plan->target, "%s", target);
     int status = copy_text(plan->job, sizeof plan->job, job, "plan", error);
     return status == VIOS_OK ? copy_text(plan->node, sizeof plan->node, node, "plan", error)
                              : status;
@@ -283,6 +286,9 @@ char *paging_record_format(const struct paging_record *record)
                             json_pack("{s:s, s:s, s:I, s:I}", "job", plan->job, "node", plan->node,
                                       "generation", (json_int_t)plan->generation, "start",
                                       (json_int_t)plan->start));
+        if (plan->target[0]) {
+            json_object_set_new(json_object_get(root, "plan"), "target", json_string(plan->target));
+        }
     }
     return json_into_text(root);
 }

@@ -35,10 +35,11 @@ struct paging_region {
 
 /* What a job of lpar's is about to make of the LPAR (plan.h). */
 struct paging_plan {
-    char job[48];                   /* "": there is none */
-    char node[NAME_MAX_LENGTH + 1]; /* that the LPAR will belong to */
-    int64_t generation;             /* under which it will */
-    int64_t start;                  /* whose export has its pages then */
+    char job[48];                     /* "": there is none */
+    char node[NAME_MAX_LENGTH + 1];   /* that the LPAR will belong to */
+    int64_t generation;               /* under which it will */
+    int64_t start;                    /* whose export has its pages then */
+    char target[NAME_MAX_LENGTH + 1]; /* or to this one, whose QEMU starts then; "": to no other */
 };
 
 struct paging_record {

@@ -33,13 +33,26 @@ static int state_file_lock(struct state_file *file, const char *what, struct vio
     return error_set_errno(error, what, "cannot lock it");
 }
 
+int state_file_begin(const char *what, struct vios_error *error)
+{
+    int fd = memfd_create(what, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    return fd >= 0 ? fd : error_set_errno(error, what, "cannot make a memfd");
+}
+
+int state_file_seal(int fd, const char *what, struct vios_error *error)
+{
+    return fcntl(fd, F_ADD_SEALS, STATE_FILE_SEALS) == 0
+               ? VIOS_OK
+               : error_set_errno(error, what, "cannot seal it");
+}
+
 int state_file_make(struct state_file *file, const char *what, uint64_t size_bytes,
                     struct vios_error *error)
 {
     *file = (struct state_file){.fd = -1, .lock = -1, .size_bytes = size_bytes};
-    file->fd = memfd_create(what, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    file->fd = state_file_begin(what, error);
     if (file->fd < 0) {
-        return error_set_errno(error, what, "cannot make a memfd");
+        return file->fd;
     }
     int status;
     if (ftruncate(file->fd, (off_t)size_bytes) < 0 ||

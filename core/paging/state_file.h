@@ -19,6 +19,11 @@ struct state_file {
 int state_file_make(struct state_file *file, const char *what, uint64_t size_bytes,
                     struct vios_error *error);
 
+/* The same in two steps, for what comes from another node: a memfd to be written to, or a status;
+ * and its seal. The caller's. */
+int state_file_begin(const char *what, struct vios_error *error);
+int state_file_seal(int fd, const char *what, struct vios_error *error);
+
 /* Takes over `handed`, which stays the caller's. VIOS_E_LOCKED while another process uses it,
  * VIOS_E_INVALID when it is no sealed memfd. */
 int state_file_take(struct state_file *file, int handed, const char *what,

@@ -36,23 +36,33 @@ static int parse_lpar(const struct store_value *value, struct paging_lpar *lpar)
 }
 
 /* The plan has come true, or is under way: while nobody owns it, only one for a QEMU that is yet to
- * run, and only for as long as its job holds the LPAR. */
-static bool goes_by_plan(const struct paging_plan *plan, const struct paging_lpar *lpar)
+ * run, and only for as long as its job holds the LPAR. Whose it is then; NULL: it does not count.
+ */
+static const char *node_by_plan(const struct paging_plan *plan, const struct paging_lpar *lpar,
+                                bool is_held)
 {
-    if (lpar->owner[0]) {
-        return strcmp(lpar->owner, plan->node) == 0 && lpar->generation == plan->generation;
+    bool restarts = is_held && plan->start == plan->generation && !plan->target[0];
+    if (!lpar->owner[0]) {
+        return restarts && lpar->generation + 1 == plan->generation ? plan->node : NULL;
     }
-    return plan->job[0] && strcmp(lpar->job, plan->job) == 0 && plan->start == plan->generation &&
-           lpar->generation + 1 == plan->generation;
+    if (lpar->generation != plan->generation) {
+        return NULL;
+    }
+    return strcmp(lpar->owner, plan->node) == 0     ? plan->node
+           : strcmp(lpar->owner, plan->target) == 0 ? plan->target
+                                                    : NULL;
 }
 
 static void add_lpar(struct paging_view *view, const struct paging_lpar *lpar)
 {
     const struct paging_record *record = &view->record;
+    const struct paging_plan *plan = &record->plan;
     view->running = lpar->owner[0] != '\0';
-    if (goes_by_plan(&record->plan, lpar)) {
-        view->generation = record->plan.start;
-        memcpy(view->owner, record->plan.node, sizeof view->owner);
+    view->is_planned = plan->job[0] && strcmp(lpar->job, plan->job) == 0;
+    const char *node = node_by_plan(plan, lpar, view->is_planned);
+    if (node) {
+        view->generation = node == plan->target ? plan->generation : plan->start;
+        snprintf(view->owner, sizeof view->owner, "%s", node);
         return;
     }
     view->begins = record->generation < lpar->generation;

@@ -32,6 +32,7 @@ struct paging_view {
     bool asleep;                     /* hibernated: nobody hosts it, nothing is granted */
     char owner[NAME_MAX_LENGTH + 1]; /* the hosting partition: owner, or the record's host; the
                                         node that restarts it; "" while it is asleep */
+    bool is_planned;                 /* the job of its plan holds the LPAR */
     bool running;                    /* the LPAR has an owner: its guest may be running */
 };
 

@@ -11,6 +11,7 @@
 #include "base/file.h"
 #include "base/guests.h"
 #include "base/log.h"
+#include "paging/hand_over.h"
 #include "paging/paging.h"
 #include "tests/job_crash.h"
 #include "tests/node_world.h"
@@ -69,6 +70,34 @@ int paging_device_size(struct node *where, const char *lpar, uint64_t *size_byte
 {
     (void)where, (void)lpar, (void)operation;
     *size_bytes = 0;
+    return VIOS_OK;
+}
+
+int paging_hand_over_check(struct node *where, const char *lpar, struct operation *operation)
+{
+    (void)where, (void)lpar, (void)operation;
+    return VIOS_OK;
+}
+
+int paging_hand_over(struct node *where, const char *lpar_uuid, int64_t at, int *descriptor,
+                     struct operation *operation)
+{
+    (void)where, (void)lpar_uuid, (void)at, (void)operation;
+    *descriptor = -1;
+    return VIOS_E_NOT_FOUND;
+}
+
+int paging_expect(struct node *where, const char *lpar, int64_t generation,
+                  struct operation *operation)
+{
+    (void)where, (void)lpar, (void)generation, (void)operation;
+    return VIOS_OK;
+}
+
+int paging_take_over(struct node *where, const char *lpar, int64_t generation, int state,
+                     struct operation *operation)
+{
+    (void)where, (void)lpar, (void)generation, (void)state, (void)operation;
     return VIOS_OK;
 }
 

@@ -26,6 +26,15 @@ int io_client_call(struct io_client *client, json_t *request, const int *descrip
     return VIOS_OK;
 }
 
+int io_client_fetch(struct io_client *client, json_t *request, int *descriptor,
+                    struct operation *operation)
+{
+    (void)client, (void)operation;
+    json_decref(request);
+    *descriptor = -1;
+    return VIOS_E_UNREACHABLE;
+}
+
 /* Puts the pool on a new file system. False, and it is a folder: its user may not mount one. */
 static bool world_mount(const char *make)
 {

@@ -16,6 +16,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
@@ -98,21 +99,39 @@ static void pager_name(int number, char *name, size_t size)
     snprintf(name, size, "paging/" LPAR "/1", number);
 }
 
-/* A pager whose replica is nowhere: its state is what matters here. */
-static int export_pager(int number)
+/* A pager whose replica is nowhere: its state is what matters here. With `state` >= 0 that, in
+ * place of the one that is there. */
+static int export_with(int number, int state)
 {
     char name[96], lpar[64], address[256];
     struct operation operation = patience();
     pager_name(number, name, sizeof name);
     snprintf(lpar, sizeof lpar, LPAR, number);
     snprintf(address, sizeof address, "unix:%s/nobody", run_dir);
-    return call(json_pack("{s:s, s:s, s:s, s:{s:s, s:i, s:i, s:s, s:n, s:[{s:i, s:i, s:i, s:i, "
-                          "s:[{s:s, s:s}]}]}}",
-                          "do", "export", "name", name, "lpar", lpar, "backend", "kind", "pager",
-                          "generation", 1, "size_bytes", 65536, "policy", "single", "disk",
-                          "regions", "index", 0, "number", 1, "offset", 0, "size_bytes", 65536,
-                          "replicas", "node", "n2", "address", address),
-                &operation);
+    json_t *request = json_pack(
+        "{s:s, s:s, s:s, s:b, s:{s:s, s:i, s:i, s:s, s:n, s:[{s:i, s:i, s:i, s:i, s:[{s:s, s:s}]}]}"
+        "}",
+        "do", "export", "name", name, "lpar", lpar, "replace", state >= 0, "backend", "kind",
+        "pager", "generation", 1, "size_bytes", 65536, "policy", "single", "disk", "regions",
+        "index", 0, "number", 1, "offset", 0, "size_bytes", 65536, "replicas", "node", "n2",
+        "address", address);
+    return io_client_call(client, request, &state, state >= 0 ? 1 : 0, NULL, &operation);
+}
+
+static int export_pager(int number)
+{
+    return export_with(number, -1);
+}
+
+static int fetch_state(int number)
+{
+    char name[96];
+    int descriptor;
+    struct operation operation = patience();
+    pager_name(number, name, sizeof name);
+    int status = io_client_fetch(client, json_pack("{s:s, s:s}", "do", "state", "name", name),
+                                 &descriptor, &operation);
+    return status < 0 ? status : descriptor;
 }
 
 static int drop_pager(int number)
@@ -232,6 +251,38 @@ static void hundreds_outlive_a_kill(void)
     json_decref(pagers_after);
     json_decref(listeners);
     json_decref(pagers);
+    io_client_stop(client, true);
+}
+
+/* As the target of a migration does it. */
+static int copy_of(int state, size_t size)
+{
+    static char data[1 << 20];
+    ssize_t got = pread(state, data, sizeof data, 0);
+    int copy = memfd_create("copy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+    ok(got > 0 && (size_t)got >= size, "it has %zd bytes", got);
+    ok(write(copy, data, size) == (ssize_t)size, "it is written");
+    ok(fcntl(copy, F_ADD_SEALS, F_SEAL_SHRINK | F_SEAL_GROW) == 0, "it is sealed");
+    return copy;
+}
+
+static void a_pager_takes_the_place_and_state_of_another(void)
+{
+    struct stat before, after;
+    fresh_folder();
+    start(io_program);
+    is_int(export_pager(0), VIOS_OK);
+    int state = fetch_state(0);
+    ok(state >= 0 && fstat(state, &before) == 0 && before.st_size > 0, "it has a state");
+    int whole = copy_of(state, (size_t)before.st_size), cut = copy_of(state, 4096);
+    is_int(export_with(0, cut), VIOS_E_INVALID);
+    is_int(export_with(0, whole), VIOS_OK);
+    int now = fetch_state(0);
+    ok(now >= 0 && fstat(now, &after) == 0 && fstat(whole, &before) == 0 &&
+           after.st_ino == before.st_ino,
+       "the one that was given");
+    is_int(fetch_state(1), VIOS_E_NOT_FOUND);
+    close(state), close(whole), close(cut), close(now);
     io_client_stop(client, true);
 }
 
@@ -570,6 +621,7 @@ int main(int count, char **words)
     setrlimit(RLIMIT_NOFILE, &limit);
     log_configure(LOG_ERROR, false);
     RUN(hundreds_outlive_a_kill);
+    RUN(a_pager_takes_the_place_and_state_of_another);
     RUN(nothing_is_lost_at_any_moment);
     RUN(who_could_not_wait_is_kept_too);
     RUN(who_comes_after_a_kill_is_told);

@@ -70,6 +70,7 @@ static void refuses_what_does_not_fit(void)
     refuses("\"node\":\"n2\",\"generation\"", "\"node\":\"../x\",\"generation\"", "plan");
     refuses("\"generation\":5", "\"generation\":2", "plan");
     refuses("\"start\":3}", "\"start\":-1}", "plan");
+    refuses("\"start\":3}", "\"start\":3,\"target\":\"../x\"}", "plan");
     refuses("}", "", "");
 }
 

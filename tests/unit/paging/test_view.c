@@ -96,6 +96,9 @@ static void is_view(struct paging_view view, const char *owner, int64_t generati
 #define RESTART "\"plan\":{\"job\":\"j-7\",\"node\":\"n2\",\"generation\":5,\"start\":5},"
 #define CONTINUE "\"plan\":{\"job\":\"j-7\",\"node\":\"n2\",\"generation\":5,\"start\":3},"
 
+#define MOVE                                                                                       \
+    "\"plan\":{\"job\":\"j-7\",\"node\":\"n2\",\"generation\":5,\"start\":3,\"target\":\"n3\"},"
+
 static void follows_the_owner(void)
 {
     is_view(view_of(STOPPED "\"generation\":4", "", 4), "n1", 4, false, false);
@@ -126,6 +129,20 @@ static void goes_by_a_plan_to_continue(void)
     is_view(view_of(N3 "\"generation\":5", CONTINUE, 3), "n3", 5, true, false);
 }
 
+static void goes_by_a_plan_to_move(void)
+{
+    is_view(view_of(N2 "\"generation\":4,\"job\":\"j-7\"", MOVE, 3), "n2", 3, false, false);
+    is_view(view_of(N3 "\"generation\":5,\"job\":\"j-7\"", MOVE, 3), "n3", 5, false, false);
+    is_view(view_of(N3 "\"generation\":5,\"job\":null", MOVE, 3), "n3", 5, false, false);
+    /* it was refused */
+    is_view(view_of(N2 "\"generation\":5,\"job\":\"j-7\"", MOVE, 3), "n2", 3, false, false);
+    ok(view_of(N2 "\"generation\":4,\"job\":\"j-7\"", MOVE, 3).is_planned, "it is not planned");
+    ok(!view_of(N2 "\"generation\":4,\"job\":\"j-8\"", MOVE, 3).is_planned, "another's plan is");
+    /* it began anew on the target, or is nobody's: no QEMU there has its pages */
+    is_view(view_of(N3 "\"generation\":6", MOVE, 3), "n3", 6, true, false);
+    is_view(view_of(ASLEEP "\"generation\":4,\"job\":\"j-7\"", MOVE, 3), "", 3, false, true);
+}
+
 int main(void)
 {
     struct operation operation;
@@ -142,6 +159,7 @@ int main(void)
     RUN(follows_the_owner);
     RUN(goes_by_a_plan_to_restart);
     RUN(goes_by_a_plan_to_continue);
+    RUN(goes_by_a_plan_to_move);
     store_close(store);
     return tap_done();
 }
