@@ -7,6 +7,7 @@
 #     net_cut n1,n2 n3        neither side hears the other
 #     net_lose n1 30          30 of 100 packets to n1 are lost
 #     net_heal                everything is heard again
+#     NODE_REPOSITORY[n1]=DIR      where it has the repository, if not in $DIR/repository
 #     node_start n1 [OPTION...]    a daemon there; NODE_PID[n1]
 #     cluster_up STORE N      a cluster of N of them, all up
 #     on n1 primary show      vios, asking n1's daemon
@@ -15,7 +16,7 @@
 # namespaces skips the test.
 
 NET=vios-$$
-declare -A NODE_PID
+declare -A NODE_PID NODE_REPOSITORY
 export -n VIOS_SOCKET
 unset VIOS_SOCKET
 
@@ -137,7 +138,7 @@ node_launch() { # NODE [OPTION...]
     mkdir -p "$DIR/$node" "$DIR/repository"
     enter "$node" "$DAEMON" --node "$node" --address "$(address_of "$node")" --store "$STORE" \
         --run-dir "$DIR/$node/run" --state-dir "$DIR/$node/state" \
-        --repository "$DIR/repository" "$@" >>"$DIR/$node.log" 2>&1 &
+        --repository "${NODE_REPOSITORY[$node]:-$DIR/repository}" "$@" >>"$DIR/$node.log" 2>&1 &
     NODE_PID[$node]=$!
 }
 
