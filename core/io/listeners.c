@@ -271,6 +271,25 @@ static int make(struct listeners *listeners, const char *path, const char *ident
     return status;
 }
 
+/* With the lock held. What was accepted goes on. */
+static void take_off(struct listeners *listeners, struct listener *listener)
+{
+    struct listener **link = &listeners->first;
+    while (*link != listener) {
+        link = &(*link)->next;
+    }
+    *link = listener->next;
+    listeners->count--;
+    listeners->revision++;
+    worker_post(listener->worker, &listener->stop);
+}
+
+/* Whoever removed it has left a listener that nobody can reach. */
+static bool is_unlinked(const struct listener *listener)
+{
+    return !is_tcp(listener->path) && access(listener->path, F_OK) != 0 && errno == ENOENT;
+}
+
 int listeners_add(struct listeners *listeners, const char *path, const char *identity, int fd,
                   char *address, size_t address_size, struct vios_error *error)
 {
@@ -281,6 +300,10 @@ int listeners_add(struct listeners *listeners, const char *path, const char *ide
     pthread_mutex_lock(&listeners->lock);
     struct listener *there = find(listeners, name);
     int status = VIOS_OK;
+    if (there && fd < 0 && is_unlinked(there)) {
+        take_off(listeners, there);
+        there = NULL;
+    }
     if (there && strcmp(there->identity, identity) != 0) {
         status = error_set(error, VIOS_E_EXISTS, path, "unlisten it first", "it is there for %s",
                            there->identity);
@@ -304,19 +327,12 @@ int listeners_remove(struct listeners *listeners, const char *path, struct vios_
         return error ? error->code : VIOS_E_USAGE;
     }
     pthread_mutex_lock(&listeners->lock);
-    struct listener **link = &listeners->first;
-    while (*link && strcmp((*link)->path, name) != 0) {
-        link = &(*link)->next;
-    }
-    struct listener *listener = *link;
+    struct listener *listener = find(listeners, name);
     if (listener) {
-        *link = listener->next;
-        listeners->count--;
-        listeners->revision++;
         if (!is_tcp(name)) {
             unlink(name);
         }
-        worker_post(listener->worker, &listener->stop);
+        take_off(listeners, listener);
     }
     pthread_mutex_unlock(&listeners->lock);
     free(name);

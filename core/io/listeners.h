@@ -24,9 +24,9 @@ int listeners_check_identity(const char *identity, struct vios_error *error);
 
 /*
  * Listens on `path`: below the run folder, absolute or relative to it, its folders made 0700; or on
- * "tcp:HOST:PORT". The same again with the same identity is fine, with another VIOS_E_EXISTS. With
- * `fd` >= 0 it takes over that listening socket instead of making one (on success). `address` (may
- * be NULL) gets what was bound.
+ * "tcp:HOST:PORT". The same again with the same identity is fine, and makes a socket that somebody
+ * removed anew; with another it is VIOS_E_EXISTS. With `fd` >= 0 it takes over that listening
+ * socket instead of making one (on success). `address` (may be NULL) gets what was bound.
  */
 int listeners_add(struct listeners *listeners, const char *path, const char *identity, int fd,
                   char *address, size_t address_size, struct vios_error *error);

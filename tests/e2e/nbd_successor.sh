@@ -98,6 +98,14 @@ done
 ok "what the client did not touch is still there" \
     cmp -i 8388608 "$DIR/random.img" <(nbdcopy "$PAGE" -)
 
+# --- a socket that somebody removed ---
+rm "$RUN/nbd.sock"
+ok "listening again makes it anew" control '{"do":"listen","path":"nbd.sock","as":"local"}'
+ok "which is served" nbdcopy "$FILE" "$DIR/back.img"
+INODE=$(stat -c %i "$RUN/nbd.sock")
+ok "once more" control '{"do":"listen","path":"nbd.sock","as":"local"}'
+is "leaves it" "$(stat -c %i "$RUN/nbd.sock")" "$INODE"
+
 # --- not twice ---
 run "$CONTROL" "$RUN/io.sock" \
     '{"do":"take","what":"arena","description":{"size_bytes":1}}' "$DIR/disk.img"
