@@ -30,6 +30,9 @@ struct guest {
     pthread_mutex_t qmp_lock; /* qmp */
     struct qmp *qmp;          /* NULL: not connected */
 
+    pthread_mutex_t exports_lock; /* held while io is told of its exports anew, or drops them */
+    bool exports_ended;           /* they are dropped, and not made again */
+
     pthread_mutex_t lock; /* the rest */
     bool connected;       /* it has, or had, a supervisor */
     bool refresh;         /* ask query-status */

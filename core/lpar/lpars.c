@@ -69,6 +69,7 @@ static void free_guest(struct guest *guest)
         close(guest->process_fd);
     }
     pthread_mutex_destroy(&guest->qmp_lock);
+    pthread_mutex_destroy(&guest->exports_lock);
     pthread_mutex_destroy(&guest->lock);
     free(guest);
 }
@@ -219,6 +220,7 @@ static struct guest *new_guest(struct lpars *lpars, const struct lpar *lpar)
     guest->status.start = lpar->start;
     snprintf(guest->status.state, sizeof guest->status.state, "starting");
     pthread_mutex_init(&guest->qmp_lock, NULL);
+    pthread_mutex_init(&guest->exports_lock, NULL);
     pthread_mutex_init(&guest->lock, NULL);
     return guest;
 }
@@ -268,9 +270,10 @@ void lpars_unreserve(struct lpars *lpars, const char *name, const char *job)
 
 /* --- io is new --- */
 
-static int restore_one(struct node *node, struct guest *guest, struct operation *operation)
+static int make_exports(struct guest *guest, struct operation *operation)
 {
     struct run_folder folder = {.fd = -1};
+    struct node *node = guest->lpars->node;
     bool waits = guest_is_expected(guest);
     int status = run_folder_open(&folder, node->run_dir, guest->lpar.uuid, &operation->error);
     if (status == VIOS_OK) {
@@ -287,19 +290,26 @@ static int restore_one(struct node *node, struct guest *guest, struct operation 
     return status;
 }
 
+/* Unless it has ended: its supervisor drops them, and nobody would drop what is made afterwards. */
+static void restore_exports(struct guest *guest)
+{
+    struct operation operation;
+    pthread_mutex_lock(&guest->exports_lock);
+    operation_start(&operation, 10000, guest->lpars->cancel);
+    if (guest_is_connected(guest) && !guest->exports_ended && make_exports(guest, &operation) < 0) {
+        log_error("lpar", "guest %s: the new io does not serve it: %s", guest->lpar.name,
+                  operation.error.message);
+    }
+    pthread_mutex_unlock(&guest->exports_lock);
+}
+
 void lpars_restore_exports(struct lpars *lpars)
 {
     size_t count = 0;
     struct guest **list = lpars_list(lpars, &count);
     for (size_t i = 0; i < count; i++) {
-        struct guest *guest = list[i];
-        struct operation operation;
-        operation_start(&operation, 10000, lpars->cancel);
-        if (guest_is_connected(guest) && restore_one(lpars->node, guest, &operation) < 0) {
-            log_error("lpar", "guest %s: the new io does not serve it: %s", guest->lpar.name,
-                      operation.error.message);
-        }
-        guest_release(guest);
+        restore_exports(list[i]);
+        guest_release(list[i]);
     }
     free(list);
 }

@@ -239,6 +239,16 @@ static bool record_end(struct guest *guest, struct store *store, const char *why
                         operation) == VIOS_OK;
 }
 
+static int drop_exports(struct guest *guest, struct operation *operation)
+{
+    pthread_mutex_lock(&guest->exports_lock);
+    guest->exports_ended = true;
+    operation_start(operation, CALL_TIMEOUT_MS, guest->lpars->cancel);
+    int status = guest_exports_drop(guest->lpars->node, guest->lpar.uuid, operation);
+    pthread_mutex_unlock(&guest->exports_lock);
+    return status;
+}
+
 /* What is left of it here. */
 static void clean_up(struct guest *guest)
 {
@@ -248,8 +258,7 @@ static void clean_up(struct guest *guest)
         (void)console_receive(guest->console); /* its last words, until the connection ends */
     }
     console_end(guest->console);
-    operation_start(&operation, CALL_TIMEOUT_MS, guest->lpars->cancel);
-    if (guest_exports_drop(node, guest->lpar.uuid, &operation) < 0) {
+    if (drop_exports(guest, &operation) < 0) {
         log_warning("lpar", "guest %s: %s", guest->lpar.name, operation.error.message);
     }
     if (run_folder_remove(node->run_dir, guest->lpar.uuid, &operation.error) < 0) {

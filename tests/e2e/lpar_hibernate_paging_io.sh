@@ -64,8 +64,7 @@ killed_in n2 stand_still on n2 lpar restart web1
 echo "# $STATUS: $(cat "$DIR/said")"
 if [ $STATUS != 0 ]; then
     is "it is hibernated still" "$(state)" "hibernated "
-    # the next io may not have all of its sockets at once
-    ok "it is restarted" await 'on n2 lpar restart web1' 60
+    run_status "it is restarted" 0 on n2 lpar restart web1
 fi
 is "it runs" "$(state)" "running n2"
 ok "with its pages" has_pattern n2

@@ -19,11 +19,36 @@
 #include "tests/unit/lpar/no_members.h"
 
 #include <fcntl.h>
+#include <pthread.h>
 #include <sys/stat.h>
+#include <time.h>
 
 /* --- what stands in for other parts --- */
 
 static json_t *io_exports; /* {"name": its LPAR's UUID}: what io has, as the requests go */
+static int io_listeners;   /* sockets of guests */
+static bool io_is_new;     /* another io is there just when a guest lets go of its socket */
+static pthread_t restoring;
+static bool is_restoring;
+
+static void *restore(void *unused)
+{
+    (void)unused;
+    lpars_restore_exports(node.lpars);
+    return NULL;
+}
+
+/* Either it waits for the guest's end, or it is done soon. */
+static void begin_restoring(void)
+{
+    struct timespec until;
+    is_restoring = pthread_create(&restoring, NULL, restore, NULL) == 0;
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_nsec += 300000000;
+    until.tv_sec += until.tv_nsec / 1000000000;
+    until.tv_nsec %= 1000000000;
+    is_restoring = is_restoring && pthread_timedjoin_np(restoring, NULL, &until) != 0;
+}
 
 static json_t *export_list(void)
 {
@@ -50,6 +75,13 @@ int io_client_call(struct io_client *client, json_t *request, const int *descrip
     }
     if (strcmp(what, "listen") == 0) { /* guest_exports_make gives the socket to the guest */
         close(open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+        io_listeners++;
+    } else if (strcmp(what, "unlisten") == 0) {
+        io_listeners = 0;
+    }
+    if (strcmp(what, "unlisten") == 0 && io_is_new) {
+        io_is_new = false;
+        begin_restoring();
     }
     json_decref(request);
     return VIOS_OK;
@@ -167,6 +199,7 @@ static const char *make_world(const unsigned char *code, size_t size)
     put_lpar("g", 4 << 20);
     json_decref(io_exports);
     io_exports = json_object();
+    io_listeners = 0;
     return address;
 }
 
@@ -328,6 +361,26 @@ static void sees_qemu_killed(void)
     ok(reaches("stopped", "QEMU ended unexpectedly"), "not stopped");
     ok(start(&operation) == VIOS_OK, "again: %s", operation.error.message);
     ok(stop(&operation) == VIOS_OK, "%s", operation.error.message);
+}
+
+/* Or io listens for good at a socket that went with the run folder, and the guest cannot start. */
+static void restores_nothing_of_one_that_ends(void)
+{
+    struct operation operation;
+    WORLD(IDLE);
+    ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
+    ok(reaches("running", NULL), "not running");
+    lpars_restore_exports(node.lpars);
+    is_int(io_listeners, 2); /* at its start, and again */
+    io_is_new = true;
+    kill(pid_now(), SIGKILL);
+    ok(reaches("stopped", "QEMU ended unexpectedly"), "not stopped");
+    ok(!io_is_new, "io was not new when it ended");
+    if (is_restoring) {
+        pthread_join(restoring, NULL);
+    }
+    is_int(io_listeners, 0);
+    ok(folder_is_gone(), "the folder is there");
 }
 
 static void takes_up_what_runs(void)
@@ -766,6 +819,7 @@ int main(void)
     RUN(sees_a_panic);
     RUN(sees_a_watchdog_fire);
     RUN(sees_qemu_killed);
+    RUN(restores_nothing_of_one_that_ends);
     RUN(takes_up_what_runs);
     RUN(ends_an_older_start);
     RUN(takes_up_one_that_went_on_in_a_later_generation);
