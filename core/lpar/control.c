@@ -17,7 +17,9 @@
 #define STOP_TIMEOUT_MS 30000 /* how long a guest may take to power down */
 #define RESET_TIMEOUT_MS 5000 /* QEMU's own part of it, and until its state is seen */
 #define RESET_POLL_MS 10
-#define FIRMWARE_MS 2000 /* until the firmware is past its own reset */
+#define FIRMWARE_MS 10000      /* until the firmware resets itself, if it does */
+#define FIRMWARE_QUIET_MS 2000 /* until it would again */
+#define FIRMWARE_RESETS_MAX 8
 
 static int start_here(struct call *call, const struct lpar *lpar, const json_t *parameters,
                       json_t **result, struct operation *operation)
@@ -110,20 +112,33 @@ static int reset_once(struct guest *guest, struct operation *operation)
     return status == VIOS_OK && stands ? guest_call(guest, "cont", NULL, NULL, operation) : status;
 }
 
-/* The firmware resets the machine once more, when it finds that it ran before. QEMU does not tell
- * that reset from one of the guest's own, nor when it is past, so it gets a time. */
+/* The firmware resets the machine once more when it finds that it ran before, sometimes more than
+ * once; QEMU does not tell these from the guest's own, at which it is to end. It is past them when
+ * none follows for a while. Not cancelled: the guest would end. */
+static void await_firmware(struct guest *guest, uint64_t resets)
+{
+    struct operation waiting;
+    operation_start(&waiting, RESET_TIMEOUT_MS, NULL);
+    (void)guest_await_running(guest, &waiting); /* who sees it done sees it run */
+    operation_start(&waiting, FIRMWARE_MS, NULL);
+    for (int i = 0;
+         i < FIRMWARE_RESETS_MAX && guest_await_own_reset(guest, resets, &waiting) == VIOS_OK;
+         i++) {
+        resets = guest_own_resets(guest);
+        operation_start(&waiting, FIRMWARE_QUIET_MS, NULL);
+    }
+}
+
 static int reset(struct guest *guest, struct operation *operation)
 {
     struct operation resetting, restoring;
+    uint64_t resets = guest_own_resets(guest);
     operation_start(&resetting, RESET_TIMEOUT_MS, operation->cancel);
     int status = set_reboot(guest, "reset", &resetting);
     if (status == VIOS_OK) {
         status = reset_once(guest, &resetting);
         if (status == VIOS_OK) {
-            operation_start(&restoring, RESET_TIMEOUT_MS, NULL);
-            (void)guest_await_running(guest, &restoring); /* who sees it done sees it run */
-            operation_start(&restoring, RESET_TIMEOUT_MS, operation->cancel);
-            (void)operation_sleep(&restoring, FIRMWARE_MS);
+            await_firmware(guest, resets);
         }
         operation_start(&restoring, RESET_TIMEOUT_MS, NULL);
         (void)set_reboot(guest, "shutdown", &restoring);

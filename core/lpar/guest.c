@@ -321,6 +321,26 @@ int guest_await_running(struct guest *guest, struct operation *operation)
     return status;
 }
 
+uint64_t guest_own_resets(struct guest *guest)
+{
+    pthread_mutex_lock(&guest->lock);
+    uint64_t resets = guest->own_resets;
+    pthread_mutex_unlock(&guest->lock);
+    return resets;
+}
+
+int guest_await_own_reset(struct guest *guest, uint64_t resets, struct operation *operation)
+{
+    struct pollfd process = {.fd = guest->process_fd, .events = POLLIN};
+    int status = VIOS_OK;
+    while (status == VIOS_OK && guest_own_resets(guest) <= resets) {
+        status = poll(&process, 1, 0) == 0 ? operation_sleep(operation, STATE_POLL_MS)
+                                           : operation_fail(operation, VIOS_E_IO, guest->lpar.name,
+                                                            NULL, "its QEMU has ended");
+    }
+    return status;
+}
+
 int guest_await_end(struct guest *guest, struct operation *operation)
 {
     return guest->process_fd < 0 ? VIOS_OK : operation_wait(operation, guest->process_fd, POLLIN);

@@ -106,6 +106,12 @@ int guest_await_state(struct guest *guest, struct operation *operation);
 /* Waits until it runs. One that stops again at once may be missed, so give it a limit. */
 int guest_await_running(struct guest *guest, struct operation *operation);
 
+/* How often it has reset itself, as its firmware does too, as far as QEMU has told. */
+uint64_t guest_own_resets(struct guest *guest);
+
+/* Waits until that is more than `resets`; VIOS_E_IO when its QEMU ends. */
+int guest_await_own_reset(struct guest *guest, uint64_t resets, struct operation *operation);
+
 /* Waits for the end of its QEMU. */
 int guest_await_end(struct guest *guest, struct operation *operation);
 

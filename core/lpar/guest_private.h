@@ -41,6 +41,7 @@ struct guest {
     bool look;                  /* at the record, now */
     char incoming[JOB_ID_SIZE]; /* the job for which it waits; "": it does not (incoming.h) */
     bool shut_down;             /* a SHUTDOWN event came: it ends by its own will */
+    uint64_t own_resets;        /* that nobody asked QEMU for */
     int process_fd;             /* pidfd; -1 before it is connected */
     struct guest_status status;
 };

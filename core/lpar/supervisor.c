@@ -48,6 +48,14 @@ static void note(struct guest *guest, const char *text)
 
 /* --- events --- */
 
+static void note_reset(struct guest *guest, bool by_itself)
+{
+    pthread_mutex_lock(&guest->lock);
+    guest->own_resets += by_itself;
+    pthread_mutex_unlock(&guest->lock);
+    note(guest, by_itself ? "reset itself" : "is reset");
+}
+
 static void note_event(struct guest *guest, const json_t *event)
 {
     const char *name = json_get_text(event, "event");
@@ -66,9 +74,10 @@ static void note_event(struct guest *guest, const json_t *event)
         const char *device = json_get_text(data, "node-name");
         snprintf(text, sizeof text, "I/O error on %.40s", device ? device : "a disk");
         recorder_note(guest->lpars->node->recorder, "lpar", "%s: %s", guest->lpar.name, text);
-    } else if (strcmp(name, "WATCHDOG") == 0 || strcmp(name, "RESET") == 0) {
-        snprintf(text, sizeof text, "%s", name[0] == 'W' ? "its watchdog fired" : "reset itself");
-        note(guest, text);
+    } else if (strcmp(name, "WATCHDOG") == 0) {
+        note(guest, "its watchdog fired");
+    } else if (strcmp(name, "RESET") == 0) {
+        note_reset(guest, json_is_true(json_object_get(data, "guest")));
     }
 }
 

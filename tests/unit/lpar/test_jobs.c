@@ -143,6 +143,8 @@ void paging_export_name(const char *lpar_uuid, int64_t generation, char *name, s
 static const unsigned char IDLE[] = {0xf4, 0xeb, 0xfd};
 static const unsigned char PANIC[] = {0xba, 0x05, 0x05, 0, 0, 0xb0, 1, 0xee, 0xf4, 0xeb, 0xfd};
 static const unsigned char WATCHDOG[] = {0xba, 0x43, 0x04, 0, 0, 0xb0, 0xf, 0xee, 0xf4, 0xeb, 0xfd};
+static const unsigned char TALK[] = {0x66, 0xba, 0xf8, 0x03, 0xb0, 0x2e, 0xee, 0xb9,
+                                     0,    0,    0x20, 0,    0xe2, 0xfe, 0xeb, 0xf6};
 static const unsigned char OFF[] = {0xba, 0x04, 0x06, 0,    0,    0x66, 0xb8,
                                     0,    0x20, 0x66, 0xef, 0xf4, 0xeb, 0xfd};
 
@@ -361,6 +363,47 @@ static void sees_qemu_killed(void)
     ok(reaches("stopped", "QEMU ended unexpectedly"), "not stopped");
     ok(start(&operation) == VIOS_OK, "again: %s", operation.error.message);
     ok(stop(&operation) == VIOS_OK, "%s", operation.error.message);
+}
+
+/* Its firmware is at work, or past that. */
+static bool has_spoken(struct guest *guest)
+{
+    char said = 0;
+    bool end = false;
+    uint64_t cursor = 0;
+    struct vios_error error;
+    struct operation waiting;
+    operation_start(&waiting, 20000, NULL);
+    int event = console_watch(guest_console(guest), &cursor, &error);
+    while (console_read(guest_console(guest), &cursor, &said, 1, &end) == 0 && !end &&
+           operation_sleep(&waiting, 10) == VIOS_OK) {
+    }
+    console_unwatch(guest_console(guest), event);
+    return said != 0;
+}
+
+/* As its firmware does when the machine was reset. */
+static void tells_that_it_reset_itself(void)
+{
+    struct operation operation;
+    WORLD(TALK);
+    ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
+    struct guest *guest = lpars_find(node.lpars, "g");
+    ok(has_spoken(guest), "it says nothing");
+    is_int(guest_own_resets(guest), 0);
+    operation_start(&operation, 20000, NULL);
+    is_int(guest_call(guest, "set-action", json_pack("{s:s}", "reboot", "reset"), NULL, &operation),
+           VIOS_OK);
+    is_int(guest_call(guest, "system_reset", NULL, NULL, &operation), VIOS_OK);
+    ok(guest_await_own_reset(guest, 0, &operation) == VIOS_OK, "%s", operation.error.message);
+    ok(guest_own_resets(guest) > 0, "not reset");
+    operation_start(&operation, 50, NULL);
+    is_int(guest_await_own_reset(guest, 100, &operation), VIOS_E_TIMEOUT);
+    kill(pid_now(), SIGKILL);
+    operation_start(&operation, 20000, NULL);
+    is_int(guest_await_own_reset(guest, 100, &operation), VIOS_E_IO);
+    guest_release(guest);
+    ok(reaches("stopped", "QEMU ended unexpectedly"), "not stopped");
 }
 
 /* Or io listens for good at a socket that went with the run folder, and the guest cannot start. */
@@ -819,6 +862,7 @@ int main(void)
     RUN(sees_a_panic);
     RUN(sees_a_watchdog_fire);
     RUN(sees_qemu_killed);
+    RUN(tells_that_it_reset_itself);
     RUN(restores_nothing_of_one_that_ends);
     RUN(takes_up_what_runs);
     RUN(ends_an_older_start);
