@@ -265,14 +265,36 @@ static bool lock_qmp(struct guest *guest, const struct operation *operation)
     return pthread_mutex_clocklock(&guest->qmp_lock, CLOCK_MONOTONIC, &until) == 0;
 }
 
+/* The lock, once there is a connection: one that was lost is made again by the supervisor. */
+static int lock_open_qmp(struct guest *guest, struct operation *operation)
+{
+    bool told = false;
+    for (;;) {
+        if (!lock_qmp(guest, operation)) {
+            return operation_fail(operation, VIOS_E_TIMEOUT, "qmp", NULL,
+                                  "somebody else talked to its QEMU all the time");
+        }
+        if (guest->qmp && !qmp_is_broken(guest->qmp)) {
+            return VIOS_OK;
+        }
+        pthread_mutex_unlock(&guest->qmp_lock);
+        if (!told) {
+            look_again(guest);
+            told = true;
+        }
+        if (operation_sleep(operation, STATE_POLL_MS) != VIOS_OK) {
+            return unanswered(operation);
+        }
+    }
+}
+
 int guest_ask(struct guest *guest, const char *const *commands, size_t count, json_t *answers,
               struct operation *operation)
 {
-    if (!lock_qmp(guest, operation)) {
-        return operation_fail(operation, VIOS_E_TIMEOUT, "qmp", NULL,
-                              "somebody else talked to its QEMU all the time");
+    int status = lock_open_qmp(guest, operation);
+    if (status != VIOS_OK) {
+        return status;
     }
-    int status = guest->qmp ? VIOS_OK : unanswered(operation);
     for (size_t i = 0; i < count && status == VIOS_OK; i++) {
         json_t *answer = NULL;
         status = qmp_call(guest->qmp, commands[i], NULL, -1, &answer, operation);

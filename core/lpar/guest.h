@@ -87,7 +87,8 @@ int guest_call(struct guest *guest, const char *command, json_t *arguments, json
                struct operation *operation);
 
 /* Some commands that change nothing: each answer is put into `answers` under its command. Waits for
- * whoever talks to QEMU now no longer than the operation lasts. */
+ * whoever talks to QEMU now, and for a connection that was lost, no longer than the operation
+ * lasts. */
 int guest_ask(struct guest *guest, const char *const *commands, size_t count, json_t *answers,
               struct operation *operation);
 

@@ -171,9 +171,19 @@ static bool serve_qmp(struct guest *guest, bool readable)
     return true;
 }
 
-static void reconnect(struct guest *guest)
+static bool is_lost(const struct guest *guest)
+{
+    return !guest->qmp || (guest->lpar.serial_console && console_descriptor(guest->console) < 0);
+}
+
+/* When somebody asks for it, or the time has come. Not when nothing else is to be done: a guest
+ * that talks on its console leaves no such moment. */
+static void reconnect(struct guest *guest, bool asked, int64_t *next_ms)
 {
     struct operation operation;
+    if (!is_lost(guest) || (!asked && clock_now_ms() < *next_ms)) {
+        return;
+    }
     operation_start(&operation, CALL_TIMEOUT_MS, guest->lpars->cancel);
     if (!guest->qmp && guest_open_qmp(guest, &operation) == VIOS_OK) {
         pthread_mutex_lock(&guest->lock);
@@ -183,6 +193,7 @@ static void reconnect(struct guest *guest)
     if (console_descriptor(guest->console) < 0) {
         guest_open_console(guest);
     }
+    *next_ms = clock_now_ms() + RETRY_INTERVAL_MS;
 }
 
 static void publish(struct guest *guest)
@@ -313,12 +324,10 @@ static int wait_time(struct guest *guest)
     bool failing = strcmp(guest->status.state, "io-error") == 0;
     bool incoming = guest->incoming[0] != 0, owing = guest->unpublished;
     pthread_mutex_unlock(&guest->lock);
-    bool lost =
-        !guest->qmp || (guest->lpar.serial_console && console_descriptor(guest->console) < 0);
-    return failing         ? CONTINUE_INTERVAL_MS
-           : incoming      ? INCOMING_LOOK_MS
-           : owing || lost ? RETRY_INTERVAL_MS
-                           : -1;
+    return failing                   ? CONTINUE_INTERVAL_MS
+           : incoming                ? INCOMING_LOOK_MS
+           : owing || is_lost(guest) ? RETRY_INTERVAL_MS
+                                     : -1;
 }
 
 /* A guest that comes from another node waits until the record says that it is here. */
@@ -340,25 +349,23 @@ static void *supervise(void *context)
     struct guest *guest = context;
     struct lpars *lpars = guest->lpars;
     bool busy = false, ended = false;
-    int64_t looked_ms = clock_now_ms();
+    int64_t looked_ms = clock_now_ms(), reconnect_ms = 0;
     while (!cancel_triggered(lpars->cancel) && !ended) {
         struct pollfd watched[WATCHED] = {
             [WAKE] = {.fd = guest->wake, .events = POLLIN},
             [PROCESS] = {.fd = guest->process_fd, .events = POLLIN},
             [QMP] = {.fd = guest->qmp && !busy ? qmp_descriptor(guest->qmp) : -1, .events = POLLIN},
             [CONSOLE] = {.fd = console_descriptor(guest->console), .events = POLLIN}};
-        int ready = poll(watched, WATCHED, wait_time(guest));
+        (void)poll(watched, WATCHED, wait_time(guest));
         eventfd_t ignored;
-        eventfd_read(guest->wake, &ignored);
+        bool asked = eventfd_read(guest->wake, &ignored) == 0;
         if (watched[CONSOLE].revents) {
             (void)console_receive(guest->console);
         }
         busy = !serve_qmp(guest, watched[QMP].revents != 0);
         ended = watched[PROCESS].revents != 0;
-        if (ready == 0 && !ended) {
-            reconnect(guest);
-        }
         if (!ended) {
+            reconnect(guest, asked, &reconnect_ms);
             look_for_owner(guest, &looked_ms);
             publish(guest);
         }

@@ -106,8 +106,8 @@ static void one_that_is_silent_takes_its_time_only(void)
     is_int(json_object_size(json_object_get(shown, "answers")), 0);
     ok(json_get_word(shown, "unanswered")[0] != 0, "it says why");
     json_decref(shown);
-    shown = line(200); /* what was asked may still be answered: the connection is no good now */
-    is_text(json_get_text(shown, "unanswered"), "the control connection is broken");
+    shown = line(200); /* what was asked may still be answered: another connection is awaited */
+    is_text(json_get_text(shown, "unanswered"), "QEMU does not answer just now");
     json_decref(shown);
     without_guest();
 }

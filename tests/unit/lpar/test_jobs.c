@@ -406,6 +406,35 @@ static void tells_that_it_reset_itself(void)
     ok(reaches("stopped", "QEMU ended unexpectedly"), "not stopped");
 }
 
+static int ask(struct guest *guest, int64_t timeout_ms, struct operation *operation)
+{
+    static const char *const COMMANDS[] = {"query-status"};
+    json_t *answers = json_object();
+    operation_start(operation, timeout_ms, NULL);
+    int status = guest_ask(guest, COMMANDS, 1, answers, operation);
+    is_int(json_object_size(answers), status == VIOS_OK);
+    json_decref(answers);
+    return status;
+}
+
+/* Also of a guest that leaves its supervisor no quiet moment. */
+static void talks_again_to_a_qemu_that_stood_still(void)
+{
+    struct operation operation;
+    WORLD(TALK);
+    ok(start(&operation) == VIOS_OK, "%s", operation.error.message);
+    ok(reaches("running", NULL), "not running");
+    struct guest *guest = lpars_find(node.lpars, "g");
+    kill(pid_now(), SIGSTOP);
+    is_int(ask(guest, 100, &operation), VIOS_E_TIMEOUT);
+    is_int(ask(guest, 100, &operation), VIOS_E_UNREACHABLE);
+    is_text(operation.error.message, "QEMU does not answer just now");
+    kill(pid_now(), SIGCONT);
+    ok(ask(guest, 20000, &operation) == VIOS_OK, "%s", operation.error.message);
+    guest_release(guest);
+    ok(stop(&operation) == VIOS_OK, "%s", operation.error.message);
+}
+
 /* Or io listens for good at a socket that went with the run folder, and the guest cannot start. */
 static void restores_nothing_of_one_that_ends(void)
 {
@@ -863,6 +892,7 @@ int main(void)
     RUN(sees_a_watchdog_fire);
     RUN(sees_qemu_killed);
     RUN(tells_that_it_reset_itself);
+    RUN(talks_again_to_a_qemu_that_stood_still);
     RUN(restores_nothing_of_one_that_ends);
     RUN(takes_up_what_runs);
     RUN(ends_an_older_start);
