@@ -28,6 +28,7 @@ static void with_guest(void)
     struct lpar lpar = {.uuid = "11111111-2222-4333-8444-555555555555",
                         .name = "web1",
                         .generation = 3,
+                        .start = 3,
                         .memory_bytes = 1 << 24};
     world_new();
     is_int(lpars_reserve(node.lpars, &lpar, false, NULL), VIOS_OK);
