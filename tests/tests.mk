@@ -144,7 +144,7 @@ fuzz-run: $(FUZZ_PROGRAMS)
 
 bench: deps deps-check ## measure against peers; a line of JSON each
 	@$(SUBMAKE) all test-programs >&2
-	@for script in $(filter-out %/lib.sh,$(wildcard tests/bench/*.sh)); do \
+	@for script in $(filter-out %/lib.sh %/fill_guest.sh,$(wildcard tests/bench/*.sh)); do \
 	    BUILD=$(abspath $(B)) bash $$script || exit 1; done
 
 include tests/guest/guest.mk

@@ -8,46 +8,12 @@
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=lib.sh
 . tests/bench/lib.sh
+# shellcheck source=fill_guest.sh
+. tests/bench/fill_guest.sh
 need qemu-system-x86_64 zstd python3 jq as ld
 
 ROUNDS=${QUICK:+1}
 ROUNDS=${ROUNDS:-3}
-
-find /usr/include -name '*.h' -exec cat {} + 2>/dev/null | head -c 8M >"$WORK/text" || true
-head -c 8M /dev/urandom >"$WORK/noise"
-
-make_disk() { # CONTENT FILL_MIB
-    tests/guest/make_boot_disk.sh fill "$WORK/disk" 512
-    cat "$WORK/$1" >>"$WORK/disk"
-    truncate -s 9M "$WORK/disk"
-    perl -e 'print pack("V", $ARGV[0] << 18)' "$2" |
-        dd of="$WORK/disk" bs=1 seek=4 conv=notrunc status=none
-}
-
-full() { vios lpar console g --dump 2>/dev/null | grep -q full; }
-await_true() { # COMMAND...
-    local tries
-    for ((tries = 0; tries < 1200; tries++)); do
-        if "$@"; then
-            return
-        fi
-        sleep 0.1
-    done
-    echo "$0: it does not become true: $*" >&2
-    exit 1
-}
-
-guest_up() { # MEMORY_MIB
-    vios lu create g-disk --pool p1 --size 9M >/dev/null
-    dd if="$WORK/disk" of="$(vios lu show p1/g-disk --json | jq -r .path)" conv=notrunc status=none
-    vios lpar create g --memory "$1M" --disk p1/g-disk >/dev/null
-    vios lpar start g >/dev/null
-    await_true full
-}
-guest_down() {
-    vios lpar stop g --force >/dev/null
-    vios lpar remove g --disks --yes >/dev/null
-}
 
 # A guest: the medians of both, and the peers'.
 measure() { # MEMORY_MIB FILL_MIB CONTENT
@@ -91,6 +57,7 @@ measure_first_io() {
     report "hibernate.restart_to_first_io.ms" "$(median <"$WORK/first")" "aim" 400 lower
 }
 
+make_content
 "$BUILD/bin/vios" lab up 2 --dir "$DIR" --page-memory 16M >/dev/null
 vios pool create p1 >/dev/null
 measure_first_io
