@@ -2,7 +2,8 @@
 # What the benchmarks share: one JSON line each, medians, a folder and processes that go at exit.
 #
 # A line is {"bench","ours","peer","theirs","ratio","better"}: ratio is ours / theirs, and `better`
-# says whether a lower or a higher number is the better one. QUICK=1 makes every benchmark shorter.
+# says whether a lower or a higher number is the better one; some benchmarks add to it. QUICK=1
+# makes every benchmark shorter.
 
 set -euo pipefail
 BUILD=${BUILD:-build}
@@ -44,11 +45,17 @@ median() {
     sort -g | awk '{ v[NR] = $1 } END { print v[int((NR + 1) / 2)] }'
 }
 
-report() { # BENCH OURS PEER THEIRS lower|higher
+# Reads numbers, a line each; prints the lowest and the highest, as JSON.
+spread() {
+    sort -g | jq -cs '[first, last]'
+}
+
+report() { # BENCH OURS PEER THEIRS lower|higher [JSON-OBJECT]
     jq -cn --arg bench "$1" --argjson ours "$2" --arg peer "$3" --argjson theirs "$4" \
-        --arg better "$5" '{bench: $bench, ours: $ours, peer: $peer, theirs: $theirs,
+        --arg better "$5" --argjson more "${6:-null}" '
+            {bench: $bench, ours: $ours, peer: $peer, theirs: $theirs,
             ratio: (if $theirs > 0 then ($ours / $theirs * 1000 | round / 1000) else null end),
-            better: $better}'
+            better: $better} + $more'
 }
 
 # Waits until a unix socket is there.

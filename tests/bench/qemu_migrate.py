@@ -37,6 +37,7 @@ class Qmp:
                 if time.monotonic() > end:
                     raise
                 time.sleep(0.002)
+        self.socket.settimeout(LIMIT_S)
         self.lines = self.socket.makefile("rw")
         self.lines.readline()
         self.call("qmp_capabilities")
@@ -51,12 +52,24 @@ class Qmp:
             if "error" in answer:
                 raise RuntimeError(answer["error"]["desc"])
 
+    def await_event(self, event):
+        while json.loads(self.lines.readline()).get("event") != event:
+            pass
+
     def until(self, command, wanted):
         end = time.monotonic() + LIMIT_S
         while self.call(command).get("status") != wanted:
             if time.monotonic() > end:
                 raise RuntimeError("%s is never %s" % (command, wanted))
             time.sleep(0.002)
+
+
+def await_full(serial):
+    end = time.monotonic() + LIMIT_S
+    while b"full" not in open(serial, "rb").read():
+        if time.monotonic() > end:
+            raise RuntimeError("the guest does not fill its memory")
+        time.sleep(0.05)
 
 
 def main():
@@ -68,11 +81,7 @@ def main():
     second = None
     try:
         qmp = Qmp(folder + "/qmp")
-        end = time.monotonic() + LIMIT_S
-        while b"full" not in open(folder + "/serial", "rb").read():
-            if time.monotonic() > end:
-                raise RuntimeError("the guest does not fill its memory")
-            time.sleep(0.05)
+        await_full(folder + "/serial")
         qmp.call("migrate-set-parameters", **{"max-bandwidth": 1 << 40})
         begin = time.monotonic()
         qmp.call("stop")
@@ -98,4 +107,5 @@ def main():
                 process.wait()
 
 
-main()
+if __name__ == "__main__":
+    main()
