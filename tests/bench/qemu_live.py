@@ -1,11 +1,11 @@
 """A guest of QEMU's own, migrated while it runs: what migrate.sh compares with.
 
-    qemu_live.py ARGUMENTS DISK FOLDER plain|tls
+    qemu_live.py ARGUMENTS DISK FOLDER plain|tls|still
 
 ARGUMENTS is the command line of our guest's QEMU, as /proc has it: both QEMUs get the same, but for
 the sockets, and the same parameters of the migration. One qemu-nbd serves DISK to both, past the
-page cache as our LUs are. "tls": with QEMU's own TLS, whose certificates are in FOLDER. Prints what
-marks.py prints; what is done is from the start of the other QEMU until the guest runs there and the
+page cache as our LUs are. "tls": with QEMU's own TLS, whose certificates are in FOLDER; "still":
+likewise, and the guest stands still throughout, as ours does with tcg. Prints what marks.py prints; what is done is from the start of the other QEMU until the guest runs there and the
 first one is gone.
 """
 
@@ -78,14 +78,20 @@ class Guest:
         self.process.wait()
 
 
-def migrate(guests, path, folder, secure):
-    source, target = guests[0], Guest(path, folder, "server", secure)
+def migrate(guests, path, folder, way):
+    source, target = guests[0], Guest(path, folder, "server", way != "plain")
     guests.append(target)
     target.set_up()
     target.qmp.call("migrate-incoming", uri="tcp:127.0.0.1:0")
     address = target.qmp.call("query-migrate")["socket-address"][0]
+    if way == "still":
+        source.qmp.call("stop")
     source.qmp.call("migrate", uri="tcp:127.0.0.1:" + address["port"])
-    target.qmp.await_event("RESUME")
+    if way == "still":
+        target.qmp.until("query-migrate", "completed")
+        target.qmp.call("cont")
+    else:
+        target.qmp.await_event("RESUME")
     source.qmp.until("query-migrate", "completed")
     source.end()
 
@@ -99,14 +105,13 @@ def serve(disk, folder):
 
 def main():
     path, disk, folder, way = sys.argv[1:]
-    secure = way == "tls"
     server = serve(disk, folder)
     guests = []
     try:
-        guests.append(Guest(path, folder, "client", secure))
+        guests.append(Guest(path, folder, "client", way != "plain"))
         guests[0].set_up()
         await_full(guests[0].own + "/serial")
-        print(marks.watch(disk, lambda: migrate(guests, path, folder, secure)))
+        print(marks.watch(disk, lambda: migrate(guests, path, folder, way)))
     finally:
         for guest in guests:
             guest.end()
