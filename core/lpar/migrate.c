@@ -62,6 +62,20 @@ static int plan_pages(struct job *job, const struct lpar *lpar)
     return paging_plan_move(job, lpar->name, job_text(job, "target"), lpar->generation + 1);
 }
 
+/* It did when the job claimed it: one that stands still was being sent when its daemon ended. */
+static int check_runs(struct job *job, struct guest *guest)
+{
+    json_t *answer = NULL;
+    struct operation asking;
+    job_limit(job, &asking, ASK_MS);
+    int status = job_keep(job, &asking, guest_call(guest, "query-status", NULL, &answer, &asking));
+    bool runs = json_is_true(json_object_get(answer, "running"));
+    json_decref(answer);
+    return status < 0 || runs ? status
+                              : lpar_job_fail(job, VIOS_E_IO, "try it again",
+                                              "its daemon ended while it was sent");
+}
+
 /* Whether the target's QEMU waits is known only to the daemon that was told so. */
 static int migrate_send(struct job *job)
 {
@@ -69,6 +83,9 @@ static int migrate_send(struct job *job)
     struct guest *guest;
     int64_t incarnation = 0;
     int status = job_guest_find(job, &lpar, &guest);
+    if (status == VIOS_OK) {
+        status = check_runs(job, guest);
+    }
     if (status == VIOS_OK) {
         status = plan_pages(job, &lpar);
     }

@@ -4,11 +4,13 @@
 # one, and any node may be asked. Where it cannot be, that is said before anything is touched, and
 # the guest runs on; so it does when a migration is cancelled, and can then be migrated, and
 # hibernated, as ever. A daemon that begins anew takes up a guest that came from another node.
+# In kvm's way, where the guest runs while it is sent; lpar_migrate_crash.sh has tcg's.
 # limit: 240
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/lab.sh"
 . "$(dirname "$0")/split_guests.sh"
 need jq python3 qemu-system-x86_64 as ld
+export VIOS_MIGRATE_LIVE=yes
 
 run_status "lab up" 0 "$VIOS" lab up 3 --page-memory 16M
 make_web1 sequence 512

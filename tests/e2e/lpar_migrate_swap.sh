@@ -1,12 +1,14 @@
 #!/bin/bash
 # Proves: a Linux guest that has half of its memory swapped out to other nodes is migrated while it
 # runs, more than once, also to a node that holds pages of it: its pages stay where they are, it
-# goes on, and no page is lost, changed or mixed up. SWAP_ROUNDS says how often it goes round (1).
+# goes on, and no page is lost, changed or mixed up; also when a daemon of one of the two is killed
+# in the middle. SWAP_ROUNDS says how often it goes round (1).
 # needs: heavy
 # limit: 400
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/lab.sh"
 need jq qemu-system-x86_64
+export VIOS_CRASH_FILE=$DIR/crash
 
 GUEST=$ROOT/build/guest
 test -f "$GUEST/initrd" || skip_all "no guest: run make guest"
@@ -45,6 +47,23 @@ for ((round = 0; round < ROUNDS; round++)); do
         is "its pages stay where they are" "$(holders)" "$HOLDERS"
         ok "both copies are current" await '[ "$(paging "$HERE" .state)" = "\"OK\"" ]' 30
     done
+done
+
+# --- daemons that are killed ---
+runs() { on n3 lpar show g --json | jq -e '.job == "" and .state == "running"' >/dev/null; }
+for place in lpar.migrate:send:after lpar.migrate:commit:after incoming:load:after \
+    incoming:run:before; do
+    there=$([ "$HERE" = n1 ] && echo n4 || echo n1)
+    echo "$place" >"$VIOS_CRASH_FILE"
+    on "$HERE" lpar migrate g --node "$there" >/dev/null 2>&1 &
+    PIDS+=("$!")
+    ok "$place: the daemon ended there" await '[ ! -e "$VIOS_CRASH_FILE" ]' 30
+    run_status "it comes back" 0 "$VIOS" lab up 4 --page-memory 144M
+    ok "the guest runs in the end" await runs 60
+    HERE=$(on n3 lpar show g --json | jq -r .node)
+    SEEN=$(hog_lines "$HERE")
+    ok "its hog goes on" await '[ "$(hog_lines $HERE)" -gt "$((SEEN + 1))" ]' 90
+    unlike "it did not boot, nor find a wrong page" "$(console "$HERE")" 'guest ready|hog BAD'
 done
 ok "none was copied or given up" \
     [ "$(used "${HOLDERS%% *}")" -ge "$((USED / 2))" ]
