@@ -101,7 +101,8 @@ check-long: deps deps-check ## the suite ROUNDS=5 times, ASan, sim, breaks, fuzz
 	@for round in $$(seq $(ROUNDS)); do \
 	    echo "round $$round of $(ROUNDS)"; $(SUBMAKE) VARIANT=test suite || exit 1; done
 	@CHAOS_ROUNDS=$(CHAOS_ROUNDS) $(SUBMAKE) VARIANT=test SLOW=10 suite TESTS=tests/e2e/chaos.sh
-	@SWAP_ROUNDS=10 $(SUBMAKE) VARIANT=test SLOW=5 suite TESTS=tests/e2e/lpar_hibernate_swap.sh
+	@SWAP_ROUNDS=10 $(SUBMAKE) VARIANT=test SLOW=5 suite \
+	    TESTS='tests/e2e/lpar_hibernate_swap.sh tests/e2e/lpar_migrate_swap.sh'
 	@MOVE_PLACES=all $(SUBMAKE) VARIANT=test SLOW=5 suite TESTS=tests/e2e/move_crash.sh
 	@for round in $$(seq $(SPLIT_ROUNDS)); do echo "split $$round of $(SPLIT_ROUNDS)"; \
 	    $(SUBMAKE) VARIANT=test suite \

@@ -5,13 +5,13 @@
 # without TLS. The guests have 128 MiB with 16 MiB used, and 512 MiB with 300 MiB used, and
 # all the while write a page and a sector 500 times a second.
 #
-# "down" is by how much the guest's own clock is behind after the migration (marks.py). Aim: at most
-# 1.5 times QEMU's own of a guest that stands still. "silent" is the longest time between two sectors while it goes on,
-# whatever the reason. "idle" is the same of a second without a migration: a "silent" not far above
-# it says that the machine is too busy for these figures to mean much. "total" is the whole command,
-# and of QEMU's own from the start of the other QEMU until the first one is gone. Each round has new
-# guests, one side's after the other's, never two at once. Beside the medians are the lowest and the
-# highest.
+# "down" is by how much the guest's own clock is behind after the migration (marks.py). Aim: at
+# most 1.5 times QEMU's own of a guest that stands still. "silent" is the longest time between two
+# sectors while it goes on, whatever the reason. "idle" is the same of a second without a migration:
+# a "silent" not far above it says that the machine is too busy for these figures to mean much.
+# "total" is the whole command, and of QEMU's own from the start of the other QEMU until the first
+# one is gone. Each round has new guests, one side's after the other's, never two at once. Beside
+# the medians are the lowest and the highest.
 cd "$(dirname "$0")/../.." || exit 1
 # shellcheck source=lib.sh
 . tests/bench/lib.sh

@@ -61,8 +61,8 @@ for place in lpar.migrate:send:after lpar.migrate:commit:after incoming:load:aft
     run_status "it comes back" 0 "$VIOS" lab up 4 --page-memory 144M
     ok "the guest runs in the end" await runs 60
     HERE=$(on n3 lpar show g --json | jq -r .node)
-    SEEN=$(hog_lines "$HERE")
-    ok "its hog goes on" await '[ "$(hog_lines $HERE)" -gt "$((SEEN + 1))" ]' 90
+    seen=$(hog_lines "$HERE")
+    ok "its hog goes on" await "[ \$(hog_lines $HERE) -gt $((seen + 1)) ]" 90
     unlike "it did not boot, nor find a wrong page" "$(console "$HERE")" 'guest ready|hog BAD'
 done
 ok "none was copied or given up" \
