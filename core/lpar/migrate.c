@@ -149,17 +149,10 @@ static int check_done(struct job *job, const struct ownership *ownership)
 
 static int migrate_commit(struct job *job)
 {
-    char key[STORE_KEY_MAX];
     struct lpar lpar;
-    struct operation asking;
-    struct store_value value = {0};
+    struct store_value value;
     struct ownership *ownership = NULL;
-    snprintf(key, sizeof key, "/lpar/%s", lpar_job_name(job));
-    job_limit(job, &asking, ASK_MS);
-    int status = job_keep(job, &asking, store_get(job->store, key, &value, &asking));
-    if (status == VIOS_OK) {
-        status = lpar_parse(value.json, &lpar, &job->operation.error);
-    }
+    int status = own_read(job, lpar_job_name(job), &value, &lpar);
     if (status == VIOS_OK && !is_done(job, &lpar)) {
         status = json_get_integer(job->data, "sent_by") == (int64_t)run_process_start_time(0)
                      ? hand_over(job, &value, &ownership)

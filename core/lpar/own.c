@@ -19,14 +19,28 @@ static void do_commit(struct job *job, struct ownership *ownership)
     ownership_committed(ownership, status, revision);
 }
 
-static void do_read(struct job *job, const char *name, struct ownership *ownership)
+static int get(const struct job *job, const char *name, struct store_value *value,
+               struct operation *asking)
 {
     char key[STORE_KEY_MAX];
+    snprintf(key, sizeof key, "/lpar/%s", name);
+    job_limit(job, asking, STORE_TIMEOUT_MS);
+    return store_get(job->store, key, value, asking);
+}
+
+int own_read(struct job *job, const char *name, struct store_value *value, struct lpar *lpar)
+{
+    struct operation asking;
+    *value = (struct store_value){0};
+    int status = job_keep(job, &asking, get(job, name, value, &asking));
+    return status == VIOS_OK ? lpar_parse(value->json, lpar, &job->operation.error) : status;
+}
+
+static void do_read(struct job *job, const char *name, struct ownership *ownership)
+{
     struct store_value value = {0};
     struct operation asking;
-    snprintf(key, sizeof key, "/lpar/%s", name);
-    job_limit(job, &asking, STORE_TIMEOUT_MS);
-    int status = store_get(job->store, key, &value, &asking);
+    int status = get(job, name, &value, &asking);
     ownership_read(ownership, status, &value);
     store_value_clear(&value);
 }

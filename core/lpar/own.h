@@ -7,6 +7,11 @@
 
 #include "cluster/ownership.h"
 #include "job/job.h"
+#include "lpar/record.h"
+
+/* The record of the guest `name` as it is, for ownership_begin(), and what it says;
+ * store_value_clear() it, also after a failure. */
+int own_read(struct job *job, const char *name, struct store_value *value, struct lpar *lpar);
 
 /*
  * Until the ownership of the guest `name` is at OWNERSHIP_RUN, OWNERSHIP_GO_ON or OWNERSHIP_END:

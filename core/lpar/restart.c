@@ -299,17 +299,11 @@ static int take(struct job *job, const struct store_value *value, struct ownersh
 
 static int restart_commit(struct job *job)
 {
-    char key[STORE_KEY_MAX], why[160];
+    char why[160];
     struct lpar lpar;
-    struct operation asking;
-    struct store_value value = {0};
+    struct store_value value;
     struct ownership *ownership = NULL;
-    snprintf(key, sizeof key, "/lpar/%s", lpar_job_name(job));
-    job_limit(job, &asking, ASK_MS);
-    int status = job_keep(job, &asking, store_get(job->store, key, &value, &asking));
-    if (status == VIOS_OK) {
-        status = lpar_parse(value.json, &lpar, &job->operation.error);
-    }
+    int status = own_read(job, lpar_job_name(job), &value, &lpar);
     if (status == VIOS_OK && !is_done(job, &lpar)) {
         status = check_loaded(job);
         if (status == VIOS_OK) {

@@ -226,16 +226,10 @@ static int check_lock(struct job *job, const struct lpar *lpar)
 
 static int takeover_take(struct job *job)
 {
-    char key[STORE_KEY_MAX];
-    struct store_value value = {0};
+    struct store_value value;
     struct lpar lpar;
     struct operation asking;
-    snprintf(key, sizeof key, "/lpar/%s", lpar_job_name(job));
-    job_limit(job, &asking, STORE_TIMEOUT_MS);
-    int status = job_keep(job, &asking, store_get(job->store, key, &value, &asking));
-    if (status == VIOS_OK) {
-        status = lpar_parse(value.json, &lpar, &job->operation.error);
-    }
+    int status = own_read(job, lpar_job_name(job), &value, &lpar);
     if (status == VIOS_OK && !was_taken(job, &lpar)) {
         status = check_lock(job, &lpar);
         if (status == VIOS_OK) {
