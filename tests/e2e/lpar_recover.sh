@@ -37,7 +37,7 @@ cancel() { # NODE PID: cancelled from NODE; what stands still goes on once it is
 
 # --- cancel ---
 run_status "there is nothing to cancel" 1 on n1 lpar cancel web1
-like "which is said" "$ERR" 'no hibernation or restart is at work on it'
+like "which is said" "$ERR" 'no hibernation, restart or migration is at work on it'
 QEMU=$(qemu)
 crash lpar.hibernate:save:after n1 lpar hibernate web1
 run_status "a hibernation whose node is away is cancelled" 0 on n2 lpar cancel web1
