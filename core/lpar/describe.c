@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#define STANDS_STILL "its QEMU stands still, stopped by a signal"
 #define STAT_MAX 4096
 
 static const char *const COMMANDS[] = {"query-status", "query-block", "query-blockstats",
@@ -45,9 +46,10 @@ static void ask(struct guest *guest, const struct guest_status *status, json_t *
     } else if (!guest_is_connected(guest)) {
         snprintf(why, size, "it is just being started");
     } else if (stands_still(status->qemu_pid)) {
-        snprintf(why, size, "its QEMU stands still, stopped by a signal");
+        snprintf(why, size, STANDS_STILL);
     } else if (guest_ask(guest, COMMANDS, COMMAND_COUNT, answers, &asking) != VIOS_OK) {
-        snprintf(why, size, "%s", asking.error.message);
+        snprintf(why, size, "%s",
+                 stands_still(status->qemu_pid) ? STANDS_STILL : asking.error.message);
     }
 }
 

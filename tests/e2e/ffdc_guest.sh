@@ -48,6 +48,7 @@ ok "and what was read of it" test "$(captured "$MADE" \
 QEMU=$(guest g1 .qemu_pid) # what stops it lets it go on again, whatever is shown meanwhile
 ok "its QEMU is known" [ "$QEMU" -gt 1 ] || bail "it has no QEMU: $QEMU"
 kill -STOP "$QEMU"
+ok "it stands still" await 'grep -q "^State:.T" "/proc/$QEMU/status"' 10
 capture
 is "one that stands still is there" "$(captured "$MADE" '[.name, .answers, .unanswered]')" \
     '["g1",{},"its QEMU stands still, stopped by a signal"]'

@@ -22,7 +22,9 @@ refused() { # WHAT SOURCE MESSAGE
     like "$1 is refused" "$ERR" "$3"
     is "and nothing is left" "$STATUS $(files)" "${4:-7} $BEFORE"
 }
-files() { (cd "$DIR/repository" && find . -mindepth 1 | sort | tr '\n' ' '); }
+files() { # but for what happens meanwhile: events come at any time
+    (cd "$DIR/repository" && find . -mindepth 1 -not -path './events*' | sort | tr '\n' ' ')
+}
 VIOS_N1=(on n1)
 
 mkdir -p "$SOURCES"
