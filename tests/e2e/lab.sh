@@ -26,6 +26,16 @@ jobs_are_over() { # NODE, which is asked
         jq -e 'all(.state != "running" and .state != "undoing")' >/dev/null
 }
 
+# The file of the crash places is gone a moment before its daemon is.
+crash_came() { # DAEMON-PID...
+    local pid
+    [ ! -e "$VIOS_CRASH_FILE" ] || return 1
+    for pid; do
+        kill -0 "$pid" 2>/dev/null || return 0
+    done
+    return 1
+}
+
 # The LPAR web1, which boots from the LU p1/web1-root: a sector of tests/guest/, of that size.
 make_web1() { # SECTOR SIZE
     "$ROOT/tests/guest/make_boot_disk.sh" "$1" "$DIR/disk.raw" "$2"

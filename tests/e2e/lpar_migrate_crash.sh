@@ -31,14 +31,15 @@ goes_on() { # it writes more than it had
 }
 
 crash() { # PLACE
-    local here there boots
+    local here there boots daemons
     here=$(shown .node)
     there=$([ "$here" = n1 ] && echo n2 || echo n1)
     boots=$(console | grep -c boot)
+    daemons="$(lab_pid "$here" daemon_pid) $(lab_pid "$there" daemon_pid)"
     echo "$1" >"$VIOS_CRASH_FILE"
     on "$here" lpar migrate web1 --node "$there" >/dev/null 2>&1 &
     PIDS+=("$!")
-    ok "$1: the daemon ended there" await '[ ! -e "$VIOS_CRASH_FILE" ]' 20
+    ok "$1: the daemon ended there" await "crash_came $daemons" 20
     run_status "it comes back" 0 "$VIOS" lab up 3 --page-memory 16M
     ok "it runs in the end" await runs 40
     ok "in one QEMU" await is_alone 20

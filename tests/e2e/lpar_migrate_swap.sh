@@ -54,10 +54,11 @@ runs() { on n3 lpar show g --json | jq -e '.job == "" and .state == "running"' >
 for place in lpar.migrate:send:after lpar.migrate:commit:after incoming:load:after \
     incoming:run:before; do
     there=$([ "$HERE" = n1 ] && echo n4 || echo n1)
+    daemons="$(lab_pid "$HERE" daemon_pid) $(lab_pid "$there" daemon_pid)"
     echo "$place" >"$VIOS_CRASH_FILE"
     on "$HERE" lpar migrate g --node "$there" >/dev/null 2>&1 &
     PIDS+=("$!")
-    ok "$place: the daemon ended there" await '[ ! -e "$VIOS_CRASH_FILE" ]' 30
+    ok "$place: the daemon ended there" await "crash_came $daemons" 30
     run_status "it comes back" 0 "$VIOS" lab up 4 --page-memory 144M
     ok "the guest runs in the end" await runs 60
     HERE=$(on n3 lpar show g --json | jq -r .node)
