@@ -7,6 +7,7 @@
  */
 #include "lua/place/sandbox.h"
 
+#include <stdio.h>
 #include <sys/resource.h>
 #include <unistd.h>
 
@@ -22,7 +23,7 @@ int main(void)
     limit(RLIMIT_CPU, PLACE_CPU_S);
     limit(RLIMIT_CORE, 0);
     limit(RLIMIT_NOFILE, 0);
-    json_t *question = json_loadfd(STDIN_FILENO, 0, NULL);
+    json_t *question = json_loadf(stdin, 0, NULL);
     json_t *answer = sandbox_answer(question);
     _exit(answer && json_dumpfd(answer, STDOUT_FILENO, JSON_COMPACT) == 0 ? 0 : 1);
 }

@@ -68,7 +68,11 @@ counted() { # LPAR
 import re, sys
 text = sys.stdin.read()
 numbers = [int(n, 16) for n in re.findall(r"^([0-9a-f]{4})$", text, re.M)]
-print(all(b == (a + 1) % 2047 for a, b in zip(numbers, numbers[1:])), text.count("boot"))'
+booted = text.count("boot")
+print(all(b == (a + 1) % 2047 for a, b in zip(numbers, numbers[1:])), booted)
+if booted != 1:
+    print(f"# {len(numbers)} numbers in {len(text)} bytes, which begin:", file=sys.stderr)
+    print("#", text[:300].replace("\n", "\n# "), file=sys.stderr)'
 }
 
 # The sectors that its old console said were acknowledged, and that its LU's file does not have.
