@@ -41,13 +41,13 @@ ALL_CFLAGS = -std=c17 -fno-omit-frame-pointer -fstack-protector-strong -pthread 
 
 # What each program links; one place, so that the layers are visible.
 pkg = $(shell $(PKG_CONFIG) --libs $(1))
-SHELL_LIBS  = $(call pkg,lua5.4 libedit jansson)
+SHELL_LIBS  = $(call pkg,lua5.4 libedit jansson libssh)
 DAEMON_LIBS = $(call pkg,libuv sqlite3 libcurl jansson openssl libarchive libzstd)
 IO_LIBS     = $(call pkg,jansson openssl)
 PLACE_LIBS  = $(call pkg,lua5.4 jansson)
 TEST_LIBS   = $(call pkg,libuv sqlite3 libcurl jansson openssl libarchive libzstd)
-CPPFLAGS += $(shell $(PKG_CONFIG) --cflags lua5.4 libedit jansson libuv sqlite3 libcurl openssl \
-              libarchive)
+CPPFLAGS += $(shell $(PKG_CONFIG) --cflags lua5.4 libedit jansson libssh libuv sqlite3 libcurl \
+              openssl libarchive)
 
 ifndef V
 Q := @
@@ -60,7 +60,7 @@ FOLDERS := $(sort $(FOLDERS) \
 objects  = $(patsubst %.c,$(B)/%.o,$(filter-out core/$(1)/main.c,$(wildcard core/$(1)/*.c)))
 archives = $(patsubst %,$(B)/lib/%.a,$(filter $(1),$(FOLDERS)))
 
-SHELL_USES  := net base
+SHELL_USES  := ssh net base
 DAEMON_USES := daemon migration alert restore ffdc image lpar hibernation event paging storage \
                nbd node job cluster store net base
 IO_USES     := io paging storage nbd net base

@@ -7,7 +7,7 @@
 set -euo pipefail
 
 build='build-essential gcc make pkg-config git ca-certificates cpio gzip
-    liblua5.4-dev libedit-dev libjansson-dev libuv1-dev libsqlite3-dev
+    liblua5.4-dev libedit-dev libjansson-dev libssh-dev libuv1-dev libsqlite3-dev
     libcurl4-openssl-dev libssl-dev libzstd-dev libxxhash-dev libarchive-dev
     qemu-system-x86 qemu-utils busybox-static syslinux mtools fdisk'
 check='clang clang-format clang-tidy libclang-rt-dev lua-check lua5.4 shellcheck mandoc expect jq

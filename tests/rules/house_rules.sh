@@ -18,6 +18,7 @@ core/store    : core/base
 core/net      : core/base
 core/nbd      : core/net core/base
 core/job      : core/store core/base
+core/ssh      : core/net core/base
 core/node     : core/job core/store core/nbd core/net core/cluster core/base
 core/paging   : core/node core/job core/store core/nbd core/net core/base
 core/storage  : core/node core/job core/store core/nbd core/net core/base
@@ -31,7 +32,7 @@ core/restore  : core/store core/base
 core/io       : core/paging core/storage core/nbd core/net core/base
 core/migration : core/lpar core/node core/job core/cluster core/store core/base
 core/daemon   : core/migration core/alert core/restore core/ffdc core/image core/lpar core/hibernation core/event core/paging core/storage core/node core/job core/cluster core/store core/nbd core/net core/base
-lua           : core/net core/base
+lua           : core/ssh core/net core/base
 lua/place     : lua core/base
 shell         : lua core/net core/base
 '
@@ -183,7 +184,7 @@ untested_parsers() {
     for name in config parse rpc qmp command_line nbd keepalive certificate token datagram etcd \
         chunks storage_records ownership agent disk_header lpar_spec image_description \
         archive_member admission ring caller payload manifest alert hibernation move \
-        place_function; do
+        place_function node_set; do
         [ -e "tests/fuzz/fuzz_$name.c" ] || compgen -G "tests/fuzz/fuzz_${name}*.c" >/dev/null ||
             echo "no fuzz target for $name"
     done
