@@ -1,6 +1,6 @@
 -- builtins.lua - the words that are the shell's own: help, history, watch, source, on, quit, and
--- the hidden self-test and complete. Their `run` gets (parameters, globals, cli) and returns an
--- exit status, or nil and an error.
+-- the hidden self-test, rpc and complete. Their `run` gets (parameters, globals, cli) and returns
+-- an exit status, or nil and an error.
 
 local vios <const> = require("vios")
 
@@ -130,13 +130,14 @@ row("source", {
 })
 
 row("on", {
-  summary = "run a command on other nodes",
+  summary = "run a command on other nodes, on all of them at once",
+  form = "on NODES NOUN VERB ... | !COMMAND ...",
   raw = true,
   arguments = {
-    { name = "nodes", words = "n1,n2 or @all" },
-    { name = "command", many = true, words = "NOUN VERB ..." },
+    { name = "nodes", words = "n1,n[3-5], !n4, @all, ssh:HOST" },
+    { name = "command", many = true, words = "NOUN VERB ..., or !COMMAND of the shell there" },
   },
-  examples = { "on n2 node list", "on @all config list" },
+  examples = { "on n2 node list", "on @all config list", "on n[1-3] !uptime" },
   run = function() -- the parser takes `on NODES` before it looks for a noun
     return usage("on needs nodes and a command", "use: on n1,n2 NOUN VERB ...")
   end,
@@ -155,6 +156,18 @@ row("self-test", {
   summary = "check the commands against themselves and the daemon",
   run = function(_, globals)
     return require("vios.self_test").run(globals)
+  end,
+})
+
+row("rpc", {
+  summary = "a pipe to the daemon, for the vios of another machine",
+  run = function(_, globals)
+    local path, err = require("vios.connection").socket(globals)
+    local ok
+    if path then
+      ok, err = require("vios.shell").rpc_pipe("unix:" .. path)
+    end
+    return ok and 0 or nil, err
   end,
 })
 

@@ -16,9 +16,9 @@ function cli.status(err)
   return errors.is(err) and errors.exit_status(err.code) or 1
 end
 
-local function report(err, globals, prefix)
+local function report(err, globals, node)
   io.stdout:flush()
-  require("vios.printer").error(err, globals or cli.defaults, prefix)
+  require("vios.printer").error(err, globals or cli.defaults, node)
   return cli.status(err)
 end
 
@@ -143,33 +143,6 @@ local function print_result(parse, globals)
   end
 end
 
--- On each of several nodes, one after the other: 3 when some failed. As JSON it is one object with
--- a member for each node that answered.
-local function run_on(nodes, parse, globals)
-  local failed, results = 0, {}
-  for _, node in ipairs(nodes) do
-    local options = setmetatable({ on = node }, { __index = globals })
-    local show = print_result(parse, globals)
-    if globals.json then
-      show = function(result)
-        results[node] = result
-        return true
-      end
-    else
-      print(node .. ":")
-    end
-    local ok, err = run_row(parse.row, parse.parameters, options, show)
-    if not ok then
-      failed = failed + 1
-      report(err, globals, node)
-    end
-  end
-  if globals.json and not parse.row.stream then
-    print(vios.json.encode(results, { indent = true }))
-  end
-  return failed == 0 and 0 or 3
-end
-
 -- For --dry-run: whether it would work, where the row can say so, and the same as Lua.
 local function rehearse(parse, globals)
   local row = parse.row
@@ -196,6 +169,9 @@ end
 
 local function run_parsed(parse, globals)
   local row = parse.row
+  if parse.shell then
+    return require("vios.on").shell(parse.shell, globals, report)
+  end
   if globals.help or not row then
     io.write(require("vios.help").text(parse.group and parse.group.noun, row and row.verb))
     return 0
@@ -216,7 +192,7 @@ local function run_parsed(parse, globals)
   if err then
     return report(err, globals)
   elseif nodes and #nodes > 1 then
-    return run_on(nodes, parse, globals)
+    return require("vios.on").run(nodes, parse, globals, report)
   elseif nodes then
     globals.on = nodes[1]
   end

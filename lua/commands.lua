@@ -65,7 +65,7 @@ local NOUNS <const> = {
 }
 -- The shell's own words: lua/builtins.lua has them all. The hidden ones are for programs.
 local WORDS <const> = { "help", "history", "watch", "source", "on", "quit" }
-local HIDDEN <const> = { "self-test", "complete" }
+local HIDDEN <const> = { "self-test", "rpc", "complete" }
 
 local commands = {}
 local loaded = {}

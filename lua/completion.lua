@@ -8,6 +8,7 @@ local parser <const> = require("vios.parser")
 local completion = {}
 
 local CALL_TIMEOUT <const> = "1s"
+local OPEN_MS <const> = 1000
 
 local function starting_with(names, prefix)
   local found = {}
@@ -19,13 +20,15 @@ local function starting_with(names, prefix)
   return found
 end
 
--- The names of the objects of a noun, as its `list` gives them.
+-- The names of the objects of a noun, as its `list` gives them; of several nodes the first says it.
 local function object_names(noun, globals)
   local row = commands.row(noun, "list")
-  if not row then
+  local nodes <const>, err = require("vios.connection").targets(globals)
+  if not row or err then
     return {}
   end
-  local options = { socket = globals.socket, on = globals.on, timeout = CALL_TIMEOUT }
+  local options = { socket = globals.socket, on = nodes and nodes[1], timeout = CALL_TIMEOUT,
+    open_ms = OPEN_MS }
   local ok, list = pcall(require("vios.execute").run, row, {}, options)
   local names = {}
   for _, object in ipairs(ok and type(list) == "table" and list or {}) do
@@ -49,6 +52,17 @@ local function file_names(prefix)
   return names
 end
 
+-- The names of nodes, and groups, behind what of the set is typed already.
+local function node_names(prefix, globals)
+  local before <const> = prefix:match("^(.*,!?)[^,]*$") or prefix:match("^(!)") or ""
+  local names = object_names("node", { socket = globals.socket })
+  names[#names + 1], names[#names + 2] = "@all", "@primary"
+  for i, name in ipairs(names) do
+    names[i] = before .. name
+  end
+  return names
+end
+
 -- The values that an argument or option may take.
 local function values(item, prefix, globals)
   local kind = item.complete
@@ -59,9 +73,7 @@ local function values(item, prefix, globals)
   elseif type(kind) == "string" then
     return object_names(kind, globals)
   elseif item.name == "on" then
-    local names = object_names("node", globals)
-    names[#names + 1] = "@all"
-    return names
+    return node_names(prefix, globals)
   elseif item.name == "socket" then
     return file_names(prefix)
   end

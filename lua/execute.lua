@@ -20,13 +20,31 @@ local function timeout_ms(options)
   return ms
 end
 
--- Method and parameters as `client` is told them: another node's are wrapped for it.
-local function addressed(client, method, parameters, options)
-  local other <const> = connection.other(client, options)
-  if other then
-    return "node.call", { node = other, method = method, parameters = parameters }
+-- Method and parameters as the daemon at the end of the route is told them: another node's are
+-- wrapped for it.
+local function addressed(route, method, parameters)
+  if route.node then
+    return "node.call", { node = route.node, method = method, parameters = parameters }
   end
   return method, parameters
+end
+
+-- A call beside others, see parallel.lua.
+local function call_beside(method, parameters, options, callbacks, limit)
+  local route <const>, err = connection.route(options)
+  if not route then
+    return nil, err
+  end
+  local client <const> = connection.take(route)
+  local request <const> = { client = client, timeout_ms = limit,
+    open_ms = connection.open_ms(route), item = callbacks.item, progress = callbacks.progress }
+  request.method, request.parameters = addressed(route, method, parameters)
+  local result
+  result, err = require("vios.parallel").call(request)
+  if err and BROKEN[err.code] then
+    client:close()
+  end
+  return result, err
 end
 
 -- One RPC: result, or nil, err. `callbacks`: progress, item; input: standard input goes too.
@@ -35,19 +53,40 @@ function execute.call(method, parameters, options, callbacks)
   if err then
     return nil, err
   end
-  local client, path = connection.get(options)
-  if not client then
-    return nil, path
-  end
   callbacks = callbacks or {}
-  method, parameters = addressed(client, method, parameters, options)
+  if package.loaded["vios.parallel"] and require("vios.parallel").is_inside() then
+    return call_beside(method, parameters, options, callbacks, limit)
+  end
+  local client, route = connection.get(options, options.open_ms)
+  if not client then
+    return nil, route
+  end
+  method, parameters = addressed(route, method, parameters)
   local result
   result, err = client:call(method, parameters, {
     timeout_ms = limit, progress = callbacks.progress, item = callbacks.item,
     input = callbacks.input,
   })
   if err and BROKEN[err.code] then
-    connection.drop(path)
+    client:close()
+  end
+  return result, err
+end
+
+-- A command of the shell on the host of `options.on`, by ssh: {out, err, status, cut}, or nil, err.
+-- Within parallel.lua.
+function execute.shell(command, options)
+  local limit, err = timeout_ms(options)
+  if err then
+    return nil, err
+  end
+  local route <const> = { address = "ssh:" .. options.on:gsub("^ssh:", "") }
+  local client <const> = connection.take(route)
+  local result
+  result, err = require("vios.parallel").call({ client = client, command = command,
+    timeout_ms = limit, open_ms = connection.open_ms(route) })
+  if err and BROKEN[err.code] then
+    client:close()
   end
   return result, err
 end
@@ -138,11 +177,11 @@ function execute.rehearse(row, sent, options)
 end
 
 local function console(row, parameters, options)
-  local client, err = connection.get(options)
+  local client, route = connection.get(options)
   if not client then
-    return nil, err
+    return nil, route
   end
-  return client:console(addressed(client, row.method, parameters, options))
+  return client:console(addressed(route, row.method, parameters))
 end
 
 -- The items of a stream as a list.

@@ -99,6 +99,7 @@ local function of_noun(noun)
       rawset(proxy, verb, call)
       return call
     end,
+    __call = noun == "node" and function(_, name) return require("vios.far").node(name) end or nil,
     __name = "vios." .. noun,
     __tostring = function()
       return "vios." .. noun .. ": " .. table.concat(functions.verbs(noun), ", ")

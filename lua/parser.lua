@@ -16,7 +16,7 @@ parser.GLOBALS = {
   { name = "fmt2", value = "D", words = "the same; nothing when empty" },
   { name = "field", value = "A,B", words = "only these fields, in this order" },
   { name = "header", words = "with --fmt: the names of the fields first" },
-  { name = "on", value = "NODES", words = "run there: n1,n2 or @all" },
+  { name = "on", value = "NODES", words = "run there: n1,n[3-5], !n4, @all, ssh:HOST" },
   { name = "yes", words = "do not ask" },
   { name = "dry_run", words = "check, print the same as Lua, and do nothing" },
   { name = "timeout", value = "TIME", words = "give up after 5, 200ms, 2m" },
@@ -305,7 +305,21 @@ function Parse:name_arguments()
   return true
 end
 
--- { row =, parameters =, globals = }; row is nil when only help of a noun was asked. nil, err.
+-- on NODES !command: all the rest is for the shells there.
+function Parse:shell_command()
+  local command <const> = table.concat(self.words, " ", self.at):sub(2)
+  if not self.globals.on then
+    return usage("a command for another machine's shell needs the machines",
+      "use: on n1,n2 !" .. command)
+  elseif command:match("^%s*$") then
+    return usage("no command behind the \"!\"", "use: on NODES !COMMAND ...")
+  end
+  self.shell = command
+  return self
+end
+
+-- { row =, parameters =, globals = }; row is nil when only help of a noun was asked, or `shell` is
+-- the command for the shells of other machines. nil, err.
 function parser.parse(words)
   local parse = setmetatable({ words = words, at = 1, positional = {}, parameters = {},
     globals = {} }, Parse)
@@ -314,6 +328,9 @@ function parser.parse(words)
     return nil, err
   end
   local noun = words[parse.at]
+  if noun and noun:sub(1, 1) == "!" then
+    return parse:shell_command()
+  end
   if not noun then
     if parse.globals.help then
       return parse

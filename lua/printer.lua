@@ -375,16 +375,17 @@ function printer.item(row, value, globals, first)
   io.flush()
 end
 
--- An error, to stderr; with --json as an object.
-function printer.error(err, globals, prefix)
+-- An error, to stderr; with --json as an object. `node`: where it happened, of several.
+function printer.error(err, globals, node)
   if globals.json and vios.errors.is(err) then
-    local members = { code = err.code, message = err.message, hint = err.hint, object = err.object }
+    local members = { code = err.code, message = err.message, hint = err.hint, object = err.object,
+      node = node }
     io.stderr:write(vios.json.encode({ error = members },
       { order = { "code", "message", "hint" } }), "\n")
     return
   end
   local text = term.escape(tostring(err)):gsub("\\x0a", "\n"):gsub("\\x09", "\t")
-  io.stderr:write(prefix or "vios", ": ", text, "\n")
+  io.stderr:write(node or "vios", ": ", text, "\n")
 end
 
 return printer

@@ -23,12 +23,12 @@ local function slow()
 end
 
 local function fetch()
-  local client, path = connection.get({}, POLL_TIMEOUT_MS)
+  local client, failure = connection.get({}, POLL_TIMEOUT_MS)
   if not client then
-    if path.code == "timeout" then
+    if failure.code == "timeout" then
       return slow()
     end
-    return path.code == "cancelled" and states or nil
+    return failure.code == "cancelled" and states or nil
   end
   local hello = client:hello()
   node = hello and hello.node or nil
@@ -40,7 +40,7 @@ local function fetch()
   end
   silent = 0
   if err and err.code == "unreachable" then
-    connection.drop(path)
+    client:close()
     local alive = connection.get({}, POLL_TIMEOUT_MS) -- no cluster is no silence
     return alive and {} or nil
   end

@@ -1,7 +1,12 @@
 /*
  * rpc_binding.c - vios.rpc: a connection to a daemon.
  *
- *   local client <close> = assert(vios.rpc.open("unix:/run/vios/vios.sock" [, timeout_ms]))
+ *   local client <close> = assert(vios.rpc.open(address [, timeout_ms [, ask]]))
+ *       address: "unix:/run/vios/vios.sock", or "ssh:[USER@]HOST" for the daemon there;
+ *       ask(prompt, echo) -> text or nil, for what ssh wants to know
+ *   vios.rpc.client(address)             the same, not open yet: for vios.tasks, or for
+ *   client:open([timeout_ms [, ask]])    -> true, or nil, err; nothing when it is open
+ *   client:busy()                        whether a call runs
  *   client:hello()                       what the daemon said: node, cluster, role, level
  *   client:alive()                       false once it is closed, from either end
  *   client:call(method, parameters [, {timeout_ms =, progress = function(table),
@@ -16,23 +21,16 @@
  * Ctrl-C cancels a running call. A callback that fails ends its call, and its error is raised
  * once the connection is in order again.
  */
-#include "lua/binding.h"
-#include "net/rpc.h"
+#include "lua/client.h"
 
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
 #include <unistd.h>
 
-#define CLIENT_TYPE "vios.rpc_client"
 #define CONSOLE_ESCAPE 0x1d /* Ctrl-] */
 #define OPEN_MS_DEFAULT 5000
 #define CALLBACK_STACK 16 /* slots that a callback and its values may take */
-
-struct client {
-    struct rpc_client *rpc; /* NULL: closed */
-    bool busy;              /* within a call: no second one, no close */
-};
 
 /* One running call, as its callbacks see it. */
 struct running {
@@ -43,20 +41,69 @@ struct running {
     struct cancel *cancel;     /* of the call */
 };
 
-static int rpc_open(lua_State *L)
+static struct client *new_client(lua_State *L)
 {
-    const char *address = luaL_checkstring(L, 1);
-    lua_Integer timeout_ms = luaL_optinteger(L, 2, OPEN_MS_DEFAULT);
+    size_t size;
+    const char *address = luaL_checklstring(L, 1, &size);
+    luaL_argcheck(L, size < CLIENT_ADDRESS_SIZE, 1, "the address is too long");
     struct client *client = lua_newuserdatauv(L, sizeof *client, 0);
     *client = (struct client){0};
+    memcpy(client->address, address, size + 1);
     luaL_setmetatable(L, CLIENT_TYPE);
+    return client;
+}
+
+static int rpc_client(lua_State *L)
+{
+    new_client(L);
+    return 1;
+}
+
+/* The questions of ssh, to the Lua function at index 3. An error that it raises is no answer. */
+static bool ask_function(void *context, const char *prompt, bool echo, char *text, size_t size)
+{
+    lua_State *L = context;
+    int below = lua_gettop(L);
+    lua_pushvalue(L, 3);
+    lua_pushstring(L, prompt);
+    lua_pushboolean(L, echo);
+    bool answered = lua_pcall(L, 2, 1, 0) == LUA_OK && lua_type(L, -1) == LUA_TSTRING &&
+                    lua_rawlen(L, -1) < size;
+    if (answered) {
+        memcpy(text, lua_tostring(L, -1), lua_rawlen(L, -1) + 1);
+    }
+    lua_settop(L, below);
+    return answered;
+}
+
+/* client:open([timeout_ms [, ask]]) -> true, or nil, err */
+static int client_open_now(lua_State *L)
+{
+    struct client *client = luaL_checkudata(L, 1, CLIENT_TYPE);
+    luaL_argcheck(L, !client->busy, 1, "the connection is in use by a call");
+    lua_Integer timeout_ms = luaL_optinteger(L, 2, OPEN_MS_DEFAULT);
+    lua_settop(L, 3);
+    struct ssh_questions questions = {ask_function, L};
     struct operation operation;
     operation_start(&operation, timeout_ms, interrupt_cancel());
-    if (rpc_client_open(&client->rpc, address, &operation) != VIOS_OK) {
-        client->rpc = NULL;
+    if (client_open(client, lua_isfunction(L, 3) ? &questions : NULL, &operation) != VIOS_OK) {
         return binding_fail(L, &operation.error);
     }
+    lua_pushboolean(L, 1);
     return 1;
+}
+
+static int rpc_open(lua_State *L)
+{
+    lua_settop(L, 3);
+    new_client(L);
+    lua_pushvalue(L, 4);
+    lua_replace(L, 1); // [client, timeout_ms, ask, client]
+    int count = client_open_now(L);
+    if (count == 1) {
+        lua_pushvalue(L, 1);
+    }
+    return count;
 }
 
 static struct client *check_client(lua_State *L)
@@ -295,16 +342,22 @@ static int client_hello(lua_State *L)
 static int client_alive(lua_State *L)
 {
     struct client *client = luaL_checkudata(L, 1, CLIENT_TYPE);
-    lua_pushboolean(L, client->busy || (client->rpc && rpc_client_alive(client->rpc)));
+    lua_pushboolean(L, client->busy || client_is_alive(client));
+    return 1;
+}
+
+static int client_busy(lua_State *L)
+{
+    struct client *client = luaL_checkudata(L, 1, CLIENT_TYPE);
+    lua_pushboolean(L, client->busy);
     return 1;
 }
 
 static int client_close(lua_State *L)
 {
     struct client *client = luaL_checkudata(L, 1, CLIENT_TYPE);
-    if (client->rpc && !client->busy) {
-        rpc_client_close(client->rpc);
-        client->rpc = NULL;
+    if (!client->busy) {
+        client_close_all(client);
     }
     return 0;
 }
@@ -318,11 +371,18 @@ static int client_tostring(lua_State *L)
 
 int luaopen_vios_rpc(lua_State *L)
 {
-    static const luaL_Reg methods[] = {
-        {"call", client_call},     {"console", client_console},     {"hello", client_hello},
-        {"alive", client_alive},   {"close", client_close},         {"__gc", client_close},
-        {"__close", client_close}, {"__tostring", client_tostring}, {NULL, NULL}};
-    static const luaL_Reg functions[] = {{"open", rpc_open}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"call", client_call},
+                                       {"console", client_console},
+                                       {"hello", client_hello},
+                                       {"open", client_open_now},
+                                       {"busy", client_busy},
+                                       {"alive", client_alive},
+                                       {"close", client_close},
+                                       {"__gc", client_close},
+                                       {"__close", client_close},
+                                       {"__tostring", client_tostring},
+                                       {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"open", rpc_open}, {"client", rpc_client}, {NULL, NULL}};
     luaL_newmetatable(L, CLIENT_TYPE);
     luaL_setfuncs(L, methods, 0);
     lua_pushvalue(L, -1);

@@ -40,11 +40,15 @@ static int search_embedded(lua_State *L)
 
 static void add_bindings(lua_State *L)
 {
-    static const luaL_Reg bindings[] = {
-        {"vios.errors", luaopen_vios_errors}, {"vios.json", luaopen_vios_json},
-        {"vios.term", luaopen_vios_term},     {"vios.words", luaopen_vios_words},
-        {"vios.os", luaopen_vios_os},         {"vios.rpc", luaopen_vios_rpc},
-        {"vios.parse", luaopen_vios_parse},   {NULL, NULL}};
+    static const luaL_Reg bindings[] = {{"vios.errors", luaopen_vios_errors},
+                                        {"vios.json", luaopen_vios_json},
+                                        {"vios.term", luaopen_vios_term},
+                                        {"vios.words", luaopen_vios_words},
+                                        {"vios.os", luaopen_vios_os},
+                                        {"vios.rpc", luaopen_vios_rpc},
+                                        {"vios.parse", luaopen_vios_parse},
+                                        {"vios.tasks", luaopen_vios_tasks},
+                                        {NULL, NULL}};
     luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
     luaL_setfuncs(L, bindings, 0);
     lua_pop(L, 1);

@@ -4,8 +4,11 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <termios.h>
 #include <unistd.h>
 #include <wchar.h>
+
+#define ANSWER_SIZE 256
 
 static int term_is_tty(lua_State *L)
 {
@@ -67,15 +70,33 @@ static int term_escape(lua_State *L)
     return 1;
 }
 
-/* One question, answered on the terminal and not on stdin: the line, or nil. */
+static void set_echo(int fd, bool on)
+{
+    struct termios terminal;
+    if (tcgetattr(fd, &terminal) == 0) {
+        terminal.c_lflag = on ? terminal.c_lflag | ECHO : terminal.c_lflag & ~(tcflag_t)ECHO;
+        tcsetattr(fd, TCSAFLUSH, &terminal);
+    }
+}
+
+/* ask(question [, secret]): answered on the terminal and not on stdin: the line, or nil. What is
+ * secret is not shown while it is typed. */
 static int term_ask(lua_State *L)
 {
     const char *question = luaL_checkstring(L, 1);
-    char answer[64];
+    bool secret = lua_toboolean(L, 2);
+    char answer[ANSWER_SIZE];
     int fd = open("/dev/tty", O_RDWR | O_CLOEXEC);
     ssize_t size = -1;
+    if (fd >= 0 && secret) {
+        set_echo(fd, false);
+    }
     if (fd >= 0 && write(fd, question, strlen(question)) >= 0) {
         size = read(fd, answer, sizeof answer);
+    }
+    if (fd >= 0 && secret) {
+        set_echo(fd, true);
+        (void)!write(fd, "\n", 1);
     }
     if (fd >= 0) {
         close(fd);
@@ -85,6 +106,7 @@ static int term_ask(lua_State *L)
         return 1;
     }
     lua_pushlstring(L, answer, (size_t)size - (answer[size - 1] == '\n'));
+    explicit_bzero(answer, sizeof answer);
     return 1;
 }
 

@@ -5,10 +5,14 @@ local errors <const> = require("vios.errors")
 
 local MODULES <const> = {
   json = "vios.json", rpc = "vios.rpc", os = "vios.os", term = "vios.term",
-  parse = "vios.parse", errors = "vios.errors", progress = "vios.progress",
+  parse = "vios.parse", tasks = "vios.tasks", errors = "vios.errors", progress = "vios.progress",
 }
 
-local vios = { error = errors.new }
+local vios = {
+  error = errors.new,
+  parallel = function(...) return require("vios.parallel").run(...) end,
+  on = function(...) return require("vios.far").on(...) end,
+}
 _G.vios = vios
 package.loaded.vios = vios
 

@@ -5,6 +5,7 @@
 #include "lua/binding.h"
 #include "shell/cli.h"
 #include "shell/history.h"
+#include "shell/rpc_pipe.h"
 
 #include <errno.h>
 #include <histedit.h>
@@ -428,6 +429,7 @@ int luaopen_vios_shell(lua_State *L)
     static const luaL_Reg functions[] = {{"history", shell_history},
                                          {"quit", shell_quit},
                                          {"quitting", shell_quitting},
+                                         {"rpc_pipe", shell_rpc_pipe},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;

@@ -10,7 +10,7 @@
 /* Until `quit` or the end of the input. Returns an exit status. */
 int repl_run(lua_State *L);
 
-/* The module vios.shell: history(), quit(), quitting(). */
+/* The module vios.shell: history(), quit(), quitting(), rpc_pipe(). */
 int luaopen_vios_shell(lua_State *L);
 
 #endif

@@ -42,4 +42,6 @@ $(B)/bin/vios: $(SHELL_OBJECTS) $(B)/lib/lua.a $(call archives,$(SHELL_USES))
 	$(link) $(SHELL_LIBS)
 
 FUZZ_OBJECTS_fuzz_command_line := $(B)/lib/lua.a
-FUZZ_LIBS_fuzz_command_line    := $(call pkg,lua5.4)
+FUZZ_OBJECTS_fuzz_node_set     := $(B)/lib/lua.a
+FUZZ_LIBS_fuzz_command_line    := $(call pkg,lua5.4 libssh)
+FUZZ_LIBS_fuzz_node_set        := $(call pkg,lua5.4 libssh)

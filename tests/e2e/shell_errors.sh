@@ -156,7 +156,7 @@ run_status "no node at all" 2 "$VIOS" --on "" node list
 like "is not this one" "$ERR" '^vios: --on: "" names no node: give names'
 run_status "nor in Lua" 1 "$VIOS" -e 'vios.node.list({ on = "" })'
 run_status "one that is none" 1 env -u VIOS_SOCKET "$VIOS" --on n7 node list
-like "says who is there" "$ERR" '"n1", "n2"'
+like "says who is there" "$ERR" 'node "n7": .*: did you mean "n1" or "n2"'
 
 run_status "--timeout" 5 "$VIOS" job wait j-1 --timeout 300ms
 # A process in the background of a script ignores SIGINT until it sets its handler, so the signal is
