@@ -309,7 +309,7 @@ local function usual(text)
   if text:match("^%s*%?%s*$") or text:match("^%s*%-%-?h[elp]*%s*$") then
     return "help" -- and not a comment of Lua
   end
-  local rest = text:match("^%s*vios%s+(%a.*)$")
+  local rest = text:match("^%s*vios%s+(%a.*)$") or text:match("^%s*/usr/ios/cli/(ioscli%s.*)$")
   return rest and cli.is_command(rest) and rest or text
 end
 

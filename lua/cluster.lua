@@ -120,13 +120,13 @@ return {
       verb = "list",
       summary = "list the clusters that this node knows: its own",
       columns = { "name", "uuid", "created" },
-      examples = { "cluster list", "cluster -list -fmt :" },
+      examples = { "cluster list", "cluster list --json" },
     },
     {
       verb = "status",
       summary = "show the state of the cluster",
       columns = { "name", "state", "primary", "epoch", "nodes" },
-      examples = { "cluster status", "cluster -status -fmt :" },
+      examples = { "cluster status", "cluster status --json" },
     },
     {
       verb = "set",

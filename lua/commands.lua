@@ -51,6 +51,20 @@
 -- `functions` of the noun's table are Lua functions beside the commands: vios.event.on.
 -- A noun with `verb = nil` in its only row is a word by itself (`quit`).
 --
+-- PowerVM's commands (lua/powervm.lua) are rows too, of groups with `powervm = true`. Beside the
+-- above they may have
+--
+--   means = function(parameters, globals) return row, parameters  -- or: return nil, err
+--   end,              -- the row that is run in its place, under its own names
+--   stands_for = { "lu create" },              -- our commands that this can be
+--   refused = { npiv = "lpar show NAME" },     -- options that mean nothing here, and what does
+--   titles = { size = "Size(mb)" },            -- of columns
+--   more = { "luudid" },                       -- fields that --field may name beside the columns
+--   repeated = "vtds", -- a list within each object: with --fmt, its fields follow, again and again
+--   layout = function(objects, fields) … end,  -- prints them for a person
+--
+-- An option with `spread = true`, typed with one dash, takes all words up to the next option.
+--
 -- A row with `run` gets `context`: { call = function(method, parameters) → result | nil, err,
 -- send = the same, with standard input sent to the method,
 -- options = the global options, progress = function(done, total, unit), note = function(text)
@@ -63,17 +77,25 @@ local NOUNS <const> = {
   "lab", "cluster", "node", "primary", "event", "alert", "paging", "pool", "lu", "image", "lpar",
   "adapter", "hibernation", "ffdc", "db", "job", "audit", "config",
 }
+-- What PowerVM's administrators type: lua/powervm.lua has them all.
+local POWERVM <const> = {
+  "lssp", "lsmap", "mkbdsp", "rmbdsp", "clffdc", "snap", "viosbr", "rrstartlpar", "ioslevel",
+  "ioscli",
+}
 -- The shell's own words: lua/builtins.lua has them all. The hidden ones are for programs.
 local WORDS <const> = { "help", "history", "watch", "source", "on", "quit" }
 local HIDDEN <const> = { "self-test", "rpc", "complete" }
 
 local commands = {}
 local loaded = {}
-local is_file <const>, is_word <const> = {}, {}
+local is_file <const>, is_word <const>, is_powervm <const> = {}, {}, {}
 local names <const> = table.move(WORDS, 1, #WORDS, #NOUNS + 1, { table.unpack(NOUNS) })
 
 for _, noun in ipairs(NOUNS) do
   is_file[noun] = true
+end
+for _, word in ipairs(POWERVM) do
+  is_powervm[word] = true
 end
 for _, list in ipairs({ WORDS, HIDDEN }) do
   for _, word in ipairs(list) do
@@ -81,25 +103,47 @@ for _, list in ipairs({ WORDS, HIDDEN }) do
   end
 end
 
--- The names of all nouns but the hidden ones, in order.
+-- The names of all nouns but the hidden ones and PowerVM's, in order.
 function commands.nouns()
   return names
+end
+
+-- The names of PowerVM's commands, in order.
+function commands.powervm()
+  return POWERVM
+end
+
+-- All words that a line may begin with, but for the hidden ones.
+function commands.first_words()
+  return table.move(POWERVM, 1, #POWERVM, #names + 1, { table.unpack(names) })
+end
+
+-- Gives the row of that verb, typed behind `dash` if it is PowerVM's, its names.
+local function complete_row(row, noun, dash)
+  row.name = row.verb and (noun .. " " .. dash .. row.verb) or noun
+  row.method = row.name:gsub(" ", ".")
+  row.arguments = row.arguments or {}
+  row.options = row.options or {}
+  row.powervm = dash == "-"
+end
+
+local function file_of(name)
+  if is_powervm[name] then
+    return require("vios.powervm").groups[name]
+  end
+  return is_word[name] and require("vios.builtins")[name] or require("vios." .. name)
 end
 
 -- The noun's table, each row with its `name` and the `method` of that name, and `by_verb` and
 -- `verbs`; nil when there is none.
 function commands.noun(name)
-  if loaded[name] or not (is_file[name] or is_word[name]) then
+  if loaded[name] or not (is_file[name] or is_word[name] or is_powervm[name]) then
     return loaded[name]
   end
-  local group <const> = is_word[name] and require("vios.builtins")[name]
-    or require("vios." .. name)
+  local group <const> = file_of(name)
   group.by_verb, group.verbs = {}, {}
   for _, row in ipairs(group.rows) do
-    row.name = row.verb and (group.noun .. " " .. row.verb) or group.noun
-    row.method = row.name:gsub(" ", ".")
-    row.arguments = row.arguments or {}
-    row.options = row.options or {}
+    complete_row(row, group.noun, group.powervm and "-" or "")
     group.by_verb[row.verb or ""] = row
     table.insert(group.verbs, row.verb)
   end
@@ -113,12 +157,44 @@ function commands.row(noun, verb)
   return group and group.by_verb[verb or ""]
 end
 
+local dashed = {}
+
+-- The rows that PowerVM has for verbs of this group, typed with one dash: `cluster -status`.
+function commands.dashed(group)
+  local noun <const> = group.noun
+  if group.powervm then
+    return group.by_verb[""] and {} or group.rows
+  elseif not is_file[noun] then
+    return {}
+  elseif not dashed[noun] then
+    dashed[noun] = require("vios.powervm").dashed[noun] or {}
+    for _, row in ipairs(dashed[noun]) do
+      complete_row(row, noun, "-")
+    end
+  end
+  return dashed[noun]
+end
+
+-- The one of them that `word` ("-status") is; nil for none.
+function commands.dashed_row(group, word)
+  local verb <const> = word:match("^%-(%a+)$")
+  for _, row in ipairs(verb and commands.dashed(group) or {}) do
+    if row.verb == verb then
+      return row
+    end
+  end
+end
+
 -- Every row that is not hidden, for the self-test and the manual check.
 function commands.all()
   local rows = {}
-  for _, noun in ipairs(commands.nouns()) do
-    for _, row in ipairs(commands.noun(noun).rows) do
-      rows[#rows + 1] = row
+  for _, list in ipairs({ names, POWERVM }) do
+    for _, noun in ipairs(list) do
+      local group <const> = commands.noun(noun)
+      table.move(group.rows, 1, #group.rows, #rows + 1, rows)
+      if not group.powervm then
+        table.move(commands.dashed(group), 1, #commands.dashed(group), #rows + 1, rows)
+      end
     end
   end
   return rows

@@ -101,6 +101,8 @@ local function walk(words)
       seen.option = words[at + 1] == nil and { name = "on" } or nil
       seen.globals.on = words[at + 1]
       at = at + 1
+    elseif seen.group and not seen.row and commands.dashed_row(seen.group, word) then
+      seen.row = commands.dashed_row(seen.group, word)
     elseif not option and not seen.group then
       seen.group = commands.noun(word)
       seen.row = seen.group and seen.group.by_verb[""]
@@ -120,9 +122,18 @@ local function walk(words)
   return seen
 end
 
+-- Options; and, where a verb is missing, PowerVM's.
+local function dashed_words(seen)
+  local names = parser.option_names(seen.row)
+  for _, row in ipairs(seen.group and not seen.row and commands.dashed(seen.group) or {}) do
+    names[#names + 1] = "-" .. row.verb
+  end
+  return names
+end
+
 -- What `prefix` may become behind `words`, sorted.
 function completion.words(words, prefix)
-  local seen = walk(words)
+  local seen = walk(words[1] == "ioscli" and { table.unpack(words, 2) } or words)
   if not seen then
     return {}
   end
@@ -130,11 +141,11 @@ function completion.words(words, prefix)
   if seen.option then
     names = values(seen.option, prefix, seen.globals)
   elseif prefix:sub(1, 1) == "-" then
-    names = parser.option_names(seen.row)
+    names = dashed_words(seen)
   elseif not seen.group then
-    names = commands.nouns()
+    names = commands.first_words()
   elseif not seen.row then
-    names = seen.group.verbs
+    names = seen.group.powervm and dashed_words(seen) or seen.group.verbs
   elseif seen.row.complete_rest then
     names = seen.row.complete_rest(seen, prefix, words)
   else

@@ -82,8 +82,8 @@ end
 
 local function of_noun(noun)
   local group = commands.noun(noun)
-  if not group or group.builtin then
-    return nil
+  if not group or group.builtin or group.powervm then
+    return nil -- PowerVM's commands are other names of ours, for lines that people know
   end
   return setmetatable({}, {
     __index = function(proxy, verb)

@@ -17,6 +17,16 @@ local function overview()
     column(lines, noun, commands.noun(noun).summary)
   end
   lines[#lines + 1] = ""
+  lines[#lines + 1] = "PowerVM's commands, with its options and columns:"
+  for _, name in ipairs(commands.powervm()) do
+    column(lines, name, commands.noun(name).summary)
+  end
+  for _, noun in ipairs(commands.nouns()) do
+    for _, row in ipairs(commands.dashed(commands.noun(noun))) do
+      column(lines, row.name, row.summary)
+    end
+  end
+  lines[#lines + 1] = ""
   lines[#lines + 1] = "Options of all commands:"
   for _, option in ipairs(parser.GLOBALS) do
     column(lines, parser.both(option), option.words)
@@ -38,6 +48,9 @@ local function of_noun(group)
   for _, row in ipairs(group.rows) do
     column(lines, row.name, row.summary)
   end
+  for _, row in ipairs(group.powervm and {} or commands.dashed(group)) do
+    column(lines, row.name, row.summary)
+  end
   return lines
 end
 
@@ -47,7 +60,7 @@ local function of_row(row)
     column(lines, argument.name:upper(), argument.words)
   end
   for _, option in ipairs(parser.own_options(row)) do
-    column(lines, parser.both(option), option.words)
+    column(lines, parser.both(option, row), option.words)
   end
   for _, example in ipairs(row.examples or {}) do
     lines[#lines + 1] = "  example: " .. example

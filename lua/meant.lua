@@ -73,7 +73,11 @@ function meant.noun(word, behind)
   elseif is_lua(word) then
     return usage(none, "if it is Lua, use: vios -e '" .. word .. "'")
   end
-  return usage(none .. nearest.hint(word, commands.nouns()), 'see "help"')
+  local ours <const> = require("vios.powervm").elsewhere[word]
+  if ours then
+    return usage(none, "here it is: " .. ours)
+  end
+  return usage(none .. nearest.hint(word, commands.first_words()), 'see "help"')
 end
 
 -- The same for one that is no verb of the noun, or nil: there is none.
@@ -91,6 +95,18 @@ function meant.verb(group, word, behind)
     return did_you_mean(none, group.noun .. " " .. behind .. " " .. word, hint)
   end
   return usage(none .. nearest.hint(word, group.verbs), hint)
+end
+
+-- An error for a word that looks like a verb of PowerVM, or nil: it does not.
+function meant.dashed_verb(group, word)
+  local ours <const> = require("vios.powervm").elsewhere[group.noun .. " " .. word]
+  local _, err
+  if ours then
+    _, err = usage('no command "' .. group.noun .. " " .. word .. '"', "here it is: " .. ours)
+  elseif group.powervm then
+    _, err = meant.verb(group, word:gsub("^%-+", ""))
+  end
+  return err
 end
 
 return meant

@@ -1,7 +1,7 @@
 -- parser.lua - words to a command: [on NODES] NOUN VERB [OBJECT ...] [--option VALUE ...]
 --
--- VIOS habits parse as well: `cluster -status` (a verb as an option), long options with one
--- dash, `-fmt :`, `-field a b`.
+-- VIOS habits parse as well: `node -list` (a verb as an option), long options with one dash,
+-- `-fmt :`, `-field a b`; and PowerVM's own commands, also behind `ioscli`.
 
 local vios <const> = require("vios")
 local commands <const> = require("vios.commands")
@@ -14,7 +14,7 @@ parser.GLOBALS = {
   { name = "json", words = "print JSON" },
   { name = "fmt", value = "D", words = "print fields with D between them; a space when empty" },
   { name = "fmt2", value = "D", words = "the same; nothing when empty" },
-  { name = "field", value = "A,B", words = "only these fields, in this order" },
+  { name = "field", value = "A,B", spread = true, words = "only these fields, in this order" },
   { name = "header", words = "with --fmt: the names of the fields first" },
   { name = "on", value = "NODES", words = "run there: n1,n[3-5], !n4, @all, ssh:HOST" },
   { name = "yes", words = "do not ask" },
@@ -26,18 +26,19 @@ parser.GLOBALS = {
   { name = "socket", value = "PATH", words = "the daemon's socket" },
 }
 
-function parser.dashed(name)
-  return "--" .. name:gsub("_", "-")
+-- "--timeout"; as PowerVM's rows have it, "-timeout".
+function parser.dashed(name, row)
+  return (row and row.powervm and "-" or "--") .. name:gsub("_", "-")
 end
 
 -- "--timeout TIME"
-function parser.with_value(option)
-  return parser.dashed(option.name) .. (option.value and " " .. option.value or "")
+function parser.with_value(option, row)
+  return parser.dashed(option.name, row) .. (option.value and " " .. option.value or "")
 end
 
 -- The same with its short form: "-f, --follow".
-function parser.both(option)
-  return (option.short and "-" .. option.short .. ", " or "") .. parser.with_value(option)
+function parser.both(option, row)
+  return (option.short and "-" .. option.short .. ", " or "") .. parser.with_value(option, row)
 end
 
 local NO_WAIT <const> = { name = "no_wait", words = "return the job at once" }
@@ -69,7 +70,7 @@ function parser.form(row)
     parts[#parts + 1] = argument.optional and "[" .. word .. "]" or word
   end
   for _, option in ipairs(parser.own_options(row)) do
-    local word = parser.with_value(option)
+    local word = parser.with_value(option, row)
     parts[#parts + 1] = option.required and word or "[" .. word .. "]"
   end
   return table.concat(parts, " ")
@@ -119,14 +120,18 @@ end
 function parser.option_names(row)
   local names = {}
   for i, option in ipairs(parser.options(row)) do
-    names[i] = parser.dashed(option.name)
+    names[i] = parser.dashed(option.name, row)
   end
   return names
 end
 
 local function unknown_option(word, row)
+  local ours <const> = row and row.refused and row.refused[word:match("^%-+([%w_-]*)")]
+  if ours then
+    return usage("option " .. quote(word) .. " means nothing here", "instead: " .. ours)
+  end
   local names = parser.option_names(row)
-  local bare = "--" .. word:gsub("^%-+", "")
+  local bare = parser.dashed(word:gsub("^%-+", ""), row)
   return usage("unknown option " .. quote(word) .. nearest.hint(bare, names),
     row and "use: " .. parser.form(row) or 'see "help"')
 end
@@ -144,18 +149,19 @@ end
 local Parse = {}
 Parse.__index = Parse
 
--- `-field a b c`: with one dash, all words up to the next option.
+-- `-field a b c`: with one dash, all words up to the next option, with commas.
 function Parse:take_value(option, value, dashes)
   if value then
     return value
   end
   local word = self.words[self.at]
   if word == nil or (word:sub(1, 2) == "--" and #word > 2) then
-    return usage("option " .. quote(parser.dashed(option.name)) .. " needs " .. option.value,
+    return usage("option " .. quote(parser.dashed(option.name, self.row)) .. " needs "
+      .. option.value,
       self.row and "use: " .. parser.form(self.row) or nil)
   end
   self.at = self.at + 1
-  if option.name == "field" and dashes == "-" then
+  if option.spread and dashes == "-" then
     while self.words[self.at] and self.words[self.at]:sub(1, 1) ~= "-" do
       word = word .. "," .. self.words[self.at]
       self.at = self.at + 1
@@ -175,7 +181,7 @@ function Parse:store(option, value)
     into[option.name] = into[option.name] or {}
     table.insert(into[option.name], value)
   elseif into[option.name] ~= nil and into == self.parameters then
-    return usage("option " .. quote(parser.dashed(option.name)) .. " is given twice")
+    return usage("option " .. quote(parser.dashed(option.name, self.row)) .. " is given twice")
   else
     into[option.name] = value
   end
@@ -191,7 +197,7 @@ function Parse:option(word)
   end
   if not option.value then
     if value then
-      return usage("option " .. quote(parser.dashed(name)) .. " takes no value")
+      return usage("option " .. quote(parser.dashed(name, self.row)) .. " takes no value")
     end
     return self:store(option, true)
   end
@@ -199,13 +205,33 @@ function Parse:option(word)
   if not text then
     return nil, err
   end
-  return self:store(option, text)
+  local is_field <const> = option.name == "field" and self.row and self.row.powervm
+  return self:store(option, is_field and text:lower() or text)
+end
+
+-- PowerVM's verbs stand behind one dash, and its options in any order: `lu -sp p1 -list`.
+function Parse:dashed_verb(group)
+  if not (self.words[self.at] or ""):match("^%-%a") then
+    return false
+  end
+  for at = self.at, #self.words do
+    local row <const> = commands.dashed_row(group, self.words[at])
+    if row then
+      self.row = row
+      local rest <const> = { table.unpack(self.words, 1, at - 1) }
+      self.words = table.move(self.words, at + 1, #self.words, at, rest)
+      return true
+    end
+  end
+  return false
 end
 
 -- Takes the verb, also one typed as an option: `cluster -status`.
 function Parse:verb(group)
   if group.by_verb[""] then
     self.row = group.by_verb[""]
+    return true
+  elseif self:dashed_verb(group) then
     return true
   end
   local word = self.words[self.at]
@@ -218,7 +244,7 @@ function Parse:verb(group)
   if word and word:sub(1, 1) == "-" then
     local ok, err = self:skip_global()
     if not ok then
-      return nil, err
+      return nil, require("vios.meant").dashed_verb(group, word) or err
     end
     return self:verb(group)
   end
@@ -235,7 +261,7 @@ function Parse:skip_global()
   return self:option(word)
 end
 
--- Global options and `on NODES`, up to the noun.
+-- Global options, `on NODES` and `ioscli`, up to the noun.
 function Parse:prefix()
   while true do
     local word = self.words[self.at]
@@ -250,6 +276,9 @@ function Parse:prefix()
       end
       self.globals.on = self.words[self.at + 1]
       self.at = self.at + 2
+    elseif word == "ioscli" then
+      self.prefixed = word
+      self.at = self.at + 1
     else
       return true
     end
@@ -271,6 +300,18 @@ function Parse:rest()
     else
       self.positional[#self.positional + 1] = word
     end
+  end
+  return true
+end
+
+-- A row that stands for another one becomes that, with its parameters.
+function Parse:translate()
+  if self.row.means then
+    local row, parameters = self.row.means(self.parameters, self.globals)
+    if not row then
+      return nil, parameters
+    end
+    self.row, self.parameters = row, parameters
   end
   return true
 end
@@ -298,7 +339,7 @@ function Parse:name_arguments()
   end
   for _, option in ipairs(self.row.options) do
     if option.required and self.parameters[option.name] == nil then
-      return usage("option " .. quote(parser.dashed(option.name)) .. " is missing",
+      return usage("option " .. quote(parser.dashed(option.name, self.row)) .. " is missing",
         "use: " .. parser.form(self.row))
     end
   end
@@ -335,7 +376,8 @@ function parser.parse(words)
     if parse.globals.help then
       return parse
     end
-    return usage("no command", parse.globals.on and "use: on n1,n2 NOUN VERB ..." or 'see "help"')
+    return usage("no command", parse.prefixed and "use: ioscli COMMAND ..."
+      or parse.globals.on and "use: on n1,n2 NOUN VERB ..." or 'see "help"')
   end
   local group = commands.noun(noun)
   if not group then
@@ -352,6 +394,9 @@ function parser.parse(words)
   end
   if ok and parse.row and not parse.globals.help then
     ok, err = parse:name_arguments()
+    if ok then
+      ok, err = parse:translate()
+    end
   end
   if not ok then
     return nil, err, parse

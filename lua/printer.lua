@@ -100,8 +100,8 @@ local function human(name, value)
   return cell(value)
 end
 
-local function title(name)
-  return (name:gsub("_bytes$", ""):upper())
+local function title(name, row)
+  return row and row.titles and row.titles[name] or (name:gsub("_bytes$", ""):upper())
 end
 
 -- The fields to show of `rows`: those asked for, else the row's columns, else all.
@@ -147,11 +147,12 @@ local function print_lines(lines, widths, globals, indent)
   end
 end
 
--- `indent`, if given, is called with each line's number for what stands before it.
-local function print_table(rows, fields, globals, indent)
+-- `indent`, if given, is called with each line's number for what stands before it; `row` is of the
+-- command, which may have titles.
+local function print_table(rows, fields, globals, indent, row)
   local lines, widths = { {} }, {}
   for i, name in ipairs(fields) do
-    lines[1][i] = title(name)
+    lines[1][i] = title(name, row)
   end
   for _, object in ipairs(rows) do
     local line = {}
@@ -205,26 +206,56 @@ local function print_object(object, fields, globals, row)
   end
 end
 
-local function print_delimited(rows, fields, globals)
+-- The fields of an object; then those of a list within it, for each of its elements, and once when
+-- there is none.
+local function values_of(object, fields, row)
+  local inner <const> = row and row.repeated and object[row.repeated]
+  local values = {}
+  for _, name in ipairs(fields) do
+    if not inner or object[name] ~= nil then
+      values[#values + 1] = cell(object[name])
+    end
+  end
+  for i = 1, inner and math.max(1, #inner) or 0 do
+    for _, name in ipairs(fields) do
+      if object[name] == nil then
+        values[#values + 1] = cell((inner[i] or {})[name])
+      end
+    end
+  end
+  return values
+end
+
+local function print_delimited(rows, fields, globals, row)
   local delimiter = globals.fmt or globals.fmt2
   local empty = globals.fmt and " " or ""
   if globals.header then
-    io.write(table.concat(fields, delimiter), "\n")
+    local titles = {}
+    for i, name in ipairs(fields) do
+      titles[i] = row and row.titles and title(name, row) or name
+    end
+    io.write(table.concat(titles, delimiter), "\n")
   end
   for _, object in ipairs(rows) do
-    local parts = {}
-    for i, name in ipairs(fields) do
-      local text = cell(object[name])
+    local parts = values_of(object, fields, row)
+    for i, text in ipairs(parts) do
       parts[i] = text == "" and empty or text
     end
     io.write(table.concat(parts, delimiter), "\n")
   end
 end
 
-local function pick(object, fields)
+-- Only these fields, also of the objects in the list that `repeated` names, if it is given.
+local function pick(object, fields, repeated)
   local picked = {}
   for _, name in ipairs(fields) do
     picked[name] = object[name]
+  end
+  if repeated then
+    picked[repeated] = vios.json.array({})
+    for i, inner in ipairs(object[repeated]) do
+      picked[repeated][i] = pick(inner, fields)
+    end
   end
   return picked
 end
@@ -242,7 +273,7 @@ end
 
 local function print_json(row, result, globals, indent)
   local order = row and row.columns
-  if order and type(result) == "table" then
+  if order and type(result) == "table" and not row.repeated then
     fill(order, vios.json.is_array(result) and result or { result })
   end
   if globals.field then
@@ -250,7 +281,7 @@ local function print_json(row, result, globals, indent)
     if vios.json.is_array(result) then
       local picked = vios.json.array({})
       for i, object in ipairs(result) do
-        picked[i] = pick(object, order)
+        picked[i] = pick(object, order, row and row.repeated)
       end
       result = picked
     elseif type(result) == "table" then
@@ -265,18 +296,37 @@ local function print_json(row, result, globals, indent)
   return true
 end
 
+local function has_field(rows, name)
+  for _, object in ipairs(rows) do
+    if type(object) == "table" and object[name] ~= nil then
+      return true
+    end
+  end
+  return false
+end
+
+-- The fields that may be asked for, where the row says which: PowerVM's, which it always has.
+local function declared(row)
+  if not (row and row.powervm) then
+    return nil
+  end
+  local more <const> = row.more or {}
+  return table.move(more, 1, #more, #row.columns + 1, { table.unpack(row.columns) })
+end
+
 -- A field that nobody has is a mistake, and not an empty column.
-local function check_fields(rows, globals)
-  if not globals.field or #rows == 0 then
+local function check_fields(row, rows, globals)
+  local names <const> = declared(row)
+  if not globals.field or (#rows == 0 and not names) then
     return true
   end
+  local known <const> = names or fields_of(nil, rows, {})
   for _, name in ipairs(fields_of(nil, rows, globals)) do
-    local found = false
-    for _, object in ipairs(rows) do
-      found = found or (type(object) == "table" and object[name] ~= nil)
+    local found = not names and has_field(rows, name)
+    for _, each in ipairs(names or {}) do
+      found = found or each == name
     end
     if not found then
-      local known = fields_of(nil, rows, {})
       return nil, vios.error("usage", 'no field "' .. name .. '"'
         .. require("vios.nearest").hint(name, known),
         { hint = "there are " .. table.concat(known, ", ") })
@@ -317,6 +367,8 @@ local function row_text(row, result, parameters)
   return is_only_job and "job " .. result.job or row.text(result, parameters)
 end
 
+printer.cell, printer.table = cell, print_table
+
 -- Prints the result of a row (nil: of Lua code); true, or nil, err.
 function printer.print(row, result, globals, parameters)
   local plain = globals.fmt or globals.fmt2
@@ -326,14 +378,16 @@ function printer.print(row, result, globals, parameters)
   end
   local list = vios.json.is_array(result)
   local rows = list and result or { result }
-  local ok, err = check_fields(rows, globals)
+  local ok, err = check_fields(row, rows, globals)
   if not ok then
     return nil, err
   end
   if globals.json then
     return print_json(row, result, globals, true)
   elseif plain then
-    print_delimited(rows, fields_of(row, rows, globals), globals)
+    print_delimited(rows, fields_of(row, rows, globals), globals, row)
+  elseif row and row.layout then
+    row.layout(rows, fields_of(row, rows, globals), globals)
   elseif row and row.text and not globals.field then
     local text = row_text(row, result, parameters)
     if text ~= "" then
@@ -342,7 +396,7 @@ function printer.print(row, result, globals, parameters)
   elseif list and type(result[1]) ~= "table" then
     print_values(result)
   elseif list then
-    print_table(rows, fields_of(row, rows, globals), globals)
+    print_table(rows, fields_of(row, rows, globals), globals, nil, row)
   else
     local fields = globals.field and fields_of(row, rows, globals) or all_columns(row, result)
     print_object(result, fields, globals, row)

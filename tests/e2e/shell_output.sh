@@ -24,8 +24,8 @@ is "--fmt2: nothing for one" "$OUT" "uid:0:日本 $ACCENT
 uid:1000:"
 run "$VIOS" audit -list -fmt '|' -field node actor
 is "the habits of VIOS" "$OUT" $'n1|uid:0\nn2|uid:1000'
-run "$VIOS" cluster -status -fmt :
-is "cluster -status -fmt :" "$OUT" "lab:OK: :0:2"
+run "$VIOS" cluster status -fmt :
+is "of a command that PowerVM has otherwise, too" "$OUT" "lab:OK: :0:2"
 
 run "$VIOS" node list --json
 is "a list is an array" "$(jq -r 'map(.name) | join(" ")' <<<"$OUT")" "n1 n2"

@@ -7,9 +7,10 @@ local tap <const> = dofile(arg[0]:match("^.*/") .. "tap.lua")
 
 local root <const> = arg[0]:match("^(.*)/tests/lua/[^/]*$") or "."
 local text <const> = assert(vios.os.read_file(root .. "/vios.1"))
-local section <const> = text:match("\n%.Sh COMMANDS\n(.-)\n%.Sh ")
+local section <const> = text:match("\n%.Sh COMMANDS\n(.-)\n%.Sh CONFIGURATION\n")
 
--- "node show" -> what the manual says of it
+-- "node show" -> what the manual says of it; PowerVM's commands have a section of their own behind
+-- ours, and one dash before their options.
 local told, order = {}, {}
 local current
 for line in section:gmatch("[^\n]+") do
@@ -18,8 +19,9 @@ for line in section:gmatch("[^\n]+") do
     current = words:gsub(" Op Ar .*$", ""):gsub(" Ar .*$", "")
     told[current] = { head = line, options = {} }
     order[#order + 1] = current
-  elseif current and line:match("^%.It Fl Fl ") then
-    told[current].options[line:match("^%.It Fl Fl ([%w-]+)")] = true
+  elseif current and line:match("^%.It Fl ") then
+    told[current].options[line:match("^%.It Fl Fl ([%w-]+)")
+      or line:match("^%.It Fl ([%w-]+)")] = true
   end
 end
 
