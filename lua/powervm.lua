@@ -13,9 +13,16 @@ local CLUSTER <const> = { name = "clustername", value = "CLUSTER", complete = "c
 local SP <const> = { name = "sp", value = "POOL", complete = "pool",
   words = "the pool; not needed when there is one only" }
 local BD <const> = { name = "bd", value = "LU", words = "the LU's name" }
-local LUUDID <const> = { name = "luudid", value = "UDID", words = "the LU's UDID, in place of -bd" }
+local LU <const> = { name = "lu", value = "LU", words = "the LU's name" }
+local LUUDID <const> = { name = "luudid", value = "UDID", words = "the LU's UDID, not its name" }
+local SIZE <const> = { name = "size", value = "SIZE", required = true,
+  words = "how large it is to be, as 100M or 10G" }
+local THICK <const> = { name = "thick", words = "take all its space now" }
 local FILE <const> = { name = "file", value = "FILE", complete = "file", required = true,
   words = "the backup" }
+
+-- As `lu -create web1` had it before PowerVM's options were known.
+local NAME <const> = { name = "name", optional = true, words = "the same as -lu" }
 
 -- Words of PowerVM that name nothing here are known, and find nothing.
 local POOL_TYPES <const> = { "CLPOOL", "LVPOOL", "FBPOOL" }
@@ -95,30 +102,56 @@ local function lsmap(parameters)
   return row, parameters
 end
 
-local function mkbdsp(parameters)
-  if not parameters.bd then
-    return usage('option "-bd" is missing', "use: mkbdsp -sp POOL SIZE -bd LU")
-  elseif not parameters.size:match("^%d+%.?%d*%a") then
+-- "10g" as we have it: "10G".
+local function size_of(parameters)
+  if not parameters.size:match("^%d+%.?%d*%a") then
     return usage('"' .. parameters.size .. '" has no unit', "give 100M or 10G, for example")
   end
-  return ours("lu create", in_cluster(parameters.clustername), {
-    text = function(result)
-      return ("Lu Name:%s\nLu Udid:%s"):format(parameters.bd, result.udid)
-    end,
-  }), { name = parameters.bd, size = parameters.size:upper(), pool = parameters.sp,
-    thick = parameters.thick }
+  return parameters.size:upper()
 end
 
-local function rmbdsp(parameters)
-  if (parameters.bd == nil) == (parameters.luudid == nil) then
-    return usage('it takes "-bd" or "-luudid"', "use: rmbdsp -sp POOL -bd LU")
+-- The LU that is named by `option`, or by its UDID.
+local function lu_of(parameters, option)
+  local name <const> = parameters[option] or parameters.name
+  if (name == nil) == (parameters.luudid == nil) then
+    return usage(('it takes "-%s" or "-luudid"'):format(option))
   end
-  local name <const> = parameters.sp and parameters.bd and parameters.sp .. "/" .. parameters.bd
+  return parameters.luudid or parameters.sp and parameters.sp .. "/" .. name or name
+end
+
+local function make_lu(parameters, option)
+  local name <const> = parameters[option] or parameters.name
+  if not name then
+    return usage(('option "-%s" is missing'):format(option))
+  end
+  local size <const>, err = size_of(parameters)
+  if not size then
+    return nil, err
+  end
+  return ours("lu create", in_cluster(parameters.clustername), {
+    text = function(result) return ("Lu Name:%s\nLu Udid:%s"):format(name, result.udid) end,
+  }), { name = name, size = size, pool = parameters.sp, thick = parameters.thick }
+end
+
+local function remove_lu(parameters, option)
+  local lu <const>, err = lu_of(parameters, option)
+  if not lu then
+    return nil, err
+  end
   return ours("lu remove", in_cluster(parameters.clustername), {
     text = function(result)
       return ('Logical unit %s with udid "%s" is removed.'):format(result.name, result.udid)
     end,
-  }), { lu = name or parameters.bd or parameters.luudid }
+  }), { lu = lu }
+end
+
+local function resize_lu(parameters)
+  local lu <const>, err = lu_of(parameters, "lu")
+  local size <const>, why = size_of(parameters)
+  if not lu or not size then
+    return nil, err or why
+  end
+  return ours("lu resize", in_cluster(parameters.clustername)), { lu = lu, size = size }
 end
 
 local function clffdc(parameters)
@@ -228,16 +261,18 @@ local groups <const> = {
   mkbdsp = word({
     name = "mkbdsp",
     summary = "make an LU",
-    means = mkbdsp, stands_for = { "lu create" },
+    means = function(parameters) return make_lu(parameters, "bd") end,
+    stands_for = { "lu create" },
     arguments = { { name = "size", words = "how large it is, as 100M or 10G" } },
-    options = { CLUSTER, SP, BD, { name = "thick", words = "take all its space now" } },
+    options = { CLUSTER, SP, BD, THICK },
     refused = { vadapter = AT_CREATION, tn = AT_CREATION, luudid = AT_CREATION },
     examples = { "mkbdsp -clustername prod -sp p1 10G -bd web1" },
   }),
   rmbdsp = word({
     name = "rmbdsp",
     summary = "remove an LU, with all that is on it; asks, unless --yes",
-    means = rmbdsp, stands_for = { "lu remove" },
+    means = function(parameters) return remove_lu(parameters, "bd") end,
+    stands_for = { "lu remove" },
     options = { CLUSTER, SP, BD, LUUDID },
     refused = { all = "lu remove LU, one by one", vtd = "lpar remove NAME", f = "--yes",
       savebd = "lpar remove NAME, which leaves its LUs" },
@@ -383,6 +418,34 @@ local dashed <const> = {
       options = { CLUSTER, SP, { name = "verbose", words = "all that is known of each" } },
       refused = { tier = "lu -list -sp POOL", attr = "lu -list -field lu_name lu_provision_type" },
       examples = { "lu -list", "lu -list -sp p1 -field lu_name lu_udid -fmt :" },
+    },
+    {
+      verb = "create",
+      summary = "make an LU",
+      means = function(parameters) return make_lu(parameters, "lu") end,
+      stands_for = { "lu create" },
+      arguments = { NAME },
+      options = { CLUSTER, SP, LU, SIZE, THICK },
+      refused = { vadapter = AT_CREATION, vtd = AT_CREATION, tier = "lu -create -sp POOL" },
+      examples = { "lu -create -sp p1 -lu web1 -size 10G" },
+    },
+    {
+      verb = "resize",
+      summary = "make an LU larger, also while its guest runs",
+      means = resize_lu, stands_for = { "lu resize" },
+      arguments = { NAME },
+      options = { CLUSTER, SP, LU, LUUDID, SIZE },
+      examples = { "lu -resize -sp p1 -lu web1 -size 20G" },
+    },
+    {
+      verb = "remove",
+      summary = "remove an LU, with all that is on it; asks, unless --yes",
+      means = function(parameters) return remove_lu(parameters, "lu") end,
+      stands_for = { "lu remove" },
+      arguments = { NAME },
+      options = { CLUSTER, SP, LU, LUUDID },
+      refused = { all = "lu remove LU, one by one", tier = "lu -remove -lu LU" },
+      examples = { "lu -remove -sp p1 -lu web1 --yes" },
     },
   },
 }

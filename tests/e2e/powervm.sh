@@ -146,6 +146,10 @@ OLD=$(on n1 lu show old --json | jq -r .udid)
 run_status "rmbdsp" 0 "$VIOS" rmbdsp -luudid "$OLD" --yes
 is "says what is gone" "$OUT" "Logical unit old with udid \"$OLD\" is removed."
 is "it is" "$(on n1 lu list --json | jq -c 'map(.name)')" '["db1","web1-root"]'
+run_status "lu -create" 0 "$VIOS" lu -create -clustername "$CLUSTER" -lu old -size 1M
+run_status "lu -resize" 0 "$VIOS" lu -resize -lu old -size 2M
+is "it is larger" "$(on n1 lu show old --json | jq .size_bytes)" 2097152
+run_status "lu -remove" 0 "$VIOS" lu -remove -sp p1 -lu old --yes
 run_status "--dry-run" 0 "$VIOS" mkbdsp -sp p1 1G -bd new --dry-run
 is "says what it means" "$OUT" 'vios.lu.create{name = "new", size = "1G", pool = "p1"}'
 
@@ -188,11 +192,17 @@ LINES
 
 same "while a daemon lives" "db restore $DIR/backup.db --yes" \
     "viosbr -restore -file $DIR/backup.db --yes"
-for node in n1 n2; do
-    pid=$(lab_pid $node daemon_pid)
+kill_daemon() { # NODE
+    local pid
+    pid=$(lab_pid "$1" daemon_pid)
     kill -9 "$pid"
     await "! kill -0 $pid" 20
-done
+}
+status_is() { [ "$(on n1 cluster -status -fmt :)" = "$1" ]; }
+kill_daemon n2
+ok "cluster -status of a node that is gone" await 'status_is "$CLUSTER:DEGRADED:n1: : :OK:OK
+$CLUSTER:DEGRADED:n2: : :DOWN: "' 30
+kill_daemon n1
 viosbr_restore() { # WORDS
     on n1 viosbr -restore -file "$DIR/backup.db" "$@"
 }
