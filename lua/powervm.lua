@@ -110,19 +110,24 @@ local function size_of(parameters)
   return parameters.size:upper()
 end
 
+-- The name that `option` gives, or a word without one; "" when both do: it cannot be told.
+local function name_of(parameters, option)
+  return parameters[option] and parameters.name and "" or parameters[option] or parameters.name
+end
+
 -- The LU that is named by `option`, or by its UDID.
 local function lu_of(parameters, option)
-  local name <const> = parameters[option] or parameters.name
-  if (name == nil) == (parameters.luudid == nil) then
-    return usage(('it takes "-%s" or "-luudid"'):format(option))
+  local name <const> = name_of(parameters, option)
+  if (name == nil) == (parameters.luudid == nil) or name == "" then
+    return usage(('it takes one of "-%s" and "-luudid"'):format(option))
   end
   return parameters.luudid or parameters.sp and parameters.sp .. "/" .. name or name
 end
 
 local function make_lu(parameters, option)
-  local name <const> = parameters[option] or parameters.name
-  if not name then
-    return usage(('option "-%s" is missing'):format(option))
+  local name <const> = name_of(parameters, option)
+  if not name or name == "" then
+    return usage(('it takes one name, with "-%s"'):format(option))
   end
   local size <const>, err = size_of(parameters)
   if not size then
@@ -160,9 +165,12 @@ local function clffdc(parameters)
   elseif not parameters.component then
     return usage('option "-c" is missing', "use: clffdc -c full [-p 1|2|3]")
   end
-  local priority <const> = parameters.priority
+  local good <const>, err = check_words(parameters.priority, { "1", "2", "3" }, "p")
+  if not good then
+    return nil, err
+  end
   return ours("ffdc capture"), { component = parameters.component:lower(),
-    priority = PRIORITIES[priority] or priority }
+    priority = PRIORITIES[parameters.priority] }
 end
 
 local function snap()
