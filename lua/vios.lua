@@ -6,10 +6,13 @@ local errors <const> = require("vios.errors")
 local MODULES <const> = {
   json = "vios.json", rpc = "vios.rpc", os = "vios.os", term = "vios.term",
   parse = "vios.parse", tasks = "vios.tasks", errors = "vios.errors", progress = "vios.progress",
+  table = "vios.table",
 }
 
+-- vios.sleep(seconds) waits, until Ctrl-C ends it.
 local vios = {
   error = errors.new,
+  sleep = require("vios.os").sleep,
   parallel = function(...) return require("vios.parallel").run(...) end,
   on = function(...) return require("vios.far").on(...) end,
 }
