@@ -50,6 +50,7 @@
 -- words.
 -- `functions` of the noun's table are Lua functions beside the commands: vios.event.on.
 -- A noun with `verb = nil` in its only row is a word by itself (`quit`).
+-- `alone`: without the options of all commands, as scripts are that call vios.arguments.
 --
 -- PowerVM's commands (lua/powervm.lua) are rows too, of groups with `powervm = true`. Beside the
 -- above they may have
@@ -183,6 +184,38 @@ function commands.dashed_row(group, word)
       return row
     end
   end
+end
+
+local TYPES <const> = { integer = true, object = true, size = true, duration = true }
+
+-- What is wrong with a row by itself: a list of words, empty when nothing is.
+function commands.faults(row)
+  local faults, seen, optional = {}, {}, false
+  local function need(good, what, ...)
+    if not good then
+      faults[#faults + 1] = what:format(...)
+    end
+  end
+  need(type(row.summary) == "string" and not row.summary:match("%.$"), "summary")
+  for index, argument in ipairs(row.arguments) do
+    need(argument.name and argument.words, "argument %d lacks name or words", index)
+    need(not optional or argument.optional, "a needed argument behind an optional one")
+    need(not argument.many or index == #row.arguments, "`many` only for the last argument")
+    optional = optional or argument.optional
+  end
+  for index, option in ipairs(row.options) do
+    need(option.name and option.words, "option %d lacks name or words", index)
+    need(option.value or not option.type, "option %d has a type and no value", index)
+  end
+  for _, list in ipairs({ row.arguments, row.options }) do
+    for _, item in ipairs(list) do
+      local name <const> = tostring(item.name)
+      need(not seen[name], "name twice: %s", name)
+      need(not item.type or TYPES[item.type], "%s is of no type there is", name)
+      seen[name] = true
+    end
+  end
+  return faults
 end
 
 -- Every row that is not hidden, for the self-test and the manual check.

@@ -185,7 +185,7 @@ local function members(path)
     for _, each in ipairs(commands.nouns()) do
       names[#names + 1] = not commands.noun(each).builtin and each or nil
     end
-    for _, each in ipairs({ "json", "os", "parse", "rpc", "table", "term" }) do
+    for _, each in ipairs({ "arguments", "json", "os", "parse", "rpc", "table", "term" }) do
       names[#names + 1] = each
     end
   elseif noun and commands.noun(noun) then

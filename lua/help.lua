@@ -68,6 +68,11 @@ local function of_row(row)
   return lines
 end
 
+-- The text for a row.
+function help.row(row)
+  return table.concat(of_row(row), "\n") .. "\n"
+end
+
 -- The text for a noun and a verb, both optional and known.
 function help.text(noun, verb)
   local group = noun and commands.noun(noun)

@@ -91,7 +91,7 @@ function parser.options(row)
   for _, option in ipairs(parser.own_options(row)) do
     add(option)
   end
-  for _, option in ipairs(parser.GLOBALS) do
+  for _, option in ipairs(row and row.alone and {} or parser.GLOBALS) do
     add(option)
   end
   add(HELP)
@@ -359,11 +359,26 @@ function Parse:shell_command()
   return self
 end
 
+local function begin(words)
+  return setmetatable({ words = words, at = 1, positional = {}, parameters = {}, globals = {} },
+    Parse)
+end
+
+-- The words behind the name of a row, as parse() gives them: for a row that is no command.
+function parser.parse_row(row, words)
+  local parse <const> = begin(words)
+  parse.row = row
+  local ok, err = parse:rest()
+  if ok and not parse.globals.help then
+    ok, err = parse:name_arguments()
+  end
+  return ok and parse or nil, err
+end
+
 -- { row =, parameters =, globals = }; row is nil when only help of a noun was asked, or `shell` is
 -- the command for the shells of other machines. nil, err.
 function parser.parse(words)
-  local parse = setmetatable({ words = words, at = 1, positional = {}, parameters = {},
-    globals = {} }, Parse)
+  local parse = begin(words)
   local ok, err = parse:prefix()
   if not ok then
     return nil, err
@@ -406,7 +421,7 @@ end
 
 -- Reads leading global options of the program itself: the options, and where the rest begins.
 function parser.leading(words)
-  local parse = setmetatable({ words = words, at = 1, globals = {}, parameters = {} }, Parse)
+  local parse = begin(words)
   while words[parse.at] and words[parse.at]:sub(1, 1) == "-" do
     local name = option_word(words[parse.at])
     if not name or name == "e" or name == "c" or name == "help" or name == "version" then

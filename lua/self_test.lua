@@ -8,38 +8,25 @@ local words <const> = require("vios.words")
 
 local self_test = {}
 
--- The faults of a row by itself.
+-- The faults of a row by itself, and of its examples.
 local function faults_of(row)
-  local faults = {}
-  local function need(good, what)
-    if not good then
-      faults[#faults + 1] = what
+  local faults = commands.faults(row)
+  for _, example in ipairs(row.examples or {}) do
+    local parse, err = parser.parse((words.split(example)))
+    if not parse or (parse.row ~= row and not row.raw and not row.means) then
+      faults[#faults + 1] = "example: " .. example .. ": " .. tostring(err)
     end
   end
-  need(type(row.summary) == "string" and not row.summary:match("%.$"), "summary")
-  local seen, optional = {}, false
-  for index, argument in ipairs(row.arguments) do
-    need(argument.name and argument.words, "argument " .. index .. " lacks name or words")
-    need(not optional or argument.optional, "a needed argument behind an optional one")
-    need(not argument.many or index == #row.arguments, "`many` only for the last argument")
-    optional = optional or argument.optional
-    seen[argument.name] = true
+  if not row.examples or #row.examples == 0 then
+    faults[#faults + 1] = "no example"
   end
-  for index, option in ipairs(row.options) do
-    need(option.name and option.words, "option " .. index .. " lacks name or words")
-    need(not seen[option.name], "name twice: " .. tostring(option.name))
-    seen[option.name] = true
+  if row.means and not row.stands_for then
+    faults[#faults + 1] = "it does not say what it stands for"
   end
-  for _, example in ipairs(row.examples or {}) do
-    local list = words.split(example)
-    local parse, err = parser.parse(list)
-    local good <const> = parse and (parse.row == row or row.raw or row.means)
-    need(good, "example: " .. example .. ": " .. tostring(err))
-  end
-  need(row.examples and #row.examples > 0, "no example")
-  need(not row.means or row.stands_for, "it does not say what it stands for")
   for _, name in ipairs(row.stands_for or {}) do
-    need(commands.row(name:match("^(%a+) (%a+)$")), "it stands for " .. name)
+    if not commands.row(name:match("^(%a+) (%a+)$")) then
+      faults[#faults + 1] = "it stands for " .. name
+    end
   end
   return faults
 end

@@ -6,7 +6,7 @@ local errors <const> = require("vios.errors")
 local MODULES <const> = {
   json = "vios.json", rpc = "vios.rpc", os = "vios.os", term = "vios.term",
   parse = "vios.parse", tasks = "vios.tasks", errors = "vios.errors", progress = "vios.progress",
-  table = "vios.table",
+  table = "vios.table", arguments = "vios.arguments", printer = "vios.printer",
 }
 
 -- vios.sleep(seconds) waits, until Ctrl-C ends it.

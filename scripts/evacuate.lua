@@ -79,12 +79,16 @@ if ... == "module" then
   return evacuate
 end
 
-local node <const>, seconds <const> = arg[1], arg[2] and tonumber(arg[2]) or LIMIT_SECONDS
-if not node or arg[3] or not seconds then
-  io.stderr:write("usage: vios scripts/evacuate.lua NODE [SECONDS]\n")
-  os.exit(2)
-end
-local done <const>, result <const> = pcall(evacuate, node, seconds, function(...)
+local given <const> = vios.arguments({
+  summary = "empty a node, and say where its guests went",
+  arguments = {
+    { name = "node", words = "the node's name" },
+    { name = "seconds", type = "duration", optional = true, default = LIMIT_SECONDS,
+      words = ("how long it may take (%d)"):format(LIMIT_SECONDS) },
+  },
+  examples = { "n2", "n2 60" },
+})
+local done <const>, result <const> = pcall(evacuate, given.node, given.seconds, function(...)
   print(string.format(...))
 end)
 if not done then

@@ -100,14 +100,16 @@ local function update(name, command)
   say("%s: up", name)
 end
 
-local command <const> = arg[1]
-if not command or arg[2] then
-  io.stderr:write("usage: vios scripts/rolling-update.lua COMMAND\n")
-  os.exit(2)
-end
+local given <const> = vios.arguments({
+  summary = "update one node after the other, while the guests run on",
+  arguments = {
+    { name = "command", words = "what sh runs for each node, whose name is in VIOS_NODE" },
+  },
+  examples = { [['ssh root@$VIOS_NODE "apt-get -y upgrade && reboot"']] },
+})
 local done <const>, err <const> = pcall(function()
   for _, name in ipairs(order()) do
-    update(name, command)
+    update(name, given.command)
   end
 end)
 if not done then

@@ -47,6 +47,29 @@ like "says so" "$ERR" 'none\.lua.*No such file'
 printf 'return vios.node.show("n9")\n' >"$DIR/value.lua"
 run_status "a script that returns an error" 1 "$VIOS" "$DIR/value.lua"
 like "reports it" "$ERR" 'node "n9": there is no such node'
+cat >"$DIR/words.lua" <<'LUA'
+local given <const> = vios.arguments({
+  summary = "show a node",
+  arguments = { { name = "node", words = "its name" } },
+  options = { { name = "keep", value = "COUNT", type = "integer", words = "so many" }, "json" },
+  examples = { "n1 --keep 3" },
+})
+local node <const> = assert(vios.node.show(given.node))
+print(node.name, given.keep, given.json)
+LUA
+run_status "a script that describes its words" 0 "$VIOS" "$DIR/words.lua" n1 --keep 3
+is "gets them by name" "$OUT" $'n1\t3\tnil'
+run_status "an option of the shell" 0 "$VIOS" --json "$DIR/words.lua" n1
+is "may stand before it" "$OUT" $'n1\tnil\ttrue'
+run_status "its --help" 0 "$VIOS" "$DIR/words.lua" --help
+like "says how it is used" "$OUT" "^vios $DIR/words.lua NODE \[--keep COUNT\] \[--json\]"
+like "with examples" "$OUT" 'example: vios [^ ]*/words\.lua n1 --keep 3$'
+run_status "wrong words" 2 "$VIOS" "$DIR/words.lua" n1 --kep 3
+like "are refused as a command's" "$ERR" '^vios: unknown option "--kep": did you mean "--keep"'
+run_status "with --json" 2 "$VIOS" "$DIR/words.lua" --json
+like "as JSON" "$ERR" '"code":"usage",.*"message":"NODE is missing"'
+run_status "an error of its calls" 1 "$VIOS" "$DIR/words.lua" n9
+like "is reported" "$ERR" '^vios: node "n9": there is no such node'
 run_status "os.exit of a script" 9 "$VIOS" -e 'os.exit(9)'
 
 cat >"$DIR/lines" <<'LINES'
