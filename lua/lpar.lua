@@ -237,10 +237,9 @@ return {
       summary = "show one guest",
       arguments = { NAME },
       columns = {
-        "name", "state", "restart_state", "since", "why", "node", "qemu_pid", "memory_mib", "cpus",
-        "machine", "accel", "cpu", "boot", "adapters", "autostart", "job", "move", "generation",
-        "uuid",
-        "adapter_hash",
+        "name", "state", "wanted", "restart_state", "since", "why", "node", "qemu_pid",
+        "memory_mib", "cpus", "machine", "accel", "cpu", "boot", "adapters", "autostart", "job",
+        "move", "generation", "uuid", "adapter_hash",
       },
       nested = {
         adapters = { "id", "kind", "slot", "backing", "size_bytes", "serial", "mac", "read_only" },

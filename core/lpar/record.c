@@ -280,6 +280,11 @@ bool lpar_moves(const struct lpar *lpar)
     return lpar->wanted == LPAR_RUNNING && lpar_is_shared(lpar) && !lpar->kernel[0];
 }
 
+const char *lpar_wanted_name(enum lpar_wanted wanted)
+{
+    return wanted_names[wanted];
+}
+
 json_t *lpar_spec_json(const struct lpar *lpar)
 {
     json_t *spec = json_pack("{s:s, s:s, s:s, s:i, s:I, s:o, s:o, s:o, s:b, s:b}", "machine",
@@ -298,7 +303,7 @@ char *lpar_format(const struct lpar *lpar)
                                    : json_null();
     json_t *json = json_pack("{s:i, s:s, s:s, s:I, s:o, s:s, s:o, s:o}", "v", 1, "uuid", lpar->uuid,
                              "name", lpar->name, "generation", (json_int_t)lpar->generation,
-                             "owner", owner, "wanted", wanted_names[lpar->wanted], "job",
+                             "owner", owner, "wanted", lpar_wanted_name(lpar->wanted), "job",
                              lpar->job[0] ? json_string(lpar->job) : json_null(), "spec",
                              lpar_spec_json(lpar));
     assert(json);

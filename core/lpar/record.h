@@ -97,6 +97,9 @@ bool lpar_is_shared(const struct lpar *lpar);
 /* It should run, and by its record it could on another node too. */
 bool lpar_moves(const struct lpar *lpar);
 
+/* "stopped", "running" or "hibernated". */
+const char *lpar_wanted_name(enum lpar_wanted wanted);
+
 /* The spec alone, as in the record; the caller's. */
 json_t *lpar_spec_json(const struct lpar *lpar);
 

@@ -109,11 +109,12 @@ static json_t *show(struct node *node, struct store *store, const struct lpar *l
     restart_state_read(store, lpar, node->name, &restart, operation);
     json_t *spec = lpar_spec_json(lpar);
     json_t *shown = json_pack(
-        "{s:s, s:s, s:o, s:I, s:I, s:i, s:o, s:o, s:I, s:s, s:s, s:o, s:s, s:b, s:s}", "name",
-        lpar->name, "state", seen.state, "node", json_string(lpar->owner), "qemu_pid",
-        (json_int_t)seen.qemu_pid, "memory_mib", (json_int_t)(lpar->memory_bytes >> 20), "cpus",
-        lpar->cpus, "disks", shown_list(spec, "disks"), "nics", shown_list(spec, "nics"),
-        "generation", (json_int_t)lpar->generation, "uuid", lpar->uuid, "why", seen.why, "job",
+        "{s:s, s:s, s:s, s:o, s:I, s:I, s:i, s:o, s:o, s:I, s:s, s:s, s:o, s:s, s:b, s:s}", "name",
+        lpar->name, "state", seen.state, "wanted", lpar_wanted_name(lpar->wanted), "node",
+        json_string(lpar->owner), "qemu_pid", (json_int_t)seen.qemu_pid, "memory_mib",
+        (json_int_t)(lpar->memory_bytes >> 20), "cpus", lpar->cpus, "disks",
+        shown_list(spec, "disks"), "nics", shown_list(spec, "nics"), "generation",
+        (json_int_t)lpar->generation, "uuid", lpar->uuid, "why", seen.why, "job",
         json_string(lpar->job), "accel", lpar->accel, "movable",
         lpar_is_shared(lpar) && !lpar->kernel[0], "restart_state",
         restart_state_name(restart_state(&restart)));
