@@ -1,6 +1,6 @@
--- builtins.lua - the words that are the shell's own: help, history, watch, source, on, quit, and
--- the hidden self-test, rpc and complete. Their `run` gets (parameters, globals, cli) and returns
--- an exit status, or nil and an error.
+-- builtins.lua - the words that are the shell's own: help, history, watch, metrics, source, on,
+-- quit, and the hidden self-test, rpc and complete. Their `run` gets (parameters, globals, cli) and
+-- returns an exit status, or nil and an error.
 
 local vios <const> = require("vios")
 
@@ -108,6 +108,18 @@ row("watch", {
         return cli.status(err)
       end
     end
+  end,
+})
+
+row("metrics", {
+  summary = "print the cluster in numbers, as OpenMetrics text",
+  options = {
+    { name = "file", value = "FILE", complete = "file",
+      words = "into this file, all at once, and not to the terminal" },
+  },
+  examples = { "metrics", "metrics --file /var/lib/prometheus/node-exporter/vios.prom" },
+  run = function(parameters, globals)
+    return require("vios.metrics").run(parameters, globals)
   end,
 })
 
