@@ -48,9 +48,11 @@ static const char *cluster_state(const struct node *node, const struct member *m
 
 static json_t *member_to_json(const struct member *member)
 {
-    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s}", "name", member->name, "state",
+    return json_pack("{s:s, s:s, s:s, s:s, s:I, s:s, s:I, s:I}", "name", member->name, "state",
                      member_state_name(member->state), "address", member->address, "role",
-                     member->role, "level", (json_int_t)member->level, "since", member->since);
+                     member->role, "level", (json_int_t)member->level, "since", member->since,
+                     "page_memory_bytes", (json_int_t)member->page_memory_bytes,
+                     "page_memory_used_bytes", (json_int_t)member->page_memory_used_bytes);
 }
 
 static int take_members(struct node *node, struct member **members, size_t *count,
@@ -151,10 +153,6 @@ static int node_show(struct call *call, const json_t *parameters, json_t **resul
         const struct member *member = &members[i];
         *result = member_to_json(member);
         json_object_set_new(*result, "incarnation", json_integer(member->incarnation));
-        json_object_set_new(*result, "page_memory_bytes",
-                            json_integer((json_int_t)member->page_memory_bytes));
-        json_object_set_new(*result, "page_memory_used_bytes",
-                            json_integer((json_int_t)member->page_memory_used_bytes));
         json_object_set_new(*result, "port", json_integer(member->port));
         json_object_set_new(*result, "serial", json_string(member->serial));
         if (strcmp(name, call->node->name) == 0) {
