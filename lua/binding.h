@@ -52,6 +52,8 @@ int interrupt_finally(lua_State *L);
 /* Lua's os.execute. The C library's ignores SIGINT while the command runs, and so loses
  * what is sent to this process alone; this one waits for the command, and is interrupted then. */
 int interrupt_execute(lua_State *L);
+/* The Lua function vios.term.page(command, file), see term_binding.c. */
+int interrupt_page(lua_State *L);
 
 /* --- other programs --- */
 

@@ -29,7 +29,7 @@ row("help", {
   },
   complete_rest = help_words,
   examples = { "help", "help node", "help node list" },
-  run = function(parameters)
+  run = function(parameters, _, cli)
     local commands <const> = require("vios.commands")
     local noun, verb = parameters.noun, parameters.verb
     if noun and not commands.noun(noun) then
@@ -37,16 +37,23 @@ row("help", {
     elseif verb and not commands.row(noun, verb) then
       return require("vios.meant").verb(commands.noun(noun), verb)
     end
-    io.write(require("vios.help").text(noun, verb))
+    cli.paged(function() io.write(require("vios.help").text(noun, verb)) end)
     return 0
   end,
 })
+
+local function write_history(lines, count)
+  for number = math.max(1, #lines - count + 1), #lines do
+    local text = vios.term.escape((lines[number]:gsub("\n", "\0")))
+    io.write(string.format("%5d  %s\n", number, (text:gsub("\\x00", "\n       "))))
+  end
+end
 
 row("history", {
   summary = "the lines typed before",
   arguments = { { name = "count", optional = true, words = "only the last so many" } },
   examples = { "history 20" },
-  run = function(parameters)
+  run = function(parameters, _, cli)
     local count = parameters.count and math.tointeger(tonumber(parameters.count))
     if parameters.count and (not count or count < 0) then
       return usage('"' .. parameters.count .. '" is not a count', "use: history [COUNT]")
@@ -55,10 +62,7 @@ row("history", {
     if not lines then
       return nil, err
     end
-    for number = math.max(1, #lines - (count or #lines) + 1), #lines do
-      local text = vios.term.escape((lines[number]:gsub("\n", "\0")))
-      io.write(string.format("%5d  %s\n", number, (text:gsub("\\x00", "\n       "))))
-    end
+    cli.paged(function() write_history(lines, count or #lines) end)
     return 0
   end,
 })
@@ -94,6 +98,7 @@ row("watch", {
       words = { table.unpack(words, 2) }
     end
     seconds = seconds or 2
+    cli.may_page = false
     if #words == 0 or seconds < 0.1 or seconds > 86400 then
       return usage("needs a command, and 0.1 to 86400 seconds",
         "use: watch [SECONDS] NOUN VERB ...")

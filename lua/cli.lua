@@ -12,6 +12,17 @@ local TYPED <const> = "=vios" -- the name of a line that no file has
 -- Options given before everything, as `vios --json --on n2`: they hold for each command.
 cli.defaults = {}
 
+-- Whether a pager may show what is long: not in a file of lines, and not within `watch`.
+cli.may_page = true
+
+-- Calls `work`, which prints, through a pager where that makes sense; returns what it returns.
+function cli.paged(work)
+  if cli.may_page and vios.term.is_tty(0) and vios.term.is_tty(1) then
+    return require("vios.pager").through(work)
+  end
+  return work()
+end
+
 function cli.status(err)
   return errors.is(err) and errors.exit_status(err.code) or 1
 end
@@ -139,7 +150,9 @@ local function print_result(parse, globals)
     if globals.quiet and parse.row.text then
       return true
     end
-    return require("vios.printer").print(parse.row, result, globals, parse.parameters)
+    return cli.paged(function()
+      return require("vios.printer").print(parse.row, result, globals, parse.parameters)
+    end)
   end
 end
 
@@ -173,7 +186,9 @@ local function run_parsed(parse, globals)
     return require("vios.on").shell(parse.shell, globals, report)
   end
   if globals.help or not row then
-    io.write(require("vios.help").text(parse.group and parse.group.noun, row and row.verb))
+    cli.paged(function()
+      io.write(require("vios.help").text(parse.group and parse.group.noun, row and row.verb))
+    end)
     return 0
   end
   if parse.group.builtin then
@@ -232,7 +247,9 @@ local function print_values(count, first, second)
   end
   local meta = type(first) == "table" and getmetatable(first)
   if type(first) == "table" and not (meta and meta.__tostring) then
-    local ok, err = require("vios.printer").print(nil, first, cli.defaults)
+    local ok, err = cli.paged(function()
+      return require("vios.printer").print(nil, first, cli.defaults)
+    end)
     return ok and 0 or report(err)
   end
   local behind <const> = type(first) == "function" and ": call it with () behind it" or ""
@@ -328,6 +345,7 @@ function cli.line(text, name, last)
     return 0
   end
   text = usual(text)
+  cli.may_page = name == TYPED
   if cli.is_command(text) then
     local list, info = words.split(text)
     if not list then

@@ -23,7 +23,9 @@
 #include <time.h>
 #include <unistd.h>
 
-#define HOOK_COUNT 10000                  /* instructions between looks at the flag */
+#define HOOK_COUNT 10000    /* instructions between looks at the flag */
+#define SHELL_NOT_RUN 127   /* what a shell says of a command it cannot run */
+#define SHELL_SIGNALLED 128 /* and, plus the signal's number, of one that was killed */
 #define NUDGE_INTERVAL_NS (100 * 1000000) /* between two SIGALRM while the flag is set */
 
 static volatile sig_atomic_t interrupted;
@@ -200,21 +202,42 @@ int interrupt_finally(lua_State *L)
     return lua_gettop(L) - 2;
 }
 
-/* --- os.execute --- */
+/* --- other programs that have the terminal --- */
 
-static int start_shell(const char *command, pid_t *pid)
+/* With `input` as its standard input; an errno. */
+static int start_shell(const char *command, int input, pid_t *pid)
 {
     char shell[] = "/bin/sh", option[] = "-c", name[] = "sh";
     char *words[] = {name, option, (char *)(uintptr_t)command, NULL};
     posix_spawnattr_t attributes;
-    sigset_t none;
+    posix_spawn_file_actions_t files;
+    sigset_t none, standard;
     sigemptyset(&none);
+    sigemptyset(&standard);
+    sigaddset(&standard, SIGINT);
     posix_spawnattr_init(&attributes);
-    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
+    posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
     posix_spawnattr_setsigmask(&attributes, &none);
-    int number = posix_spawn(pid, shell, NULL, &attributes, words, environ);
+    posix_spawnattr_setsigdefault(&attributes, &standard);
+    posix_spawn_file_actions_init(&files);
+    if (input != STDIN_FILENO) {
+        posix_spawn_file_actions_adddup2(&files, input, STDIN_FILENO);
+    }
+    int number = posix_spawn(pid, shell, &files, &attributes, words, environ);
+    posix_spawn_file_actions_destroy(&files);
     posix_spawnattr_destroy(&attributes);
     return number;
+}
+
+/* 0, or -1 with errno set. */
+static int wait_shell(pid_t pid, int *status)
+{
+    while (waitpid(pid, status, 0) < 0) {
+        if (errno != EINTR) {
+            return -1;
+        }
+    }
+    return 0;
 }
 
 int interrupt_execute(lua_State *L)
@@ -225,15 +248,32 @@ int interrupt_execute(lua_State *L)
         lua_pushboolean(L, access("/bin/sh", X_OK) == 0);
         return 1;
     }
-    errno = start_shell(command, &pid);
-    if (errno != 0) {
+    int status;
+    errno = start_shell(command, STDIN_FILENO, &pid);
+    if (errno != 0 || wait_shell(pid, &status) != 0) {
         return luaL_fileresult(L, 0, NULL);
     }
-    int status;
-    while (waitpid(pid, &status, 0) < 0) {
-        if (errno != EINTR) {
-            return luaL_fileresult(L, 0, NULL);
-        }
-    }
     return luaL_execresult(L, status);
+}
+
+int interrupt_page(lua_State *L)
+{
+    const char *command = luaL_checkstring(L, 1);
+    const luaL_Stream *stream = luaL_checkudata(L, 2, LUA_FILEHANDLE);
+    luaL_argcheck(L, stream->closef != NULL, 2, "the file is closed");
+    struct sigaction ignore = {.sa_handler = SIG_IGN}, before;
+    int status = 0;
+    pid_t pid;
+    fflush(stdout);
+    fflush(stream->f);
+    lseek(fileno(stream->f), 0, SEEK_SET);
+    sigemptyset(&ignore.sa_mask);
+    sigaction(SIGINT, &ignore, &before);
+    bool ended =
+        start_shell(command, fileno(stream->f), &pid) == 0 && wait_shell(pid, &status) == 0;
+    sigaction(SIGINT, &before, NULL);
+    lua_pushinteger(L, !ended              ? SHELL_NOT_RUN
+                       : WIFEXITED(status) ? WEXITSTATUS(status)
+                                           : SHELL_SIGNALLED + WTERMSIG(status));
+    return 1;
 }

@@ -1,9 +1,17 @@
-/* term_binding.c - vios.term: what a terminal is, how wide text is on it, and safe text. */
+/*
+ * term_binding.c - vios.term: what a terminal is, how wide text is on it, safe text, and other
+ * programs that show it.
+ *
+ *   is_tty(fd); text_width(text); escape(text); ask(question)
+ *   size() -> lines and columns of the terminal at stdout; nil when it does not say
+ *   page(command, file) -> status      a pager reads the file from its start; Ctrl-C is its own
+ */
 #include "lua/binding.h"
 
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <termios.h>
 #include <unistd.h>
 #include <wchar.h>
@@ -110,12 +118,26 @@ static int term_ask(lua_State *L)
     return 1;
 }
 
+static int term_size(lua_State *L)
+{
+    struct winsize size = {0};
+    if (ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) != 0 || size.ws_row == 0 || size.ws_col == 0) {
+        lua_pushnil(L);
+        return 1;
+    }
+    lua_pushinteger(L, size.ws_row);
+    lua_pushinteger(L, size.ws_col);
+    return 2;
+}
+
 int luaopen_vios_term(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"is_tty", term_is_tty},
                                          {"text_width", term_text_width},
                                          {"escape", term_escape},
                                          {"ask", term_ask},
+                                         {"size", term_size},
+                                         {"page", interrupt_page},
                                          {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
