@@ -1,4 +1,4 @@
--- builtins.lua - the words that are the shell's own: help, history, watch, metrics, source, on,
+-- builtins.lua - the words that are the shell's own: help, history, watch, top, metrics, source, on,
 -- quit, and the hidden self-test, rpc and complete. Their `run` gets (parameters, globals, cli) and
 -- returns an exit status, or nil and an error.
 
@@ -115,6 +115,21 @@ row("watch", {
     end
   end,
 })
+
+local top_row <const> = {
+  summary = "show the cluster live on the whole screen, until q",
+  options = {
+    { name = "interval", value = "TIME", type = "duration", words = "look so often (2s)" },
+    { name = "once", words = "print it once, as where the output is no terminal" },
+  },
+  examples = { "top", "top --interval 5s", "top --once --json" },
+}
+
+function top_row.run(parameters, globals)
+  return require("vios.top").run(top_row, parameters, globals)
+end
+
+row("top", top_row)
 
 row("metrics", {
   summary = "print the cluster in numbers, as OpenMetrics text",

@@ -23,6 +23,7 @@ local function use_color(globals)
   return term.is_tty(1) and os.getenv("TERM") ~= "dumb" and not (none and none ~= "")
 end
 
+-- A state in its colour, where there are colours.
 local function paint(text, globals)
   local color = COLORS[text:lower()]
   if color and use_color(globals) then
@@ -131,6 +132,8 @@ end
 local function pad(text, width)
   return text .. string.rep(" ", math.max(0, width - term.text_width(text)))
 end
+
+printer.paint, printer.pad = paint, pad
 
 local function print_lines(lines, widths, globals, indent)
   for number, line in ipairs(lines) do

@@ -46,6 +46,9 @@ run_status "lpar create" 0 "$VIOS" lpar create web1 --memory 16M --disk "$DIR/di
 is "its name completes" "$("$VIOS" complete -- lpar show w)" web1
 run_status "lpar list" 0 "$VIOS" lpar list --json
 is "is an array" "$(jq -r '.[0].name' <<<"$OUT")" web1
+run_status "top" 0 "$VIOS" top --json
+is "shows both" "$(jq -c '[.name, .nodes[0].name, .nodes[0].page_memory_used_bytes, .lpars[0].name,
+    .lpars[0].memory_mib, .lpars[0].pages_in_per_s]' <<<"$OUT")" '["lab","n1",0,"web1",16,null]'
 run_status "an unknown LPAR" 1 "$VIOS" lpar show wbe1
 like "names the near one" "$ERR" '"web1"'
 run_status "removing asks, and nobody is there to answer" 2 "$VIOS" lpar remove web1

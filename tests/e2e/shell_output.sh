@@ -1,6 +1,6 @@
 #!/bin/bash
 # Proves: tables by display width with control bytes escaped, --json, --fmt, --fmt2, --field,
-# --header, the habits of VIOS, --dry-run, and completion for bash.
+# --header, the habits of VIOS, the one frame of top, --dry-run, and completion for bash.
 . "$(dirname "$0")/lib.sh"
 need jq
 ACCENT=$'e\xcc\x81' # two characters that take one cell
@@ -46,6 +46,30 @@ is "says which job it is" "$OUT" "job j-1"
 run_status "--no-wait of what ends with a text of its own" 0 \
     "$VIOS" paging create web1 --size 1M --no-wait
 is "says which job it is" "$OUT" "job j-1"
+
+run_status "top, where no terminal is" 0 "$VIOS" top --interval 200ms
+is "is one frame" "$OUT" \
+"cluster lab  OK  no primary, epoch 0
+nodes: 2 up; LPARs: 1 running, 1 stopped
+
+NODE  STATE  ROLE    SINCE                 PAGE_MEMORY
+n1    up     member  2026-01-02T03:04:05Z
+n2    up     member  2026-01-02T03:04:05Z
+
+LPAR     STATE    NODE  MEMORY  GENERATION  PAGING  PAGES_IN/S  PAGES_OUT/S
+db-main  stopped        512M    1
+web1     running  n1    128M    3           OK      0           0"
+run "$VIOS" top --json --interval 200ms
+is "its object" "$(jq -c '[.name, .state, .epoch, (.nodes | map(.name, .since))]' <<<"$OUT")" \
+    '["lab","OK",0,["n1","2026-01-02T03:04:05.000Z","n2","2026-01-02T03:04:05.000Z"]]'
+is "its LPARs" "$(jq -c '.lpars | map(.name, .node, .memory_mib, .pages_in_per_s)' <<<"$OUT")" \
+    '["web1","n1",128,0,"db-main","",512,null]'
+like "has the time" "$(jq -r .time <<<"$OUT")" '^20..-..-..T..:..:..Z$'
+run_status "top so often that it is all it does" 2 "$VIOS" top --interval 1ms
+like "says how often it can be" "$ERR" '200ms to 1h'
+run_status "top on two nodes" 2 "$VIOS" top --on n1,n2
+like "says that one is enough" "$ERR" 'one node is enough'
+run_status "top without a daemon" 4 "$VIOS" top --socket "$DIR/none.sock"
 
 run_status "--dry-run" 0 "$VIOS" config set ttl 9s --dry-run
 is "prints the Lua for it" "$OUT" 'vios.config.set{key = "ttl", value = "9s"}'

@@ -214,8 +214,17 @@ static void show_cluster(const json_t *id, const json_t *parameters)
 static void list_lpars(const json_t *id, const json_t *parameters)
 {
     (void)parameters;
-    answer(id, json_pack("[{s:s, s:s}, {s:s, s:s}]", "name", "web1", "state", "running", "name",
-                         "db-main", "state", "stopped"));
+    answer(id, json_pack("[{s:s, s:s, s:s, s:i, s:i}, {s:s, s:s, s:s, s:i, s:i}]", "name", "web1",
+                         "state", "running", "node", "n1", "memory_mib", 128, "generation", 3,
+                         "name", "db-main", "state", "stopped", "node", "", "memory_mib", 512,
+                         "generation", 1));
+}
+
+static void list_paging(const json_t *id, const json_t *parameters)
+{
+    (void)parameters;
+    answer(id, json_pack("[{s:s, s:s, s:s, s:i, s:i}]", "lpar", "web1", "node", "n1", "state", "OK",
+                         "pages_in", 100, "pages_out", 200));
 }
 
 /* Of a call that is a job: its id, as when the caller does not wait. */
@@ -245,7 +254,7 @@ static void serve(void)
                    {"job.list", empty_list},   {"lpar.list", list_lpars},
                    {"lpar.console", console},  {"cluster.status", show_cluster},
                    {"node.call", call_node},   {"paging.create", submit_job},
-                   {"lpar.stop", submit_job}};
+                   {"lpar.stop", submit_job},  {"paging.list", list_paging}};
     for (;;) {
         json_t *message = receive(-1);
         const char *name = json_string_value(json_object_get(message, "method"));
