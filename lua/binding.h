@@ -42,6 +42,11 @@ void interrupt_install(lua_State *L);
 void interrupt_begin(lua_State *L);
 /* True once Ctrl-C was pressed since interrupt_begin(). */
 bool interrupt_pending(void);
+/* How often, as far as the signals were told apart. */
+int interrupt_count(void);
+/* The error on top of the stack, which stays there, is raised for this Ctrl-C in place of
+ * "interrupted", at the next instruction. Without a Ctrl-C it does nothing. */
+void interrupt_says(lua_State *L);
 /* For operations of the current command; owned here, valid until interrupt_begin(). */
 struct cancel *interrupt_cancel(void);
 /* When something but Ctrl-C triggered it: the next interrupt_cancel() gives a new one. */

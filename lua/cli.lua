@@ -22,14 +22,32 @@ function cli.paged(work)
   end
   return work()
 end
+local running = nil -- the options of the command that runs, for what is raised within it
 
 function cli.status(err)
   return errors.is(err) and errors.exit_status(err.code) or 1
 end
 
-local function report(err, globals, node)
+local function show_error(err, globals, node)
   io.stdout:flush()
-  require("vios.printer").error(err, globals or cli.defaults, node)
+  require("vios.printer").error(err, globals or running or cli.defaults, node)
+  running = nil
+end
+
+-- Of a job that Ctrl-C leaves: another Ctrl-C does not end the telling of that.
+local function show_left(err, globals, node)
+  vios.os.finally(function() end, function()
+    show_error(err, globals, node)
+    require("vios.detached").note(err)
+  end)
+end
+
+local function report(err, globals, node)
+  if errors.is(err) and err.code == "cancelled" and err.job then
+    show_left(err, globals, node)
+  else
+    show_error(err, globals, node)
+  end
   return cli.status(err)
 end
 
@@ -225,7 +243,10 @@ function cli.command(list)
     end
     return report(err, merged(globals))
   end
-  return run_parsed(parse, merged(parse.globals))
+  running = merged(parse.globals)
+  local status <const> = run_parsed(parse, running)
+  running = nil
+  return status
 end
 
 -- True when the line is a command: a known noun first, and none of . ( [ = : behind it at once.

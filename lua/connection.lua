@@ -17,6 +17,9 @@ local LIST_TIMEOUT_MS <const> = 2000
 local LIST_KEPT_MS <const> = 2000 -- how long the names of the members are believed
 local kept = {} -- address -> clients, one for each call that ran beside others
 
+-- The route without a node, of the call that was made last.
+connection.used = nil
+
 -- The options that the shell itself was given (socket, on, timeout); a call's own come first.
 connection.defaults = {}
 
@@ -117,8 +120,11 @@ local function unknown_node(name, list)
 end
 
 -- Where a call with these options goes: { address, node = the one that the daemon there is to call,
--- if another }; nil, err.
+-- if another }; nil, err. `options.route` is one of before.
 function connection.route(options)
+  if options.route then
+    return options.route
+  end
   local on <const> = options.on or connection.defaults.on
   local path, err = connection.socket(options)
   if not on then
@@ -197,6 +203,7 @@ function connection.get(options, given_ms)
   if not route then
     return nil, err
   end
+  connection.used = { address = route.address }
   local client
   client, err = opened(route.address, given_ms)
   return client, client and route or err

@@ -26,11 +26,13 @@
 #define HOOK_COUNT 10000    /* instructions between looks at the flag */
 #define SHELL_NOT_RUN 127   /* what a shell says of a command it cannot run */
 #define SHELL_SIGNALLED 128 /* and, plus the signal's number, of one that was killed */
+#define COUNT_MAX 100
 #define NUDGE_INTERVAL_NS (100 * 1000000) /* between two SIGALRM while the flag is set */
 
-static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t interrupted; /* how often */
 static struct cancel *_Atomic current;
 static timer_t nudge;
+static const char said; /* its address is the registry's key of what interrupt_says() was given */
 static bool has_nudge;
 
 static void on_nudge(int signal)
@@ -54,7 +56,7 @@ static void on_interrupt(int signal)
 {
     int saved = errno;
     (void)signal;
-    interrupted = 1;
+    interrupted = interrupted < COUNT_MAX ? interrupted + 1 : COUNT_MAX;
     cancel_trigger(current);
     set_nudge(true);
     errno = saved;
@@ -68,9 +70,11 @@ static void hook(lua_State *L, lua_Debug *debug)
         return;
     }
     lua_sethook(L, hook, LUA_MASKCOUNT, 1);
-    struct vios_error error;
-    error_set(&error, VIOS_E_CANCELLED, NULL, NULL, "interrupted");
-    binding_push_error(L, &error);
+    if (lua_rawgetp(L, LUA_REGISTRYINDEX, &said) == LUA_TNIL) {
+        struct vios_error error;
+        error_set(&error, VIOS_E_CANCELLED, NULL, NULL, "interrupted");
+        binding_push_error(L, &error);
+    }
     lua_error(L);
 }
 
@@ -113,11 +117,27 @@ void interrupt_begin(lua_State *L)
     current = NULL;
     interrupted = 0;
     cancel_free(old);
+    lua_pushnil(L);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &said);
+}
+
+void interrupt_says(lua_State *L)
+{
+    if (interrupted) {
+        lua_pushvalue(L, -1);
+        lua_rawsetp(L, LUA_REGISTRYINDEX, &said);
+        lua_sethook(L, hook, LUA_MASKCOUNT, 1); /* now, and not some instructions later */
+    }
 }
 
 bool interrupt_pending(void)
 {
     return interrupted != 0;
+}
+
+int interrupt_count(void)
+{
+    return interrupted;
 }
 
 struct cancel *interrupt_cancel(void)

@@ -41,7 +41,7 @@ function parser.both(option, row)
   return (option.short and "-" .. option.short .. ", " or "") .. parser.with_value(option, row)
 end
 
-local NO_WAIT <const> = { name = "no_wait", words = "return the job at once" }
+local NO_WAIT <const> = { name = "no_wait", also = "nowait", words = "return the job at once" }
 local HELP <const> = { name = "help", words = "show how it is used" }
 
 -- The options that only this row takes; none without a row.
@@ -82,6 +82,9 @@ function parser.options(row)
   local function add(option)
     if not known[option.name] then
       known[option.name] = option
+      if option.also then
+        known[option.also] = option
+      end
       if option.short then
         known[option.short] = option
       end

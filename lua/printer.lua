@@ -436,7 +436,7 @@ end
 function printer.error(err, globals, node)
   if globals.json and vios.errors.is(err) then
     local members = { code = err.code, message = err.message, hint = err.hint, object = err.object,
-      node = node }
+      job = err.job, node = node }
     io.stderr:write(vios.json.encode({ error = members },
       { order = { "code", "message", "hint" } }), "\n")
     return

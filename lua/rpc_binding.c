@@ -18,11 +18,17 @@
  *                                        when it is no terminal SIGINT ends it too
  *   client:close()
  *
+ * An error has `job` when the call waits for one that goes on without it, as it does after Ctrl-C
+ * and a time-out.
+ *
  * Ctrl-C cancels a running call. A callback that fails ends its call, and its error is raised
  * once the connection is in order again.
  */
 #include "lua/client.h"
 
+#include "base/json.h"
+
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <termios.h>
@@ -30,6 +36,7 @@
 
 #define CONSOLE_ESCAPE 0x1d /* Ctrl-] */
 #define OPEN_MS_DEFAULT 5000
+#define JOB_SIZE 64
 #define CALLBACK_STACK 16 /* slots that a callback and its values may take */
 
 /* One running call, as its callbacks see it. */
@@ -39,6 +46,7 @@ struct running {
     bool failed;               /* a callback raised: its error is on top of the stack */
     bool escaped;              /* Ctrl-] was typed */
     struct cancel *cancel;     /* of the call */
+    char job[JOB_SIZE];        /* that the daemon waits for; "": none that it told */
 };
 
 static struct client *new_client(lua_State *L)
@@ -139,6 +147,10 @@ static bool run_callback(struct running *running, int index, int count)
 static void on_progress(void *context, const json_t *parameters)
 {
     struct running *running = context;
+    const char *job = json_get_text(parameters, "job");
+    if (job && job[0]) {
+        snprintf(running->job, sizeof running->job, "%s", job);
+    }
     if (running->progress && may_call_back(running)) {
         binding_push_json(running->L, parameters);
         run_callback(running, running->progress, 1);
@@ -221,6 +233,21 @@ static json_t *check_parameters(lua_State *L)
     return parameters;
 }
 
+/* nil, err. One by Ctrl-C is also what is said when that ends all other Lua. */
+static int fail_call(lua_State *L, const struct running *running, const struct operation *operation)
+{
+    int code = operation->error.code;
+    bool left = (code == VIOS_E_CANCELLED && interrupt_pending()) ||
+                (code == VIOS_E_TIMEOUT && operation_remaining_ms(operation) == 0);
+    binding_fail(L, &operation->error); // [nil, err]
+    if (left && running->job[0]) {
+        lua_pushstring(L, running->job);
+        lua_setfield(L, -2, "job");
+        interrupt_says(L);
+    }
+    return 2;
+}
+
 static int client_call(lua_State *L)
 {
     struct client *client = check_client(L);
@@ -245,12 +272,13 @@ static int client_call(lua_State *L)
     client->busy = true;
     int status = rpc_client_call(client->rpc, method, parameters, &handlers, &result, &operation);
     client->busy = false;
-    if (running.failed) {
+    bool left = status == VIOS_E_CANCELLED && running.job[0] && interrupt_pending();
+    if (running.failed && !left) { /* a callback that Ctrl-C ended is not what there is to tell */
         json_decref(result);
         return lua_error(L);
     }
     if (status != VIOS_OK) {
-        return binding_fail(L, &operation.error);
+        return fail_call(L, &running, &operation);
     }
     binding_push_json(L, result);
     json_decref(result);

@@ -6,6 +6,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#define AGAIN_MS 2000 /* as lua/detached.lua has it */
+
+static int typed; /* how often Ctrl-C was, before report() had to forget it */
+
 /* [..., function arguments...] -> require(module)[function](arguments...) */
 static int call_protected(lua_State *L)
 {
@@ -41,6 +45,7 @@ static int report(lua_State *L)
 {
     bool was_interrupted = interrupt_pending();
     int status = 1, below = lua_gettop(L) - 1;
+    typed += interrupt_count();
     interrupt_begin(L);
     lua_pushcfunction(L, report_protected);
     lua_insert(L, -2);
@@ -142,6 +147,31 @@ int cli_stdin(lua_State *L)
     lua_remove(L, -2);
     lua_pushstring(L, "stdin");
     return run(L, "lines", 2);
+}
+
+void cli_cancel_job(lua_State *L)
+{
+    int status;
+    interrupt_begin(L);
+    cli_call(L, "vios.detached", "cancel", 0, 0, &status);
+    typed = 0;
+}
+
+void cli_again(lua_State *L, bool linger)
+{
+    int status;
+    bool again = typed + interrupt_count() > 1;
+    typed = 0;
+    interrupt_begin(L);
+    if (!again && linger && cli_call(L, "vios.detached", "is_recent", 0, 1, &status)) {
+        struct operation operation;
+        operation_start(&operation, lua_toboolean(L, -1) ? AGAIN_MS : 0, interrupt_cancel());
+        lua_pop(L, 1);
+        again = operation_wait(&operation, -1, 0) == VIOS_E_CANCELLED;
+    }
+    if (again) {
+        cli_cancel_job(L);
+    }
 }
 
 int cli_leading(lua_State *L, int count, char *const *words)

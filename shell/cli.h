@@ -26,6 +26,12 @@ int cli_stdin(lua_State *L);
  * exit status when they are wrong. They hold for everything after. */
 int cli_leading(lua_State *L, int count, char *const *words);
 
+/* After Ctrl-C ended the waiting for a job, which goes on: when it was typed again, or is while
+ * `linger` waits for that a moment, the job is cancelled. Forgets Ctrl-C. */
+void cli_again(lua_State *L, bool linger);
+/* Cancels that job, unless it was long ago. Forgets Ctrl-C. */
+void cli_cancel_job(lua_State *L);
+
 /* Calls MODULE.FUNCTION with the `arguments` on top of the stack, leaving `results`. False: it
  * raised, and the error was reported; `*status` is its exit status. */
 bool cli_call(lua_State *L, const char *module, const char *function, int arguments, int results,

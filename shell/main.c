@@ -96,6 +96,9 @@ int main(int argc, char **argv)
     interrupt_install(L);
     int used = argc > 1 && argv[1][0] == '-' ? cli_leading(L, argc - 1, argv + 1) : 0;
     int status = used < 0 ? -used : run_mode(L, argc - 1 - used, argv + 1 + used);
+    if (status == CLI_INTERRUPTED) {
+        cli_again(L, isatty(STDIN_FILENO) && isatty(STDERR_FILENO));
+    }
     lua_close(L);
     return interrupt_release() ? CLI_INTERRUPTED : status;
 }

@@ -363,7 +363,7 @@ int repl_run(lua_State *L)
     open_editor(&repl);
     while (!quit_asked) {
         int count = 0;
-        interrupt_begin(L);
+        cli_again(L, false);
         const char *line = read_line(&repl, &count);
         if (line && count > 0) {
             if (append_line(&repl, line, count)) {
@@ -373,6 +373,7 @@ int repl_run(lua_State *L)
             free(repl.pending);
             repl.pending = NULL;
             printf("\r\n");
+            cli_cancel_job(L);
             el_reset(repl.edit);
         } else {
             printf("\r\n");

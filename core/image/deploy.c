@@ -69,8 +69,10 @@ static int await_start(struct call *call, json_t **result, struct operation *ope
     if (name && why && why[0]) {
         status = not_started(name, why, VIOS_E_CONFLICT, operation);
     } else if (name && job && job[0]) {
-        status = job_wait(call->node->jobs, job, NULL, NULL, &started, operation);
-        if (status < 0) {
+        snprintf(call->job, sizeof call->job, "%s", job);
+        call_tell_job(call);
+        status = call_wait(call, &started, operation);
+        if (status < 0 && !cancel_triggered(operation->cancel)) {
             struct vios_error reason = operation->error;
             status = not_started(name, reason.message, status, operation);
         }

@@ -96,7 +96,7 @@ int job_submit(struct jobs *jobs, const struct job_kind *kind, const char *objec
 
 /* Waits until it is done; `progress` (may be NULL) is called on this thread as it goes. On
  * VIOS_OK `*result` is the caller's. A failed job's error is returned as if it were ours.
- * Cancelling `operation` ends the waiting, not the job. */
+ * Cancelling `operation` ends the waiting, not the job, which the error says and names. */
 int job_wait(struct jobs *jobs, const char *id,
              void (*progress)(void *context, const json_t *progress), void *context,
              json_t **result, struct operation *operation);

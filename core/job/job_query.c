@@ -59,6 +59,19 @@ static int outcome(const struct job_record *record, json_t **result, struct oper
     return operation->error.code;
 }
 
+/* What the caller gets who does not wait any more. */
+static int given_up(const struct job_record *record, const char *id, struct operation *operation)
+{
+    char hint[2 * JOB_ID_SIZE + 48];
+    if (record->cancel || record->state == JOB_UNDOING) {
+        snprintf(hint, sizeof hint, "vios job wait %s", id);
+        return operation_fail(operation, VIOS_E_CANCELLED, NULL, hint, "job %s is being undone",
+                              id);
+    }
+    snprintf(hint, sizeof hint, "vios job wait %s, vios job cancel %s", id, id);
+    return operation_fail(operation, VIOS_E_CANCELLED, NULL, hint, "job %s goes on", id);
+}
+
 /* One look at the record: VIOS_OK with *finished, or a failure. Tells of progress. */
 static int look(struct store *store, const char *id, struct job_record *record,
                 void (*progress)(void *context, const json_t *progress), void *context,
@@ -122,6 +135,8 @@ static int wait_with(struct store *store, const char *id,
     }
     if (status == VIOS_OK) {
         status = outcome(&record, result, operation);
+    } else if (cancel_triggered(operation->cancel)) {
+        status = given_up(&record, id, operation);
     }
     store_watch_close(watch);
     job_record_clear(&record);
@@ -136,7 +151,8 @@ int job_wait(struct jobs *jobs, const char *id,
     *result = NULL;
     int status = jobs_store_take(jobs, &store, operation);
     if (status != VIOS_OK) {
-        return status;
+        static const struct job_record unread;
+        return cancel_triggered(operation->cancel) ? given_up(&unread, id, operation) : status;
     }
     do { /* a wait that outlives the history begins anew */
         status = wait_with(store, id, progress, context, result, operation);

@@ -379,6 +379,11 @@ static int exchange_outcome(struct exchange *exchange)
         memset(error, 0, sizeof *error);
         return VIOS_OK;
     }
+    if (exchange->cancel_status == VIOS_E_TIMEOUT && error->hint[0]) { /* a job goes on */
+        struct vios_error told = *error;
+        return error_set(error, VIOS_E_TIMEOUT, told.object, told.hint, "timed out: %s",
+                         told.message);
+    }
     if (exchange->cancel_status == VIOS_E_TIMEOUT) {
         return error_set(error, VIOS_E_TIMEOUT, error->object, "give a longer --timeout",
                          "timed out and was cancelled");

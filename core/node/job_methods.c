@@ -29,10 +29,15 @@ static int show_job(struct call *call, const json_t *parameters, json_t **result
 static int wait_job(struct call *call, const json_t *parameters, json_t **result,
                     struct operation *operation)
 {
-    json_t *outcome = NULL;
+    json_t *before = NULL, *outcome = NULL;
     snprintf(call->job, sizeof call->job, "%s", job_of(parameters));
-    int status = call_wait(call, &outcome, operation);
-    json_decref(outcome);
+    int status = job_show(call->node->jobs, call->job, &before, operation);
+    json_decref(before);
+    if (status == VIOS_OK) { /* there is such a job */
+        call_tell_job(call);
+        status = call_wait(call, &outcome, operation);
+        json_decref(outcome);
+    }
     return status == VIOS_OK ? job_show(call->node->jobs, call->job, result, operation) : status;
 }
 

@@ -31,6 +31,11 @@ static void show_progress(void *context, const json_t *progress)
                                json_get_integer(progress, "total"), unit ? unit : "");
 }
 
+void call_tell_job(struct call *call)
+{
+    call->operations->progress(call, call->job, 0, 0, "");
+}
+
 int call_wait(struct call *call, json_t **result, struct operation *operation)
 {
     return job_wait(call->node->jobs, call->job, show_progress, call, result, operation);
@@ -49,5 +54,6 @@ int call_job(struct call *call, const struct job_kind *kind, const char *object,
         *result = json_pack("{s:s}", "job", call->job);
         return VIOS_OK;
     }
+    call_tell_job(call);
     return call_wait(call, result, operation);
 }

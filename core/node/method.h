@@ -88,6 +88,10 @@ struct call_operations {
 int call_job(struct call *call, const struct job_kind *kind, const char *object, json_t *data,
              const json_t *parameters, json_t **result, struct operation *operation);
 
+/* Tells the caller which job `call->job` is, before anything else is known of it, so that he knows
+ * what he leaves when he stops waiting. */
+void call_tell_job(struct call *call);
+
 /* Waits for the job `call->job`, showing its progress, and returns its result. */
 int call_wait(struct call *call, json_t **result, struct operation *operation);
 

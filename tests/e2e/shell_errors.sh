@@ -159,6 +159,7 @@ run_status "one that is none" 1 env -u VIOS_SOCKET "$VIOS" --on n7 node list
 like "says who is there" "$ERR" 'node "n7": .*: did you mean "n1" or "n2"'
 
 run_status "--timeout" 5 "$VIOS" job wait j-1 --timeout 300ms
+like "does not end the job" "$ERR" '^vios: timed out: job j-1 goes on: vios job wait j-1, '
 # A process in the background of a script ignores SIGINT until it sets its handler, so the signal is
 # sent until the process has ended; before it is vios, it would hit the copy of this script.
 interrupt() { # PID

@@ -42,4 +42,52 @@ run "$VIOS" -e 'print(os.execute("kill -9 $$"))'
 is "and a signal" "$OUT" $'nil\tsignal\t9'
 run "$VIOS" -e 'print(os.execute("true"))'
 is "and that all went well" "$OUT" $'true\texit\t0'
+
+# Of a command that waits for a job.
+"$BUILD/tests/tools/fake_daemon" "$DIR" &
+PIDS+=($!)
+export VIOS_SOCKET=$DIR/vios.sock
+await "$VIOS node list" 10 || bail "the daemon answers"
+GOES_ON='vios: job j-1 goes on: vios job wait j-1, vios job cancel j-1'
+
+waits() { # COMMAND...; in the background, as $WAITER
+    rm -f "$DIR/WAITING" "$DIR/LEFT" "$DIR/CANCELLED"
+    "$@" 2>"$DIR/err" &
+    WAITER=$!
+    await '[ -e "$DIR/WAITING" ]' 20 || bail "it waits"
+}
+
+waits "$VIOS" job wait j-1
+kill -INT "$WAITER"
+wait "$WAITER"
+is "a job is left" $? 130
+is "and it says what goes on, and what to do" "$(cat "$DIR/err")" "$GOES_ON"
+not_ok "it is not cancelled" test -e "$DIR/CANCELLED"
+waits "$VIOS" -e 'pcall(vios.job.wait, "j-1") print("went on")'
+kill -INT "$WAITER"
+wait "$WAITER"
+is "so is that of a script" $? 130
+is "which says so once" "$(cat "$DIR/err")" "$GOES_ON"
+waits "$VIOS" job wait j-1 --json
+kill -INT "$WAITER"
+wait "$WAITER"
+like "with --json it is a member" "$(cat "$DIR/err")" '"job":"j-1"'
+touch "$DIR/HOLD"
+waits "$VIOS" job wait j-1
+kill -INT "$WAITER"
+await '[ -e "$DIR/LEFT" ]' 20 || bail "the call is cancelled"
+kill -INT "$WAITER"
+rm "$DIR/HOLD"
+wait "$WAITER"
+is "twice" $? 130
+is "cancels the job" "$(tail -n1 "$DIR/err")" \
+    "vios: job j-1 is being undone: vios job wait j-1"
+ok "at the daemon" test -e "$DIR/CANCELLED"
+waits "$VIOS" job wait j-1
+kill -TERM "$WAITER"
+wait "$WAITER"
+is "SIGTERM ends the command" $? 143
+not_ok "and not the job" test -e "$DIR/CANCELLED"
+run_status "--nowait is --no-wait" 0 "$VIOS" paging create web1 --size 1M --nowait
+is "the job" "$OUT" "job j-1"
 finish

@@ -15,6 +15,7 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -131,15 +132,35 @@ static void get_config(const json_t *id, const json_t *parameters)
     }
 }
 
-/* Lasts until it is cancelled, telling its progress. */
+static bool there(const char *file)
+{
+    return faccessat(folder_fd, file, F_OK, 0) == 0;
+}
+
+/* Makes an empty file. */
+static void touch(const char *file)
+{
+    int fd = openat(folder_fd, file, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+    if (fd >= 0) {
+        close(fd);
+    }
+}
+
+/* Lasts until it is cancelled, telling its progress, which FOLDER/WAITING says. With FOLDER/HOLD it
+ * answers to the cancel only when that file is gone; FOLDER/LEFT says that it came. */
 static void wait_job(const json_t *id, const json_t *parameters)
 {
     (void)parameters;
-    for (int done = 1;; done++) {
-        json_t *message = receive(50);
+    for (int done = 0;; done++) {
+        json_t *message = receive(done > 0 ? 50 : 0);
         const char *method = json_string_value(json_object_get(message, "method"));
         if (method && strcmp(method, "rpc.cancel") == 0) {
-            answer_error(id, VIOS_E_CANCELLED, NULL, "the waiting was cancelled", NULL);
+            touch("LEFT");
+            while (there("HOLD")) {
+                poll(NULL, 0, 10);
+            }
+            answer_error(id, VIOS_E_CANCELLED, NULL, "job j-1 goes on",
+                         "vios job wait j-1, vios job cancel j-1");
             json_decref(message);
             return;
         }
@@ -147,7 +168,15 @@ static void wait_job(const json_t *id, const json_t *parameters)
         send_json(json_pack("{s:s, s:s, s:{s:O, s:s, s:i, s:i, s:s}}", "jsonrpc", "2.0", "method",
                             "progress", "params", "id", id, "job", "j-1", "done", done, "total",
                             1000, "unit", "steps"));
+        touch("WAITING");
     }
+}
+
+static void cancel_job(const json_t *id, const json_t *parameters)
+{
+    touch("CANCELLED");
+    answer(id,
+           json_pack("{s:O, s:s}", "id", json_object_get(parameters, "job"), "state", "undoing"));
 }
 
 static void send_bytes(const json_t *id, const void *data, size_t size)
@@ -254,7 +283,8 @@ static void serve(void)
                    {"job.list", empty_list},   {"lpar.list", list_lpars},
                    {"lpar.console", console},  {"cluster.status", show_cluster},
                    {"node.call", call_node},   {"paging.create", submit_job},
-                   {"lpar.stop", submit_job},  {"paging.list", list_paging}};
+                   {"lpar.stop", submit_job},  {"paging.list", list_paging},
+                   {"job.cancel", cancel_job}};
     for (;;) {
         json_t *message = receive(-1);
         const char *name = json_string_value(json_object_get(message, "method"));

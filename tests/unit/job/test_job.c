@@ -555,6 +555,20 @@ static void a_cancel_by_another_node_is_seen(void)
     jobs_stop(other);
 }
 
+/* Who does not wait any more is told what becomes of the job. */
+static void is_left(struct jobs *jobs, const char *id, const char *message, const char *hint)
+{
+    json_t *result = NULL;
+    struct operation operation;
+    struct cancel *cancel = cancel_new();
+    cancel_trigger(cancel);
+    operation_start(&operation, OPERATION_NO_DEADLINE, cancel);
+    is_int(job_wait(jobs, id, NULL, NULL, &result, &operation), VIOS_E_CANCELLED);
+    is_text(operation.error.message, message);
+    is_text(operation.error.hint, hint);
+    cancel_free(cancel);
+}
+
 static void waiting_ends_alone(void)
 {
     char id[JOB_ID_SIZE];
@@ -564,6 +578,7 @@ static void waiting_ends_alone(void)
     operation_start(&operation, 20, NULL);
     is_int(job_wait(jobs, id, NULL, NULL, &result, &operation), VIOS_E_TIMEOUT);
     is_state(jobs, id, "running");
+    is_left(jobs, id, "job j-1 goes on", "vios job wait j-1, vios job cancel j-1");
     sem_post(&released);
     is_int(wait_for(jobs, id, NULL), VIOS_OK);
     is_int(wait_for(jobs, "j-77", NULL), VIOS_E_NOT_FOUND);
