@@ -1,6 +1,6 @@
--- builtins.lua - the words that are the shell's own: help, history, watch, top, metrics, source, on,
--- quit, and the hidden self-test, rpc and complete. Their `run` gets (parameters, globals, cli) and
--- returns an exit status, or nil and an error.
+-- builtins.lua - the words that are the shell's own: help, explain, history, watch, top, metrics,
+-- source, on, quit, and the hidden self-test, rpc and complete. Their `run` gets (parameters,
+-- globals, cli) and returns an exit status, or nil and an error.
 
 local vios <const> = require("vios")
 
@@ -39,6 +39,20 @@ row("help", {
     end
     cli.paged(function() io.write(require("vios.help").text(noun, verb)) end)
     return 0
+  end,
+})
+
+row("explain", {
+  summary = "what a command would do, and what each word is taken for",
+  form = "explain NOUN VERB ...",
+  raw = true,
+  arguments = { { name = "command", many = true, words = "NOUN VERB ..." } },
+  complete_rest = function(_, prefix, words)
+    return require("vios.completion").words({ table.unpack(words, 2) }, prefix)
+  end,
+  examples = { "explain lpar start web1 --node any", "explain --json lpar remove web1" },
+  run = function(parameters, globals, cli)
+    return require("vios.explain").run(parameters.command, globals, cli)
   end,
 })
 

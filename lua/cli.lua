@@ -53,6 +53,20 @@ end
 
 cli.report = report
 
+-- Reports what ended a command; a word that is at fault is shown in its line. `number`: which it
+-- is, if not the one that has the value of the error's item.
+local function report_at(err, globals, parse, number)
+  local status <const> = report(err, globals)
+  local numbers <const> = errors.is(err) and err.item and parse.where[err.item]
+  number = number or numbers and (numbers[err.nth or 1] or numbers[1])
+  if number then
+    require("vios.caret").show(parse.words, number, parse.typed, globals)
+  end
+  return status
+end
+
+cli.report_at = report_at
+
 -- {lpar = "web1", timeout = "30s"} as Lua text, arguments first.
 local function as_lua(row, parameters)
   local function literal(value)
@@ -82,6 +96,8 @@ local function as_lua(row, parameters)
   return "vios." .. row.method .. "{" .. table.concat(parts, ", ") .. "}"
 end
 
+cli.as_lua = as_lua
+
 -- What a row with a preview would do, for whoever is asked next: true, or nil, err.
 local function preview(row, parameters, globals)
   local function note(text)
@@ -95,17 +111,22 @@ local function preview(row, parameters, globals)
   return result and true, err
 end
 
+-- What is asked before something is destroyed; nil when nothing is.
+function cli.confirmation(row, parameters)
+  return row.confirm and row.name .. " " .. row.confirm:gsub("{([%w_]+)}", function(name)
+    local value = parameters[name]
+    return type(value) == "table" and table.concat(value, ", ") or tostring(value or "?")
+  end)
+end
+
 -- Asks before something is destroyed: true, or nil, err.
 local function confirm(row, parameters, globals)
   if not row.confirm or globals.yes or globals.dry_run then
     return true
   end
-  local what = row.confirm:gsub("{([%w_]+)}", function(name)
-    local value = parameters[name]
-    return type(value) == "table" and table.concat(value, ", ") or tostring(value or "?")
-  end)
+  local what <const> = cli.confirmation(row, parameters)
   if not (vios.term.is_tty(0) and vios.term.is_tty(2)) then
-    return nil, vios.error("usage", row.name .. " " .. what, { hint = "say --yes to do it" })
+    return nil, vios.error("usage", what, { hint = "say --yes to do it" })
   end
   if row.preview then
     local shown, err = preview(row, parameters, globals)
@@ -113,7 +134,7 @@ local function confirm(row, parameters, globals)
       return nil, err
     end
   end
-  local answer = vios.term.ask(vios.term.escape(row.name .. " " .. what) .. ": go on? [y/N] ")
+  local answer = vios.term.ask(vios.term.escape(what) .. ": go on? [y/N] ")
   if answer and answer:lower():match("^y") then
     return true
   end
@@ -179,20 +200,20 @@ local function rehearse(parse, globals)
   local row = parse.row
   local sent, err = require("vios.execute").parameters(row, parse.parameters)
   if not sent then
-    return report(err, globals)
+    return report_at(err, globals, parse)
   end
   print(as_lua(row, parse.parameters))
   local nodes
   nodes, err = require("vios.connection").targets(globals)
   if err then
-    return report(err, globals)
+    return report_at(err, globals, parse)
   end
   for _, node in ipairs(row.rehearse and (nodes or { false }) or {}) do
     local options <const> = setmetatable({ on = node or nil }, { __index = globals })
     local good
     good, err = require("vios.execute").rehearse(row, sent, options)
     if not good then
-      return report(err, globals)
+      return report_at(err, globals, parse)
     end
   end
   return 0
@@ -211,38 +232,40 @@ local function run_parsed(parse, globals)
   end
   if parse.group.builtin then
     local status, err = row.run(parse.parameters, globals, cli)
-    return status or report(err, globals)
+    return status or report_at(err, globals, parse)
   end
   if globals.dry_run and not row.preview then
     return rehearse(parse, globals)
   end
   local ok, err = confirm(row, parse.parameters, globals)
   if not ok then
-    return report(err, globals)
+    return report_at(err, globals, parse)
   end
   local nodes
   nodes, err = require("vios.connection").targets(globals)
   if err then
-    return report(err, globals)
+    return report_at(err, globals, parse)
   elseif nodes and #nodes > 1 then
     return require("vios.on").run(nodes, parse, globals, report)
   elseif nodes then
     globals.on = nodes[1]
   end
   ok, err = run_row(row, parse.parameters, globals, print_result(parse, globals))
-  return ok and 0 or report(err, globals)
+  return ok and 0 or report_at(err, globals, parse)
 end
 
--- A command given as words.
-function cli.command(list)
+-- A command given as words; `typed`: the line they are from, as words.split() tells of it.
+function cli.command(list, typed)
   local parse, err, partial = require("vios.parser").parse(list)
   if not parse then
-    local globals = partial and partial.globals or {}
+    local globals <const> = merged(partial.globals)
     for _, word in ipairs(list) do
       globals.json = globals.json or word == "--json"
     end
-    return report(err, merged(globals))
+    partial.typed = typed
+    return report_at(err, globals, partial, partial.fault)
   end
+  parse.typed = typed
   running = merged(parse.globals)
   local status <const> = run_parsed(parse, running)
   running = nil
@@ -375,7 +398,8 @@ function cli.line(text, name, last)
     if info.open then
       return last and report(vios.error("usage", "the line ends within quotes")) or "more"
     end
-    local ok, status = pcall(cli.command, list)
+    info.text = text
+    local ok, status = pcall(cli.command, list, info)
     return ok and status or report(status)
   end
   local err = name == TYPED and misplaced_option(text)

@@ -84,7 +84,9 @@ local POWERVM <const> = {
   "ioscli",
 }
 -- The shell's own words: lua/builtins.lua has them all. The hidden ones are for programs.
-local WORDS <const> = { "help", "history", "watch", "top", "metrics", "source", "on", "quit" }
+local WORDS <const> = {
+  "help", "explain", "history", "watch", "top", "metrics", "source", "on", "quit",
+}
 local HIDDEN <const> = { "self-test", "rpc", "complete" }
 
 local commands = {}

@@ -15,7 +15,10 @@ local function timeout_ms(options)
   end
   local ms, err = vios.parse.duration(tostring(text))
   if ms == nil then
-    return nil, vios.error("usage", err.message, { object = "--timeout", hint = err.hint })
+    local bad <const> =
+      vios.error("usage", err.message, { object = "--timeout", hint = err.hint })
+    bad.item = "timeout"
+    return nil, bad
   end
   return ms
 end
@@ -115,17 +118,28 @@ local function convert(item, value)
   return number and value, err
 end
 
--- A list where the row wants one; each element converted.
+-- A list where the row wants one; each element converted. nil, err, and which of them is bad.
 local function convert_many(item, value)
   local list = vios.json.array({})
   for index, element in ipairs(type(value) == "table" and value or { value }) do
     local converted, err = convert(item, element)
     if converted == nil then
-      return nil, err
+      return nil, err, index
     end
     list[index] = converted
   end
   return list
+end
+
+-- A value that is none of its item's type: err, with `item`, and `nth` of its values.
+local function bad_value(list, row, item, err, nth)
+  local typed <const> = list == row.options and require("vios.parser").dashed(item.name)
+    or item.name:upper()
+  local unlimited <const> = item.type == "integer" and not item.minimum
+  local bad <const> = vios.error("usage", err.message,
+    { object = typed, hint = unlimited and "give a whole number" or err.hint })
+  bad.item, bad.nth = item.name, nth
+  return bad
 end
 
 -- The parameters as they are sent: a copy, checked and converted; nil, err.
@@ -138,13 +152,9 @@ function execute.parameters(row, parameters)
     for _, item in ipairs(list) do
       local value = sent[item.name]
       if value ~= nil then
-        local converted, err = (item.many and convert_many or convert)(item, value)
+        local converted, err, nth = (item.many and convert_many or convert)(item, value)
         if converted == nil then
-          local typed = item.value and require("vios.parser").dashed(item.name)
-            or item.name:upper()
-          local unlimited <const> = item.type == "integer" and not item.minimum
-          return nil, vios.error("usage", err.message,
-            { object = typed, hint = unlimited and "give a whole number" or err.hint })
+          return nil, bad_value(list, row, item, err, nth)
         end
         sent[item.name] = converted
       end

@@ -148,9 +148,31 @@ local function is_one_of(value, words)
   return false
 end
 
--- A state of parsing: words, at, row, positional, parameters, globals.
+-- A state of parsing: words, at, row, positional, parameters, globals; `fault` is the number of the
+-- word that an error is about, `took[number]` what a word was taken for: { as =, item = }, and
+-- `where[name]` the numbers of the words that have an item's values.
 local Parse = {}
 Parse.__index = Parse
+
+local function new_parse(words)
+  return setmetatable({ words = words, at = 1, positional = {}, numbers = {}, parameters = {},
+    globals = {}, took = {}, where = {} }, Parse)
+end
+
+-- The word was taken for `as` ("noun", "verb", "object", "option", "value", "on", "nodes"); a value
+-- is of `item`.
+function Parse:take(number, as, item)
+  self.took[number] = { as = as, item = item }
+  if as == "object" or as == "value" then
+    self.where[item.name] = self.where[item.name] or {}
+    table.insert(self.where[item.name], number)
+  end
+end
+
+-- An error is about what is missing behind the last word.
+function Parse:missing()
+  self.fault = #self.words + 1
+end
 
 -- `-field a b c`: with one dash, all words up to the next option, with commas.
 function Parse:take_value(option, value, dashes)
@@ -163,10 +185,13 @@ function Parse:take_value(option, value, dashes)
       .. option.value,
       self.row and "use: " .. parser.form(self.row) or nil)
   end
+  self.fault = self.at
+  self:take(self.at, "value", option)
   self.at = self.at + 1
   if option.spread and dashes == "-" then
     while self.words[self.at] and self.words[self.at]:sub(1, 1) ~= "-" do
       word = word .. "," .. self.words[self.at]
+      self:take(self.at, "value", option)
       self.at = self.at + 1
     end
   end
@@ -191,12 +216,18 @@ function Parse:store(option, value)
   return true
 end
 
+-- The word is the one before `at`.
 function Parse:option(word)
+  self.fault = self.at - 1
   local name, value, dashes = option_word(word)
   local _, known = parser.options(self.row)
   local option = name and known[name]
   if not option then
     return unknown_option(word, self.row)
+  end
+  self:take(self.fault, "option", option)
+  if option.value and value then
+    self.where[option.name] = { self.fault }
   end
   if not option.value then
     if value then
@@ -239,8 +270,10 @@ function Parse:verb(group)
   end
   local word = self.words[self.at]
   local name = word and (option_word(word) or word)
+  self.fault = self.at
   if name and group.by_verb[name] then
     self.row = group.by_verb[name]
+    self:take(self.at, "verb")
     self.at = self.at + 1
     return true
   end
@@ -274,10 +307,13 @@ function Parse:prefix()
         return nil, err
       end
     elseif word == "on" then
+      self.fault = self.at
       if not self.words[self.at + 1] then
         return usage("on needs the names of nodes", "use: on n1,n2 NOUN VERB, or on @all ...")
       end
       self.globals.on = self.words[self.at + 1]
+      self:take(self.at, "on")
+      self:take(self.at + 1, "nodes")
       self.at = self.at + 2
     elseif word == "ioscli" then
       self.prefixed = word
@@ -302,6 +338,7 @@ function Parse:rest()
       end
     else
       self.positional[#self.positional + 1] = word
+      self.numbers[#self.positional] = self.at - 1
     end
   end
   return true
@@ -326,22 +363,29 @@ function Parse:name_arguments()
     local value = self.positional[at]
     if value == nil then
       if not argument.optional then
+        self:missing()
         return usage(argument.name:upper() .. " is missing", "use: " .. parser.form(self.row))
       end
     elseif argument.many then
       self.parameters[argument.name] = { table.unpack(self.positional, at) }
+      for i = at, #self.positional do
+        self:take(self.numbers[i], "object", argument)
+      end
       at = #self.positional + 1
     else
       self.parameters[argument.name] = value
+      self:take(self.numbers[at], "object", argument)
       at = at + 1
     end
   end
   if self.positional[at] then
+    self.fault = self.numbers[at]
     return usage("unexpected word " .. quote(self.positional[at]),
       "use: " .. parser.form(self.row))
   end
   for _, option in ipairs(self.row.options) do
     if option.required and self.parameters[option.name] == nil then
+      self:missing()
       return usage("option " .. quote(parser.dashed(option.name, self.row)) .. " is missing",
         "use: " .. parser.form(self.row))
     end
@@ -359,17 +403,12 @@ function Parse:shell_command()
     return usage("no command behind the \"!\"", "use: on NODES !COMMAND ...")
   end
   self.shell = command
-  return self
-end
-
-local function begin(words)
-  return setmetatable({ words = words, at = 1, positional = {}, parameters = {}, globals = {} },
-    Parse)
+  return true
 end
 
 -- The words behind the name of a row, as parse() gives them: for a row that is no command.
 function parser.parse_row(row, words)
-  local parse <const> = begin(words)
+  local parse <const> = new_parse(words)
   parse.row = row
   local ok, err = parse:rest()
   if ok and not parse.globals.help then
@@ -378,44 +417,57 @@ function parser.parse_row(row, words)
   return ok and parse or nil, err
 end
 
--- { row =, parameters =, globals = }; row is nil when only help of a noun was asked, or `shell` is
--- the command for the shells of other machines. nil, err.
-function parser.parse(words)
-  local parse = begin(words)
-  local ok, err = parse:prefix()
-  if not ok then
-    return nil, err
+-- Takes the noun; false when there is none and none is needed.
+function Parse:noun()
+  local noun = self.words[self.at]
+  if not noun and self.globals.help then
+    return false
+  elseif not noun then
+    self:missing()
+    return usage("no command", self.prefixed and "use: ioscli COMMAND ..."
+      or self.globals.on and "use: on n1,n2 NOUN VERB ..." or 'see "help"')
   end
-  local noun = words[parse.at]
-  if noun and noun:sub(1, 1) == "!" then
-    return parse:shell_command()
+  self.group = commands.noun(noun)
+  if not self.group and commands.noun(self.globals.on or "") then -- on node list
+    return usage("on needs the names of nodes", "use: on n1,n2 NOUN VERB ...")
+  elseif not self.group then
+    self.fault = self.at
+    return require("vios.meant").noun(noun, self.words[self.at + 1])
   end
-  if not noun then
-    if parse.globals.help then
-      return parse
-    end
-    return usage("no command", parse.prefixed and "use: ioscli COMMAND ..."
-      or parse.globals.on and "use: on n1,n2 NOUN VERB ..." or 'see "help"')
+  self:take(self.at, "noun")
+  self.at = self.at + 1
+  return true
+end
+
+-- All of it: true, or nil, err.
+function Parse:all()
+  local ok, err = self:prefix()
+  if ok and (self.words[self.at] or ""):sub(1, 1) == "!" then
+    return self:shell_command()
+  elseif ok then
+    ok, err = self:noun()
   end
-  local group = commands.noun(noun)
-  if not group then
-    if commands.noun(parse.globals.on or "") then -- on node list
-      return usage("on needs the names of nodes", "use: on n1,n2 NOUN VERB ...")
-    end
-    return require("vios.meant").noun(noun, words[parse.at + 1])
+  if ok then
+    ok, err = self:verb(self.group)
   end
-  parse.group = group
-  parse.at = parse.at + 1
-  ok, err = parse:verb(group)
-  if ok and parse.row then
-    ok, err = parse:rest()
+  if ok and self.row then
+    ok, err = self:rest()
   end
-  if ok and parse.row and not parse.globals.help then
-    ok, err = parse:name_arguments()
+  if ok and self.row and not self.globals.help then
+    ok, err = self:name_arguments()
     if ok then
-      ok, err = parse:translate()
+      ok, err = self:translate()
     end
   end
+  return ok ~= nil or nil, err -- false: help was asked, without a noun
+end
+
+-- { row =, parameters =, globals =, took =, where = }; row is nil when only help of a noun was
+-- asked, or `shell` is the command for the shells of other machines. Otherwise nil, err, and the
+-- state, whose `fault` is the number of the word at fault.
+function parser.parse(words)
+  local parse = new_parse(words)
+  local ok, err = parse:all()
   if not ok then
     return nil, err, parse
   end
@@ -424,7 +476,7 @@ end
 
 -- Reads leading global options of the program itself: the options, and where the rest begins.
 function parser.leading(words)
-  local parse = begin(words)
+  local parse = new_parse(words)
   while words[parse.at] and words[parse.at]:sub(1, 1) == "-" do
     local name = option_word(words[parse.at])
     if not name or name == "e" or name == "c" or name == "help" or name == "version" then

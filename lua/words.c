@@ -57,6 +57,7 @@ static void take_word(struct scan *scan)
     struct words *words = scan->words;
     words->last_start = scan->position;
     words->in_word = true;
+    words->spans[words->count].begin = scan->position;
     words->at[words->count++] = scan->used;
     while (scan->position < scan->size && !is_blank(scan->line[scan->position])) {
         char c = scan->line[scan->position++];
@@ -68,6 +69,7 @@ static void take_word(struct scan *scan)
             put(scan, c);
         }
     }
+    words->spans[words->count - 1].end = scan->position;
     put(scan, '\0');
 }
 
@@ -106,7 +108,8 @@ int words_split(struct words *words, const char *line, size_t size, struct vios_
     }
     words->text = malloc(2 * size + 1); /* a word of n bytes takes at most n + 1, one blank aside */
     words->at = malloc(WORDS_MAX * sizeof *words->at);
-    if (!words->text || !words->at) {
+    words->spans = malloc(WORDS_MAX * sizeof *words->spans);
+    if (!words->text || !words->at || !words->spans) {
         words_free(words);
         return error_no_memory(error, NULL);
     }
@@ -123,6 +126,7 @@ void words_free(struct words *words)
     if (words) {
         free(words->text);
         free(words->at);
+        free(words->spans);
         *words = (struct words){0};
     }
 }
@@ -134,7 +138,18 @@ static int words_gc(lua_State *L)
     return 0;
 }
 
-/* words.split(line) -> list, {open =, in_word =, start =}; start counts from 1 */
+/* A list of where the words begin, or of their last bytes, both counted from 1. */
+static void push_positions(lua_State *L, const struct words *words, bool ends)
+{
+    lua_createtable(L, (int)words->count, 0);
+    for (size_t i = 0; i < words->count; i++) {
+        lua_pushinteger(L, (lua_Integer)(ends ? words->spans[i].end : words->spans[i].begin + 1));
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+}
+
+/* words.split(line) -> list, {open =, in_word =, start =, begins = {}, ends = {}}: `start` is where
+ * the last word begins, `begins` and `ends` are the first and the last byte of each, from 1 */
 static int split_line(lua_State *L)
 {
     size_t size;
@@ -151,13 +166,17 @@ static int split_line(lua_State *L)
         lua_pushstring(L, words->text + words->at[i]);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
-    lua_createtable(L, 0, 3); // [words, list, info]
+    lua_createtable(L, 0, 5); // [words, list, info]
     lua_pushboolean(L, words->open);
     lua_setfield(L, -2, "open");
     lua_pushboolean(L, words->in_word);
     lua_setfield(L, -2, "in_word");
     lua_pushinteger(L, (lua_Integer)words->last_start + 1);
     lua_setfield(L, -2, "start");
+    push_positions(L, words, false);
+    lua_setfield(L, -2, "begins");
+    push_positions(L, words, true);
+    lua_setfield(L, -2, "ends");
     words_free(words);
     return 2;
 }

@@ -14,9 +14,15 @@
 #define WORDS_MAX 4096
 #define WORDS_LINE_MAX (1024 * 1024)
 
+/* Where a word stands in the line, quotes and all: `end` is behind it. */
+struct word_span {
+    size_t begin, end;
+};
+
 struct words {
-    char *text; /* the words, each with a NUL behind it; owned */
-    size_t *at; /* where each begins in `text`; owned */
+    char *text;              /* the words, each with a NUL behind it; owned */
+    size_t *at;              /* where each begins in `text`; owned */
+    struct word_span *spans; /* of each; owned */
     size_t count;
     bool open;         /* the line ends within quotes or behind a backslash */
     bool in_word;      /* the line ends within the last word */

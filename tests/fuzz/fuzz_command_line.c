@@ -17,6 +17,7 @@ static void check_words(const struct words *words, size_t size)
     assert(words->last_start <= size);
     for (size_t i = 0; i < words->count; i++) {
         assert(strlen(words->text + words->at[i]) <= 2 * size);
+        assert(words->spans[i].begin < words->spans[i].end && words->spans[i].end <= size);
     }
 }
 

@@ -272,6 +272,14 @@ static void empty_list(const json_t *id, const json_t *parameters)
     answer(id, json_array());
 }
 
+/* Of one method, as far as `explain` asks. */
+static void describe(const json_t *id, const json_t *parameters)
+{
+    (void)parameters;
+    answer(id, json_pack("[{s:s, s:[], s:s, s:b, s:b}]", "name", "lpar.stop", "parameters", "role",
+                         "operator", "changes", 1, "job", 1));
+}
+
 static void serve(void)
 {
     static const struct {
@@ -284,7 +292,7 @@ static void serve(void)
                    {"lpar.console", console},  {"cluster.status", show_cluster},
                    {"node.call", call_node},   {"paging.create", submit_job},
                    {"lpar.stop", submit_job},  {"paging.list", list_paging},
-                   {"job.cancel", cancel_job}};
+                   {"job.cancel", cancel_job}, {"rpc.describe", describe}};
     for (;;) {
         json_t *message = receive(-1);
         const char *name = json_string_value(json_object_get(message, "method"));
