@@ -32,7 +32,11 @@ row("help", {
   run = function(parameters, _, cli)
     local commands <const> = require("vios.commands")
     local noun, verb = parameters.noun, parameters.verb
-    if noun and not commands.noun(noun) then
+    local alias <const> = require("vios.aliases").line(noun)
+    if alias then
+      print(noun .. ": alias of: " .. vios.term.escape(alias))
+      return 0
+    elseif noun and not commands.noun(noun) then
       return require("vios.meant").noun(noun, verb)
     elseif verb and not commands.row(noun, verb) then
       return require("vios.meant").verb(commands.noun(noun), verb)
@@ -56,27 +60,44 @@ row("explain", {
   end,
 })
 
-local function write_history(lines, count)
-  for number = math.max(1, #lines - count + 1), #lines do
-    local text = vios.term.escape((lines[number]:gsub("\n", "\0")))
-    io.write(string.format("%5d  %s\n", number, (text:gsub("\\x00", "\n       "))))
+-- The numbers of the lines that have `text`; of all when it is nil.
+local function lines_with(lines, text)
+  local found <const> = {}
+  for number, line in ipairs(lines) do
+    if not text or line:lower():find(text:lower(), 1, true) then
+      found[#found + 1] = number
+    end
+  end
+  return found
+end
+
+-- The last `count` of those numbers.
+local function write_history(lines, found, count)
+  for at = math.max(1, #found - count + 1), #found do
+    local text = vios.term.escape((lines[found[at]]:gsub("\n", "\0")))
+    io.write(string.format("%5d  %s\n", found[at], (text:gsub("\\x00", "\n       "))))
   end
 end
 
 row("history", {
   summary = "the lines typed before",
   arguments = { { name = "count", optional = true, words = "only the last so many" } },
-  examples = { "history 20" },
+  options = {
+    { name = "search", value = "TEXT", words = "only those that have this, in capitals or not" },
+  },
+  examples = { "history 20", "history --search web1", "history 5 --search 'lpar migrate'" },
   run = function(parameters, _, cli)
     local count = parameters.count and math.tointeger(tonumber(parameters.count))
     if parameters.count and (not count or count < 0) then
-      return usage('"' .. parameters.count .. '" is not a count', "use: history [COUNT]")
+      return usage('"' .. parameters.count .. '" is not a count',
+        "use: history [COUNT] [--search TEXT]")
     end
     local lines, err = require("vios.shell").history()
     if not lines then
       return nil, err
     end
-    cli.paged(function() write_history(lines, count or #lines) end)
+    local found <const> = lines_with(lines, parameters.search)
+    cli.paged(function() write_history(lines, found, count or #found) end)
     return 0
   end,
 })

@@ -262,24 +262,25 @@ function cli.command(list, typed)
     for _, word in ipairs(list) do
       globals.json = globals.json or word == "--json"
     end
-    partial.typed = typed
+    partial.typed = not partial.expanded and typed or nil
     return report_at(err, globals, partial, partial.fault)
   end
-  parse.typed = typed
+  parse.typed = not parse.expanded and typed or nil
   running = merged(parse.globals)
   local status <const> = run_parsed(parse, running)
   running = nil
   return status
 end
 
--- True when the line is a command: a known noun first, and none of . ( [ = : behind it at once.
+-- True when the line is a command: a known noun or an alias first, and none of . ( [ = : behind it
+-- at once.
 function cli.is_command(text)
   local word, behind = text:match("^%s*([%a][%w-]*)(.?)")
   if not word or behind:match("[.%(%[=:]") then
     return false
   end
   return (behind == "" or behind:match("%s") ~= nil)
-    and require("vios.commands").noun(word) ~= nil
+    and (require("vios.commands").noun(word) or require("vios.aliases").line(word)) ~= nil
 end
 
 local function print_values(count, first, second)

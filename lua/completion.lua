@@ -4,6 +4,7 @@
 local vios <const> = require("vios")
 local commands <const> = require("vios.commands")
 local parser <const> = require("vios.parser")
+local aliases <const> = require("vios.aliases")
 
 local completion = {}
 
@@ -104,6 +105,11 @@ local function walk(words)
     elseif seen.group and not seen.row and commands.dashed_row(seen.group, word) then
       seen.row = commands.dashed_row(seen.group, word)
     elseif not option and not seen.group then
+      local expanded <const> = aliases.expand(words, at)
+      if expanded then
+        words, at = expanded, at - 1
+        goto next_word
+      end
       seen.group = commands.noun(word)
       seen.row = seen.group and seen.group.by_verb[""]
       if not seen.group then
@@ -117,6 +123,7 @@ local function walk(words)
     elseif not option and not word:match("^%-") then
       seen.positional = seen.positional + 1
     end
+    ::next_word::
     at = at + 1
   end
   return seen
@@ -143,7 +150,7 @@ function completion.words(words, prefix)
   elseif prefix:sub(1, 1) == "-" then
     names = dashed_words(seen)
   elseif not seen.group then
-    names = commands.first_words()
+    names = aliases.beginnings()
   elseif not seen.row then
     names = seen.group.powervm and dashed_words(seen) or seen.group.verbs
   elseif seen.row.complete_rest then

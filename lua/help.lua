@@ -2,6 +2,7 @@
 
 local commands <const> = require("vios.commands")
 local parser <const> = require("vios.parser")
+local aliases <const> = require("vios.aliases")
 local term <const> = require("vios").term
 
 local help = {}
@@ -15,6 +16,13 @@ local function overview()
   local lines = { "Commands: [on NODES] NOUN VERB [OBJECT ...] [--option VALUE ...]", "" }
   for _, noun in ipairs(commands.nouns()) do
     column(lines, noun, commands.noun(noun).summary)
+  end
+  if #aliases.names() > 0 then
+    lines[#lines + 1] = ""
+    lines[#lines + 1] = "Aliases:"
+  end
+  for _, name in ipairs(aliases.names()) do
+    column(lines, name, aliases.line(name))
   end
   lines[#lines + 1] = ""
   lines[#lines + 1] = "PowerVM's commands, with its options and columns:"
@@ -50,6 +58,11 @@ local function of_noun(group)
   end
   for _, row in ipairs(group.powervm and {} or commands.dashed(group)) do
     column(lines, row.name, row.summary)
+  end
+  lines[#lines + 1] = ""
+  lines[#lines + 1] = "Examples:"
+  for _, row in ipairs(group.rows) do
+    lines[#lines + 1] = "  " .. row.examples[1]
   end
   return lines
 end

@@ -77,7 +77,7 @@ function meant.noun(word, behind)
   if ours then
     return usage(none, "here it is: " .. ours)
   end
-  return usage(none .. nearest.hint(word, commands.first_words()), 'see "help"')
+  return usage(none .. nearest.hint(word, require("vios.aliases").beginnings()), 'see "help"')
 end
 
 -- The same for one that is no verb of the noun, or nil: there is none.

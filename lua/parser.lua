@@ -148,7 +148,8 @@ local function is_one_of(value, words)
   return false
 end
 
--- A state of parsing: words, at, row, positional, parameters, globals; `fault` is the number of the
+-- A state of parsing: words (and whether they are `expanded` from an alias, so that they stand
+-- nowhere), at, row, positional, parameters, globals; `fault` is the number of the
 -- word that an error is about, `took[number]` what a word was taken for: { as =, item = }, and
 -- `where[name]` the numbers of the words that have an item's values.
 local Parse = {}
@@ -428,7 +429,11 @@ function Parse:noun()
       or self.globals.on and "use: on n1,n2 NOUN VERB ..." or 'see "help"')
   end
   self.group = commands.noun(noun)
-  if not self.group and commands.noun(self.globals.on or "") then -- on node list
+  local expanded <const> = not self.group and require("vios.aliases").expand(self.words, self.at)
+  if expanded then
+    self.words, self.expanded = expanded, true
+    return self:from_start()
+  elseif not self.group and commands.noun(self.globals.on or "") then -- on node list
     return usage("on needs the names of nodes", "use: on n1,n2 NOUN VERB ...")
   elseif not self.group then
     self.fault = self.at

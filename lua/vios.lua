@@ -16,6 +16,12 @@ local vios = {
   parallel = function(...) return require("vios.parallel").run(...) end,
   on = function(...) return require("vios.far").on(...) end,
 }
+
+-- vios.alias("ll", "lpar list"), see aliases.lua.
+function vios.alias(name, line)
+  require("vios.aliases").add(name, line)
+end
+
 _G.vios = vios
 package.loaded.vios = vios
 

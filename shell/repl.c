@@ -360,6 +360,7 @@ int repl_run(lua_State *L)
         }
         lua_pop(L, 1);
     }
+    cli_call(L, "vios.startup", "run", 0, 0, &status);
     open_editor(&repl);
     while (!quit_asked) {
         int count = 0;

@@ -1,8 +1,8 @@
 -- Proves: of a line that is wrong the word at fault is known and marked, also among wide characters
--- and in a long line.
+-- and in a long line; aliases stand for what they are told to, and for nothing that they must not.
 
 local tap <const> = dofile(arg[0]:match("^.*/") .. "tap.lua")
-local ok <const>, is <const> = tap.ok, tap.is
+local ok <const>, is <const>, raises <const> = tap.ok, tap.is, tap.raises
 
 local parser <const> = require("vios.parser")
 local caret <const> = require("vios.caret")
@@ -56,4 +56,42 @@ is(split("x " .. caret.quoted("it's"))[2], "it's", "and read again")
 is(table.concat({ caret.lines({ "lpar", "a b", "c" }, 3) }, "\n"),
   "    lpar 'a b' c\n               ^", "words that came one by one make a line")
 
+-- aliases
+vios.alias("ll", "lpar list")
+vios.alias("everywhere", "on @all node list")
+local function parsed(line)
+  return parser.parse((split(line)))
+end
+is(parsed("ll --json").row.name, "lpar list", "an alias is what it stands for")
+is(parsed("ll --json").globals.json, true, "with what is behind it")
+is(parsed("--json ll").row.name, "lpar list", "and before it")
+is(parsed("on n2 ll").globals.on, "n2", "also on another node")
+is(parsed("everywhere").globals.on, "@all", "one may say where")
+vios.alias("ll", "lpar show")
+is(parsed("ll web1").row.name, "lpar show", "it may be made anew")
+ok(require("vios.cli").is_command("ll web1"), "it begins a command")
+ok(not require("vios.cli").is_command("ll.x"), "as a noun does")
+ok(require("vios.help").text():match("\n  ll +lpar show\n"), "help shows it")
+local completion <const> = require("vios.completion")
+is(table.concat(completion.words({}, "everyw"), " "), "everywhere", "it completes")
+is(table.concat(completion.words({ "ll" }, "--js"), " "), "--json", "and what is behind it")
+ok(tostring(select(2, parsed("everywere"))):match('did you mean "everywhere"'), "it is suggested")
+local value <const>, err <const> = parsed("ll web1 --tiemout")
+ok(value == nil and err.message:match("tiemout"), "an error is about what was typed", tostring(err))
+
+for what, case in pairs({
+  ["that hides a command"] = { "lpar", "node list", "there is a command" },
+  ["that hides a word of Lua"] = { "end", "node list", "word of Lua" },
+  ["that hides a variable"] = { "print", "node list", "word of Lua" },
+  ["of an alias"] = { "lll", "ll", "does not begin with a command" },
+  ["of itself"] = { "again", "again x", "does not begin with a command" },
+  ["of Lua"] = { "p", "print(1)", "does not begin with a command" },
+  ["of nothing"] = { "nothing", " ", "does not begin with a command" },
+  ["of half a line"] = { "half", "lpar show 'x", "within quotes" },
+  ["with an awkward name"] = { "a b", "lpar list", "a name is" },
+}) do
+  raises("an alias " .. what .. " is refused", case[3], vios.alias, case[1], case[2])
+end
+raises("nor can it be no text", "needs the line", vios.alias, "x1", 7)
+is(#require("vios.aliases").names(), 2, "no more than two were made")
 tap.finish()

@@ -19,6 +19,7 @@ set env(TERM) xterm
 set env(XDG_STATE_HOME) $dir/state
 set env(VIOS_LAB_DIR) $dir/lab
 set env(HOME) $dir
+unset -nocomplain env(XDG_CONFIG_HOME)
 
 # One TAP line.
 proc ok {good what} {
