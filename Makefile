@@ -71,6 +71,18 @@ PROGRAMS := $(B)/bin/vios $(B)/libexec/vios/daemon $(B)/libexec/vios/io $(B)/lib
 .PHONY: all
 all: $(PROGRAMS) ## build the programs (the default)
 
+# What these say of themselves with --version (base/version.h): only they know of the commit, and
+# are compiled again when it is another. A tree without .git, such as an archive, has none.
+VERSION_OBJECTS := $(B)/shell/version.o $(B)/core/daemon/main.o
+COMMIT := $(if $(wildcard .git),$(shell git --no-optional-locks describe --always --dirty \
+            --abbrev=12 --exclude='*' 2>/dev/null))
+$(B)/commit: FORCE
+	@mkdir -p $(@D)
+	@echo '$(COMMIT)' | cmp -s - $@ || echo '$(COMMIT)' >$@
+$(VERSION_OBJECTS): $(B)/commit
+$(VERSION_OBJECTS): CPPFLAGS += -DVIOS_COMMIT='"$(COMMIT)"' \
+    -DVIOS_VARIANT='"$(VARIANT)"' -DLIBEDIT_VERSION='"$(shell $(PKG_CONFIG) --modversion libedit)"'
+
 $(B)/%.o: %.c
 	@mkdir -p $(@D)
 	$(call say,CC,$<)$(CC) $(CPPFLAGS) $(ALL_CFLAGS) -MMD -MP -c -o $@ $<

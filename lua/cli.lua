@@ -346,6 +346,10 @@ function cli.leading(list)
   return at - 1, 0
 end
 
+function cli.is_json()
+  return cli.defaults.json == true
+end
+
 local KEYWORDS <const> = {}
 for word in ([[and break do else elseif end false for function goto if in local nil not or repeat
     return then true until while]]):gmatch("%a+") do

@@ -186,3 +186,14 @@ int cli_leading(lua_State *L, int count, char *const *words)
     lua_pop(L, 2);
     return failed ? -failed : used;
 }
+
+bool cli_is_json(lua_State *L)
+{
+    int status;
+    if (!cli_call(L, "vios.cli", "is_json", 0, 1, &status)) {
+        return false;
+    }
+    bool json = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return json;
+}

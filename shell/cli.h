@@ -25,6 +25,8 @@ int cli_stdin(lua_State *L);
 /* Reads options before the mode (--socket P, --json, ...): how many words they are, or a negative
  * exit status when they are wrong. They hold for everything after. */
 int cli_leading(lua_State *L, int count, char *const *words);
+/* --json was one of them. */
+bool cli_is_json(lua_State *L);
 
 /* After Ctrl-C ended the waiting for a job, which goes on: when it was typed again, or is while
  * `linger` waits for that a moment, the job is cancelled. Forgets Ctrl-C. */

@@ -7,10 +7,12 @@
  *     vios -e CODE              Lua
  *     vios SCRIPT.lua ARG ...   a Lua script
  *     vios daemon ...           the daemon, a program of its own
+ *     vios --version            what this program is
  */
 #include "lua/binding.h"
 #include "shell/cli.h"
 #include "shell/repl.h"
+#include "shell/version.h"
 
 #include <errno.h>
 #include <lauxlib.h>
@@ -65,8 +67,7 @@ static int run_mode(lua_State *L, int count, char **words)
         return line ? cli_line(L, words[1], true) : cli_expression(L, words[1]);
     }
     if (strcmp(words[0], "--version") == 0) {
-        printf("vios %s\n", VIOS_VERSION);
-        return 0;
+        return version_print(L, count, words);
     }
     if (strcmp(words[0], "--help") == 0 || strcmp(words[0], "-h") == 0) {
         char help[] = "help";

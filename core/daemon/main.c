@@ -9,7 +9,9 @@
  */
 #include "base/config.h"
 #include "base/log.h"
+#include "base/version.h"
 #include "daemon/daemon.h"
+#include "daemon/libraries.h"
 #include "ffdc/offline.h"
 #include "restore/restore.h"
 
@@ -60,6 +62,7 @@ static void help(void)
     printf("usage: vios daemon [--config FILE] [--stop-guests] [--KEY VALUE ...]\n\n"
            "  --config FILE      the configuration file (%s)\n"
            "  --stop-guests      when it ends, guests and io end too\n"
+           "  --version          no daemon: what this program is; --json behind it: as JSON\n"
            "  --restore FILE     no daemon: restore a backup, see \"vios db restore\"\n"
            "      --to ADDRESS   into this VIOS DB, if not the configured one\n"
            "      --dry-run      only say what would be lost\n"
@@ -74,6 +77,21 @@ static void help(void)
         printf("  --%-16s %s (%s)\n", rows[i].key, rows[i].help,
                rows[i].default_text ? rows[i].default_text : "must be given");
     }
+}
+
+static int print_version(int count, char **arguments)
+{
+    const struct version version = {"vios daemon", VIOS_COMMIT, VIOS_VARIANT, daemon_libraries()};
+    bool as_json = count == 1 && strcmp(arguments[0], "--json") == 0;
+    if (count > 0 && !as_json) {
+        fprintf(stderr, "vios daemon: unexpected word \"%s\": use: --version [--json]\n",
+                arguments[0]);
+        return 2;
+    }
+    char *text = version_text(&version, as_json);
+    bool said = text && fputs(text, stdout) != EOF && fflush(stdout) == 0;
+    free(text);
+    return said ? 0 : 1;
 }
 
 /* "--page-memory" is page_memory. */
@@ -327,9 +345,8 @@ int main(int argc, char **argv)
         help();
         return 0;
     }
-    if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-        printf("vios daemon %s\n", VIOS_VERSION);
-        return 0;
+    if (argc >= 2 && strcmp(argv[1], "--version") == 0) {
+        return print_version(argc - 2, argv + 2);
     }
     signal(SIGPIPE, SIG_IGN);
     raise_limits();

@@ -19,7 +19,19 @@ is "its output" "$OUT" "n2"
 run_status "-e, a statement without a value" 0 "$VIOS" -e 'local x = 1'
 is "no output" "$OUT" ""
 run_status "--version" 0 "$VIOS" --version
-like "its output" "$OUT" '^vios [0-9]+\.[0-9]+$'
+like "its first line" "$OUT" '^vios [0-9]+\.[0-9]+'$'\n'
+like "what it was built with" "$OUT" 'commit +[0-9a-z-]+.*compiler +(gcc|clang) [0-9].*lua +5\.4\.'
+for words in '--version --json' '--json --version'; do
+    # shellcheck disable=SC2086 # two words
+    run_status "$words" 0 "$VIOS" $words
+    is "its members" "$(jq -r 'keys_unsorted | join(" ")' <<<"$OUT")" \
+        "version commit compiler variant libraries"
+done
+run_status "--version of something" 2 "$VIOS" --version lpar
+like "says what is wrong" "$ERR" 'unexpected word "lpar"'
+run_status "--version of the daemon" 0 "$VIOS" daemon --version --json
+like "names its libraries" "$(jq -r '.libraries | keys_unsorted | join(" ")' <<<"$OUT")" \
+    'libuv sqlite libcurl jansson openssl'
 run_status "--help" 0 "$VIOS" --help
 like "its output" "$OUT" 'node +the members'
 run_status "options before the mode" 0 "$VIOS" --json -e 'return vios.node.show("n1")'
