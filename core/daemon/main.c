@@ -62,6 +62,7 @@ static void help(void)
     printf("usage: vios daemon [--config FILE] [--stop-guests] [--KEY VALUE ...]\n\n"
            "  --config FILE      the configuration file (%s)\n"
            "  --stop-guests      when it ends, guests and io end too\n"
+           "  --default-config   no daemon: print a configuration file that says what holds\n"
            "  --version          no daemon: what this program is; --json behind it: as JSON\n"
            "  --restore FILE     no daemon: restore a backup, see \"vios db restore\"\n"
            "      --to ADDRESS   into this VIOS DB, if not the configured one\n"
@@ -76,6 +77,21 @@ static void help(void)
     for (size_t i = 0; i < count; i++) {
         printf("  --%-16s %s (%s)\n", rows[i].key, rows[i].help,
                rows[i].default_text ? rows[i].default_text : "must be given");
+    }
+}
+
+/* The file that comes with a package: nothing is set, and everything is told. */
+static void print_default_config(void)
+{
+    size_t count;
+    const struct config_row *rows = config_rows(&count);
+    printf("# vios.conf - what this node must know before it has a VIOS DB; see vios(1).\n#\n"
+           "# What stands here holds unless it is set: remove the # and change it. The daemon\n"
+           "# reads it when it starts; \"vios config set KEY VALUE\" writes it.\n");
+    for (size_t i = 0; i < count; i++) {
+        const char *value = rows[i].default_text;
+        printf("\n# %s%s\n#%s =%s%s\n", rows[i].help, value ? "" : "; must be given", rows[i].key,
+               value && value[0] ? " " : "", value ? value : "");
     }
 }
 
@@ -230,6 +246,14 @@ static void raise_limits(void)
     }
 }
 
+static int no_name(const struct options *options, struct vios_error *error)
+{
+    char hint[160];
+    snprintf(hint, sizeof hint, "set \"node = NAME\"%s%.80s, or give --node NAME",
+             options->config_path ? " in " : "", options->config_path ? options->config_path : "");
+    return error_set(error, VIOS_E_USAGE, "node", hint, "this node has no name");
+}
+
 static int configure(int argc, char **argv, struct options *options, struct config *config,
                      struct vios_error *error)
 {
@@ -248,8 +272,7 @@ static int configure(int argc, char **argv, struct options *options, struct conf
     }
     if (status == VIOS_OK && !config_text(config, "node") && !is_offline(options) &&
         (options->config_path || options->is_told)) {
-        status = error_set(error, VIOS_E_USAGE, "node", "set \"node = NAME\", or give --node NAME",
-                           "this node has no name");
+        status = no_name(options, error);
     }
     return status;
 }
@@ -343,6 +366,10 @@ int main(int argc, char **argv)
     struct options options = {0};
     if (argc == 2 && strcmp(argv[1], "--help") == 0) {
         help();
+        return 0;
+    }
+    if (argc == 2 && strcmp(argv[1], "--default-config") == 0) {
+        print_default_config();
         return 0;
     }
     if (argc >= 2 && strcmp(argv[1], "--version") == 0) {

@@ -51,6 +51,16 @@ fi
 run_status "a bad log level exits 2" 2 "$DAEMON" --node n1 --log loud --store "sqlite:$DIR/x.db"
 echo "nonsense" >"$DIR/bad.conf"
 run_status "a bad file exits 2" 2 "$DAEMON" --config "$DIR/bad.conf"
+run_status "a file that sets nothing is printed" 0 "$DAEMON" --default-config
+is "it has each key" "$(sed -n 's/^#\([a-z_]*\) =.*/\1/p' <<<"$OUT")" \
+    "$("$DAEMON" --help | sed -n 's/^  --\([a-z_]*\) .*([^()]*)$/\1/p' | grep -vx config)"
+echo "$OUT" >"$DIR/default.conf"
+run_status "a node with it has no name" 2 "$DAEMON" --config "$DIR/default.conf"
+like "it says where to name it" "$ERR" "set \"node = NAME\" in $DIR/default.conf"
+sed -i 's/^#\([a-z_]* =\)/\1/; s/^node =$/node = n1/' "$DIR/default.conf"
+run_status "each of its values is one that it takes" 2 "$DAEMON" --config "$DIR/default.conf" \
+    --log loud
+like "only the option is wrong" "$ERR" '"loud" is no log level'
 
 # --- no cluster yet ---
 start_daemon n1
