@@ -111,6 +111,7 @@ $(B)/libexec/vios/place: $(PLACE_OBJECTS) $(call archives,$(PLACE_USES))
 
 include shell/shell.mk
 include tests/tests.mk
+include packaging/deb.mk
 
 -include $(shell find $(B)/core $(B)/shell $(B)/lua $(B)/tests -name "*.d" 2>/dev/null)
 
@@ -129,6 +130,11 @@ install: all ## install below PREFIX=/usr/local, in DESTDIR= when packaging
 	install -d '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'
 	install -m 644 shell/vios.bash-completion \
 	    '$(DESTDIR)$(PREFIX)/share/bash-completion/completions/vios'
+	install -d $(addprefix '$(DESTDIR)$(PREFIX)'/lib/,systemd/system sysusers.d tmpfiles.d)
+	sed 's,@PREFIX@,$(PREFIX),' packaging/vios.service.in | \
+	    install -m 644 /dev/stdin '$(DESTDIR)$(PREFIX)/lib/systemd/system/vios.service'
+	install -m 644 packaging/vios.sysusers '$(DESTDIR)$(PREFIX)/lib/sysusers.d/vios.conf'
+	install -m 644 packaging/vios.tmpfiles '$(DESTDIR)$(PREFIX)/lib/tmpfiles.d/vios.conf'
 
 .PHONY: help
 help: ## this list

@@ -3,7 +3,8 @@
 C_SOURCES := $(sort $(shell find core shell lua tests -name '*.c' 2>/dev/null))
 C_HEADERS := $(sort $(shell find core shell lua tests -name '*.h' 2>/dev/null))
 SHELL_SCRIPTS := .ci/run $(wildcard tests/guest/init) \
-                 $(sort $(shell find .ci tests scripts shell -name "*.sh" 2>/dev/null))
+                 packaging/postinst packaging/prerm packaging/postrm \
+                 $(sort $(shell find .ci tests scripts shell packaging -name "*.sh" 2>/dev/null))
 LINT_LUA := $(sort $(shell find lua scripts tests -name '*.lua' 2>/dev/null))
 
 .PHONY: lint lint-format lint-warnings lint-tidy lint-lua lint-shell lint-manual lint-rules

@@ -52,7 +52,7 @@ rule() { # WHAT COMMAND...
 sources() { # EXTENSION...
     local extension
     for extension in "$@"; do
-        find core shell lua scripts tests .ci -type f -name "*.$extension" 2>/dev/null
+        find core shell lua scripts packaging tests .ci -type f -name "*.$extension" 2>/dev/null
     done | sort
 }
 
