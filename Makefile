@@ -12,7 +12,8 @@ VERSION := 0.1
 
 ifeq ($(VARIANT),release)
 B := build
-VARIANT_FLAGS := -O2
+# Where it was built is no part of it: the same source makes the same package anywhere.
+VARIANT_FLAGS := -O2 '-ffile-prefix-map=$(CURDIR)=.'
 else ifeq ($(VARIANT),test)
 B := build/test
 VARIANT_FLAGS := -O2 -DVIOS_TEST_HOOKS
