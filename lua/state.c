@@ -22,7 +22,7 @@ static int load_file(lua_State *L, const struct embedded_file *file)
     return luaL_loadbufferx(L, file->begin, (size_t)(file->end - file->begin), chunk, "t");
 }
 
-/* package.searchers: "vios.X" is lua/X.lua. */
+/* package.searchers: "vios.X" is lua/X.lua, whatever files are in package.path. */
 static int search_embedded(lua_State *L)
 {
     const char *module = luaL_checkstring(L, 1);
@@ -54,8 +54,12 @@ static void add_bindings(lua_State *L)
     lua_pop(L, 1);
     lua_getglobal(L, "package");
     lua_getfield(L, -1, "searchers"); // [package, searchers]
+    for (lua_Integer i = (lua_Integer)lua_rawlen(L, -1); i > 1; i--) {
+        lua_rawgeti(L, -1, i);
+        lua_rawseti(L, -2, i + 1);
+    }
     lua_pushcfunction(L, search_embedded);
-    lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
+    lua_rawseti(L, -2, 2); // behind package.preload, which has the bindings
     lua_pop(L, 2);
 }
 

@@ -82,6 +82,13 @@ run_status "with --json" 2 "$VIOS" "$DIR/words.lua" --json
 like "as JSON" "$ERR" '"code":"usage",.*"message":"NODE is missing"'
 run_status "an error of its calls" 1 "$VIOS" "$DIR/words.lua" n9
 like "is reported" "$ERR" '^vios: node "n9": there is no such node'
+mkdir "$DIR/vios"
+echo 'error("of the folder")' | tee "$DIR/vios/cli.lua" >"$DIR/vios/printer.lua"
+run_status "files of the folder do not stand for our own" 0 \
+    env -C "$DIR" LUA_PATH="$DIR/?.lua" "$VIOS" -e 'return vios.node.list()'
+echo 'return { seven = 7 }' >"$DIR/mine.lua"
+run_status "other modules are found there" 0 env -C "$DIR" "$VIOS" -e 'return require("mine").seven'
+is "and used" "$OUT" "7"
 run_status "os.exit of a script" 9 "$VIOS" -e 'os.exit(9)'
 
 cat >"$DIR/lines" <<'LINES'
