@@ -10,7 +10,8 @@ return {
       options = {
         { name = "limit", value = "COUNT", type = "integer", words = "only the last so many" },
       },
-      columns = { "time", "actor", "node", "method", "object", "outcome" },
+      columns = { "time", "actor", "node", "method", "object", "outcome",
+        "user", "from" },
       examples = { "audit list", "audit list --json" },
     },
   },

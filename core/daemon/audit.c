@@ -26,6 +26,14 @@ static json_t *bounded_parameters(const struct method *method, const json_t *par
     return json_pack("{s:b}", "left_out", 1);
 }
 
+/* Left out when there is nothing to say. */
+static void add_text(json_t *record, const char *key, const char *text)
+{
+    if (text && text[0]) {
+        json_object_set_new(record, key, json_string(text));
+    }
+}
+
 static char *audit_record(const struct call *call, const struct method *method,
                           const json_t *parameters, int status, int64_t wall_ms)
 {
@@ -36,6 +44,8 @@ static char *audit_record(const struct call *call, const struct method *method,
                                call->node->name, "method", method->name, "object", object,
                                "parameters", bounded_parameters(method, parameters), "outcome",
                                status == VIOS_OK ? "ok" : error_name(status));
+    add_text(record, "user", call->user);
+    add_text(record, "from", call->from);
     return json_into_text(record);
 }
 

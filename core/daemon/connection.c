@@ -3,6 +3,7 @@
 
 #include "base/json.h"
 #include "base/log.h"
+#include "daemon/access.h"
 #include "daemon/dispatch.h"
 #include "daemon/outlet.h"
 #include "daemon/running.h"
@@ -17,8 +18,15 @@
 #include <unistd.h>
 
 #define READ_SIZE (64 * 1024)
-#define ACTOR_NODE "node:"
-#define ACTOR_NAME_MAX 90
+
+/* One look at the user database, on a thread of libuv's. The connection may end meanwhile. */
+struct lookup {
+    uv_work_t work;
+    struct connection *connection; /* NULL: it has ended */
+    const struct access_rules *rules;
+    uid_t uid;
+    struct access_verdict verdict;
+};
 
 struct connection {
     uv_pipe_t pipe;
@@ -30,7 +38,8 @@ struct connection {
     struct running *calls;
     size_t call_count;
     struct connection_peer peer;
-    bool allowed; /* to call anything at all */
+    struct lookup *lookup; /* NULL: it is known who is at the other end */
+    bool allowed;          /* to call anything at all */
     bool said_hello;
     bool reading;
     bool finishing; /* no new calls; close when all is sent */
@@ -72,12 +81,23 @@ static void release_calls(struct connection *connection)
     connection->call_count = 0;
 }
 
+/* What cannot be cancelled any more frees itself when it is done. */
+static void forget_lookup(struct connection *connection)
+{
+    if (connection->lookup) {
+        connection->lookup->connection = NULL;
+        uv_cancel((uv_req_t *)&connection->lookup->work);
+        connection->lookup = NULL;
+    }
+}
+
 void connection_close(struct connection *connection)
 {
     if (connection->closing) {
         return;
     }
     connection->closing = true;
+    forget_lookup(connection);
     outlet_close(connection->outlet);
     release_calls(connection);
     uv_close((uv_handle_t *)&connection->pipe, on_handle_closed);
@@ -168,8 +188,8 @@ static int start_call(struct connection *connection, const struct method *method
                       json_t *parameters, int64_t id, const struct connection_peer *caller,
                       struct vios_error *error)
 {
-    struct running *running = running_new(connection->settings.node, method, parameters, id,
-                                          caller->role, caller->actor, connection->outlet);
+    struct running *running =
+        running_new(connection->settings.node, method, parameters, id, caller, connection->outlet);
     if (!running) {
         return error_set(error, VIOS_E_NO_SPACE, NULL, "try again later",
                          "no memory or descriptors for one more call");
@@ -186,33 +206,6 @@ static int start_call(struct connection *connection, const struct method *method
     running->next = connection->calls;
     connection->calls = running;
     connection->call_count++;
-    return VIOS_OK;
-}
-
-/* On whose behalf the call is made: never with more than the connection's own role. Of another
- * node it is its caller, as that node knows it. */
-static int read_caller(const struct connection *connection, const json_t *message,
-                       struct connection_peer *caller, struct vios_error *error)
-{
-    const json_t *actor = json_object_get(message, "actor");
-    const char *name = json_get_text(actor, "name");
-    const char *role = json_get_text(actor, "role");
-    *caller = connection->peer;
-    if (!actor) {
-        return VIOS_OK;
-    }
-    if (!connection->peer.speaks_for_others) {
-        return error_set(error, VIOS_E_DENIED, connection->peer.actor, NULL,
-                         "only the daemon of a member may call for others");
-    }
-    if (!name || !role || strlen(name) > ACTOR_NAME_MAX) {
-        return error_set(error, VIOS_E_INVALID, "actor", NULL,
-                         "it has no name of at most %d bytes, or no role", ACTOR_NAME_MAX);
-    }
-    enum role theirs = role_parse(role);
-    caller->role = theirs < caller->role ? theirs : caller->role;
-    snprintf(caller->actor, sizeof caller->actor, "%s@%.63s", name,
-             connection->peer.actor + strlen(ACTOR_NODE));
     return VIOS_OK;
 }
 
@@ -235,7 +228,7 @@ static int take_call(struct connection *connection, const char *method, const js
                          (long long)json_integer_value(id));
     }
     struct connection_peer caller;
-    int status = read_caller(connection, message, &caller, error);
+    int status = peer_caller(&connection->peer, message, &caller, error);
     if (status == VIOS_OK) {
         status = dispatch_check(connection->settings.node, caller.role, method,
                                 json_object_get(message, "params"), &row, &parameters, error);
@@ -277,9 +270,7 @@ static int take_hello(struct connection *connection, const json_t *message,
         return level;
     }
     if (!connection->allowed) {
-        return error_set(error, VIOS_E_DENIED, connection->peer.actor,
-                         "ask for \"allow_viewers = yes\" in its configuration, or use sudo",
-                         "this daemon serves root and its own user only");
+        return access_refuse(connection->settings.rules, connection->peer.actor, error);
     }
     connection->said_hello = true;
     uv_timer_stop(&connection->hello_timer);
@@ -288,6 +279,18 @@ static int take_hello(struct connection *connection, const json_t *message,
                                role_name(connection->peer.role));
     outlet_put(connection->outlet, rpc_answer(json_object_get(message, "id"), result), NULL, 0);
     return VIOS_OK;
+}
+
+/* Also before the hello: so who only passes bytes on can limit what comes behind it. */
+static int take_limit(struct connection *connection, const json_t *message,
+                      struct vios_error *error)
+{
+    int status = peer_limit(&connection->peer, json_object_get(message, "params"), error);
+    if (status == VIOS_OK) {
+        json_t *result = json_pack("{s:s}", "role", role_name(connection->peer.role));
+        outlet_put(connection->outlet, rpc_answer(json_object_get(message, "id"), result), NULL, 0);
+    }
+    return status;
 }
 
 /* --- messages --- */
@@ -324,6 +327,9 @@ static int take_message(struct connection *connection, const struct rpc_message 
     if (!method || (id && !json_is_integer(id))) {
         return error_set(error, VIOS_E_INVALID, NULL, NULL,
                          "neither a call nor a notification, or an id that is no integer");
+    }
+    if (id && strcmp(method, "rpc.limit") == 0) {
+        return take_limit(connection, message->json, error);
     }
     if (!connection->said_hello) {
         return id && strcmp(method, "rpc.hello") == 0
@@ -393,7 +399,8 @@ static void on_read(uv_stream_t *stream, ssize_t got, const uv_buf_t *buffer)
 static void read_start(struct connection *connection)
 {
     bool ending = connection->finishing && connection->call_count == 0;
-    bool want = !connection->closing && !ending && !outlet_full(connection->outlet);
+    bool want =
+        !connection->closing && !connection->lookup && !ending && !outlet_full(connection->outlet);
     if (want && !connection->reading) {
         connection->reading =
             uv_read_start((uv_stream_t *)&connection->pipe, on_allocate, on_read) == 0;
@@ -458,20 +465,68 @@ static void on_hello_late(uv_timer_t *timer)
     connection_look(connection);
 }
 
+static void take_verdict(struct connection *connection, const struct access_verdict *verdict)
+{
+    connection->allowed = verdict->allowed;
+    connection->peer.role = verdict->role;
+    snprintf(connection->peer.user, sizeof connection->peer.user, "%s", verdict->user);
+}
+
+static void run_lookup(uv_work_t *work)
+{
+    struct lookup *lookup = work->data;
+    access_judge(lookup->rules, lookup->uid, &lookup->verdict);
+}
+
+static void on_lookup_end(uv_work_t *work, int status)
+{
+    struct lookup *lookup = work->data;
+    struct connection *connection = lookup->connection;
+    if (connection) {
+        connection->lookup = NULL;
+        if (status == 0) {
+            take_verdict(connection, &lookup->verdict);
+        }
+        connection_look(connection);
+    }
+    free(lookup);
+}
+
+/* Nothing is read before it is done. When it cannot be done, the caller is nobody's. */
+static void start_lookup(struct connection *connection, uid_t uid)
+{
+    struct lookup *lookup = calloc(1, sizeof *lookup);
+    if (!lookup) {
+        return;
+    }
+    lookup->work.data = lookup;
+    lookup->connection = connection;
+    lookup->rules = connection->settings.rules;
+    lookup->uid = uid;
+    if (uv_queue_work(connection->pipe.loop, &lookup->work, run_lookup, on_lookup_end) == 0) {
+        connection->lookup = lookup;
+    } else {
+        free(lookup);
+    }
+}
+
 /* Who is at the other end, as the kernel says. */
-static void identify(struct connection *connection, bool allow_viewers)
+static void identify(struct connection *connection)
 {
     struct ucred peer = {.uid = (uid_t)-1};
+    struct access_verdict verdict;
     socklen_t size = sizeof peer;
     int fd = -1;
     if (uv_fileno((uv_handle_t *)&connection->pipe, &fd) != 0 ||
         getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
         return;
     }
-    bool own = peer.uid == 0 || peer.uid == geteuid();
-    connection->peer.role = own ? ROLE_ADMIN : ROLE_VIEWER;
-    connection->allowed = own || allow_viewers;
     snprintf(connection->peer.actor, sizeof connection->peer.actor, "uid:%u", (unsigned)peer.uid);
+    if (access_is_own(connection->settings.rules, peer.uid, &verdict)) {
+        take_verdict(connection, &verdict);
+    } else {
+        start_lookup(connection, peer.uid);
+    }
 }
 
 static struct connection *connection_new(const struct connection_settings *settings,
@@ -508,7 +563,7 @@ static void begin(struct connection *connection, const char *refused)
 }
 
 struct connection *connection_accept(const struct connection_settings *settings,
-                                     uv_stream_t *listener, bool allow_viewers, const char *refused)
+                                     uv_stream_t *listener, const char *refused)
 {
     struct connection *connection = connection_new(settings, listener->loop);
     if (!connection) {
@@ -518,7 +573,9 @@ struct connection *connection_accept(const struct connection_settings *settings,
         connection_close(connection);
         return connection;
     }
-    identify(connection, allow_viewers);
+    if (!refused) {
+        identify(connection);
+    }
     begin(connection, refused);
     return connection;
 }

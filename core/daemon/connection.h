@@ -1,14 +1,15 @@
 /*
  * connection.h - one caller of the RPC server. Everything here runs on the loop's thread.
  *
- * The first message must be rpc.hello. Then calls may follow each other without waiting, at most
- * CONNECTION_CALLS_MAX at once; each is answered when it is done, in any order. A caller that does
- * not read is not read from either. One that breaks the protocol is told and closed. When a
- * connection ends its calls are cancelled.
+ * The first message must be rpc.hello; only rpc.limit (peer.h) may come before it. Then calls may
+ * follow each other without waiting, at most CONNECTION_CALLS_MAX at once; each is answered when it
+ * is done, in any order. A caller that does not read is not read from either. One that breaks the
+ * protocol is told and closed. When a connection ends its calls are cancelled.
  */
 #ifndef DAEMON_CONNECTION_H
 #define DAEMON_CONNECTION_H
 
+#include "daemon/peer.h"
 #include "node/method.h"
 
 #include <sys/types.h>
@@ -19,28 +20,22 @@
 #define CONNECTION_LINGER_MS 5000 /* to take what it is told before it is closed */
 
 struct connection;
+struct access_rules;
 struct lane;
-
-/* Who is at the other end of a connection, or on whose behalf one of its calls is made. */
-struct connection_peer {
-    enum role role;
-    bool speaks_for_others; /* a member's daemon: its calls may name an actor and a role */
-    char actor[CALL_ACTOR_SIZE];
-};
 
 struct connection_settings {
     struct node *node;
+    const struct access_rules *rules;
     struct lane *lane;           /* where methods run, see lanes.h */
     void (*wake)(void *context); /* from any thread: look at the outlets */
     void (*closed)(void *context, struct connection *connection);
     void *context;
 };
 
-/* Accepts from `listener`. NULL: it could not. `uid` of the caller decides its role; `refused`
- * (may be NULL) is a reason to tell it at once and close. */
+/* Accepts from `listener`. NULL: it could not. The rules say what the user at the other end may;
+ * `refused` (may be NULL) is a reason to tell it at once and close. */
 struct connection *connection_accept(const struct connection_settings *settings,
-                                     uv_stream_t *listener, bool allow_viewers,
-                                     const char *refused);
+                                     uv_stream_t *listener, const char *refused);
 
 /* Takes over `fd`, a stream socket, whose other end is the gateway's. */
 struct connection *connection_adopt(const struct connection_settings *settings, uv_loop_t *loop,

@@ -6,6 +6,7 @@
 #include "base/guests.h"
 #include "base/json.h"
 #include "base/log.h"
+#include "daemon/access.h"
 #include "daemon/adoption.h"
 #include "daemon/boot.h"
 #include "daemon/entrance.h"
@@ -547,9 +548,8 @@ int daemon_start(struct daemon **daemon, const struct daemon_settings *settings,
         daemon_free(made);
         return error_no_memory(error, NULL);
     }
-    bool allow_viewers = false;
-    int status =
-        parse_boolean(config_text(settings->config, "allow_viewers"), &allow_viewers, error);
+    struct access_rules rules;
+    int status = access_read(&rules, settings->config, error);
     if (status == VIOS_OK) {
         status = open_folders(made, error);
     }
@@ -557,7 +557,7 @@ int daemon_start(struct daemon **daemon, const struct daemon_settings *settings,
         status = open_recorder(made, error);
     }
     if (status == VIOS_OK) {
-        status = server_new(&made->server, &made->node, allow_viewers, error);
+        status = server_new(&made->server, &made->node, &rules, error);
     }
     if (status == VIOS_OK) {
         status = activate_at_start(made, error);

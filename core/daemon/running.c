@@ -28,7 +28,7 @@ struct running_state {
     unsigned references;
     bool ended;
     struct outlet *outlet;
-    char actor[CALL_ACTOR_SIZE];
+    struct connection_peer caller;
     int64_t credit; /* items and bytes we may send */
     int64_t sequence;
     int room;
@@ -214,8 +214,8 @@ static void state_free(struct running_state *state)
     free(state);
 }
 
-static struct running_state *state_new(const struct method *method, const char *actor,
-                                       struct outlet *outlet)
+static struct running_state *state_new(const struct method *method,
+                                       const struct connection_peer *caller, struct outlet *outlet)
 {
     struct running_state *state = calloc(1, sizeof *state);
     if (!state) {
@@ -225,7 +225,7 @@ static struct running_state *state_new(const struct method *method, const char *
     pthread_mutex_init(&state->lock, NULL);
     state->references = 2;
     state->outlet = outlet_reference(outlet);
-    strncpy(state->actor, actor, sizeof state->actor - 1);
+    state->caller = *caller;
     state->credit = RPC_CREDIT_START;
     state->input_credit = RPC_CREDIT_START;
     state->last = &state->first;
@@ -239,11 +239,11 @@ static struct running_state *state_new(const struct method *method, const char *
 }
 
 struct running *running_new(struct node *node, const struct method *method, json_t *parameters,
-                            int64_t id, enum role role, const char *actor, struct outlet *outlet)
+                            int64_t id, const struct connection_peer *caller, struct outlet *outlet)
 {
     struct running *running = calloc(1, sizeof *running);
     struct cancel *cancel = cancel_new();
-    struct running_state *state = cancel ? state_new(method, actor, outlet) : NULL;
+    struct running_state *state = cancel ? state_new(method, caller, outlet) : NULL;
     if (!running || !state) {
         json_decref(parameters);
         cancel_free(cancel);
@@ -256,8 +256,10 @@ struct running *running_new(struct node *node, const struct method *method, json
                                 .cancel = cancel,
                                 .state = state,
                                 .call = {.node = node,
-                                         .actor = state->actor,
-                                         .role = role,
+                                         .actor = state->caller.actor,
+                                         .user = state->caller.user,
+                                         .from = state->caller.from,
+                                         .role = caller->role,
                                          .operations = &operations,
                                          .connection = running,
                                          .id = id}};

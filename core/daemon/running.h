@@ -11,6 +11,7 @@
 
 #include "daemon/lanes.h"
 #include "daemon/outlet.h"
+#include "daemon/peer.h"
 #include "node/method.h"
 
 struct running {
@@ -26,7 +27,8 @@ struct running {
 /* NULL: no memory or no descriptors. Takes over `parameters` in any case. The call has two holders,
  * the loop and the thread: each releases it once. */
 struct running *running_new(struct node *node, const struct method *method, json_t *parameters,
-                            int64_t id, enum role role, const char *actor, struct outlet *outlet);
+                            int64_t id, const struct connection_peer *caller,
+                            struct outlet *outlet);
 void running_release(struct running *running);
 
 /* --- the thread's side --- */

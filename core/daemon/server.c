@@ -5,6 +5,7 @@
 #include "daemon/server.h"
 
 #include "base/log.h"
+#include "daemon/access.h"
 #include "daemon/connection.h"
 #include "daemon/lanes.h"
 #include "daemon/notify.h"
@@ -43,7 +44,7 @@ struct server {
     struct connection_settings settings;
     struct connection *connections[SERVER_CONNECTIONS_MAX + 1];
     size_t connection_count;
-    bool allow_viewers;
+    struct access_rules rules;
     atomic_bool stop_asked;
     bool stopping;
     bool cancelled_all;
@@ -220,8 +221,7 @@ static void on_connection(uv_stream_t *listener, int status)
         log_warning("rpc", "cannot accept: %s", uv_strerror(status));
         return;
     }
-    take_connection(server, connection_accept(&server->settings, listener, server->allow_viewers,
-                                              why_full(server)));
+    take_connection(server, connection_accept(&server->settings, listener, why_full(server)));
 }
 
 static void on_watchdog(uv_timer_t *timer)
@@ -275,7 +275,7 @@ static int listen_at(struct server *server, struct vios_error *error)
                                    uv_strerror(failed));
 }
 
-int server_new(struct server **server, struct node *node, bool allow_viewers,
+int server_new(struct server **server, struct node *node, const struct access_rules *rules,
                struct vios_error *error)
 {
     struct server *made = calloc(1, sizeof *made);
@@ -284,10 +284,15 @@ int server_new(struct server **server, struct node *node, bool allow_viewers,
         free(made);
         return error_set(error, VIOS_E_NO_SPACE, NULL, NULL, "no memory for the server");
     }
-    made->allow_viewers = allow_viewers;
+    made->rules = *rules;
     pthread_mutex_init(&made->lock, NULL);
     made->settings = (struct connection_settings){
-        .node = node, .wake = wake_loop, .closed = on_connection_closed, .context = made};
+        .node = node,
+        .rules = &made->rules,
+        .wake = wake_loop,
+        .closed = on_connection_closed,
+        .context = made,
+    };
     make_handles(made);
     int status = listen_at(made, error);
     if (status == VIOS_OK) {

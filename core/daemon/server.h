@@ -2,24 +2,22 @@
  * server.h - the daemon's RPC server: a libuv loop on the thread that runs it, which only moves
  * bytes; every method runs on a lane.
  *
- * RUN_DIR/vios.sock is open to connect for all; who is at the other end (SO_PEERCRED) decides: root
- * and the daemon's own user are admin, others viewers when `allow_viewers` says so, and refused
- * else.
+ * RUN_DIR/vios.sock is open to connect for all; who is at the other end (SO_PEERCRED) decides, by
+ * the rules of access.h.
  */
 #ifndef DAEMON_SERVER_H
 #define DAEMON_SERVER_H
 
 #include "base/error.h"
 
-#include <stdbool.h>
-
 #define SERVER_CONNECTIONS_MAX 256
 
+struct access_rules;
 struct node;
 struct server;
 
-/* Listens; serves once server_run() runs. */
-int server_new(struct server **server, struct node *node, bool allow_viewers,
+/* Listens; serves once server_run() runs. Copies the rules. */
+int server_new(struct server **server, struct node *node, const struct access_rules *rules,
                struct vios_error *error);
 
 /* Serves until server_stop(), SIGTERM or SIGINT; then answers what runs, for a bounded time. */

@@ -6,9 +6,13 @@
  * by `count` raw bytes. Credit flows both ways: who sends items or "bytes" may send
  * RPC_CREDIT_START of them (together), and as many more as rpc.more says.
  *
- * A daemon that calls another one for its own caller adds "actor": {"name", "role"} to the call,
- * beside "method". Only a connection with a member's certificate may; the call then runs with the
- * lower of the two roles, and is audited as NAME@NODE.
+ * A daemon that calls another one for its own caller adds "actor": {"name", "role", "user", "from"}
+ * to the call, beside "method". Only a connection with a member's certificate may; the call then
+ * runs with the lower of the two roles, and is audited as NAME@NODE, with that user, who came from
+ * there.
+ *
+ * The call rpc.limit {"role"?, "from"?}, the only one that may come before rpc.hello, lowers what
+ * the connection may do, for good, and says where its user came from by SSH.
  */
 #ifndef NET_RPC_H
 #define NET_RPC_H
@@ -96,6 +100,9 @@ int rpc_client_open_tls(struct rpc_client **client, const char *address,
 /* From now on calls are made on behalf of this actor, with no more than this role: for daemons,
  * whose certificate says that they may. The texts are copied; NULL: for oneself again. */
 void rpc_client_speak_for(struct rpc_client *client, const char *actor, const char *role);
+
+/* More about that actor, for the audit: its user's name, and where it came from; NULL: unknown. */
+void rpc_client_speak_of(struct rpc_client *client, const char *user, const char *from);
 
 void rpc_client_close(struct rpc_client *client);
 

@@ -28,6 +28,7 @@
 #define CANCEL_GRACE_MS 3000
 #define ACTOR_SIZE 128
 #define ROLE_SIZE 16
+#define WORD_SIZE 64
 
 struct rpc_client {
     struct transport *transport; /* NULL: broken */
@@ -38,6 +39,7 @@ struct rpc_client {
     size_t unsent_size, unsent_capacity;
     char address[256];                       /* for errors */
     char actor[ACTOR_SIZE], role[ROLE_SIZE]; /* on whose behalf; "": one's own */
+    char user[WORD_SIZE], from[WORD_SIZE];   /* more about them, "": not known */
 };
 
 /* One call in progress. */
@@ -413,7 +415,8 @@ int rpc_client_call(struct rpc_client *client, const char *method, json_t *param
                   "params", parameters ? parameters : json_object());
     if (client->actor[0]) {
         json_object_set_new(message, "actor",
-                            json_pack("{s:s, s:s}", "name", client->actor, "role", client->role));
+                            json_pack("{s:s, s:s, s:s, s:s}", "name", client->actor, "role",
+                                      client->role, "user", client->user, "from", client->from));
     }
     int status = client_send(client, message, NULL, 0, &operation->error);
     while (status == VIOS_OK && !exchange.answered) {
@@ -498,6 +501,12 @@ void rpc_client_speak_for(struct rpc_client *client, const char *actor, const ch
 {
     snprintf(client->actor, sizeof client->actor, "%s", actor ? actor : "");
     snprintf(client->role, sizeof client->role, "%s", role ? role : "");
+}
+
+void rpc_client_speak_of(struct rpc_client *client, const char *user, const char *from)
+{
+    snprintf(client->user, sizeof client->user, "%s", user ? user : "");
+    snprintf(client->from, sizeof client->from, "%s", from ? from : "");
 }
 
 void rpc_client_close(struct rpc_client *client)

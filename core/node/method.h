@@ -27,6 +27,8 @@ struct node;
 struct call;
 
 #define CALL_ACTOR_SIZE 160 /* of the name of who calls, with its NUL */
+#define CALL_USER_SIZE 64
+#define CALL_FROM_SIZE 64
 
 /* Nobody is who comes without a certificate, to join. */
 enum role { ROLE_NOBODY = -1, ROLE_VIEWER, ROLE_OPERATOR, ROLE_ADMIN };
@@ -63,6 +65,8 @@ struct method_group { /* one core/X/methods.c */
 struct call {
     struct node *node;
     const char *actor; /* "uid:1000", for the audit */
+    const char *user;  /* the name of that user where the call came from; NULL or "": unknown */
+    const char *from;  /* the address that the caller says it came from by SSH; NULL or "": none */
     enum role role;
     const struct call_operations *operations;
     void *connection; /* the server's */

@@ -137,6 +137,7 @@ static int call_passing(struct call *call, const char *name, const char *method,
         return status;
     }
     rpc_client_speak_for(client, call->actor, role_name(call->role));
+    rpc_client_speak_of(client, call->user, call->from);
     status = rpc_client_call(client, method, parameters, handlers, result, operation);
     if (status == VIOS_E_UNREACHABLE && !rpc_client_alive(client)) {
         snprintf(operation->error.object, sizeof operation->error.object, "node \"%.63s\"", name);

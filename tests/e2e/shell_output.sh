@@ -12,7 +12,7 @@ await "$VIOS node list" 10 || bail "the daemon answers"
 
 run "$VIOS" audit list
 is "a table by display width" "$OUT" \
-"TIME                      ACTOR     NODE  METHOD            OBJECT  OUTCOME
+"TIME                      ACTOR     NODE  METHOD            OBJECT  OUTCOME  USER  FROM
 2026-01-02T03:04:05.000Z  uid:0     n1    node.drain        日本 $ACCENT  ok
 2026-01-02T03:04:06.000Z  uid:1000  n2    evil\\x0a\\x1b[31m          a:b"
 run "$VIOS" audit list --fmt : --header --field actor,object

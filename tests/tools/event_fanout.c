@@ -18,6 +18,7 @@
  * Each is answered by a line. Ends with the end of standard input.
  */
 #include "base/clock.h"
+#include "daemon/access.h"
 #include "daemon/gateway.h"
 #include "daemon/server.h"
 #include "event/caller.h"
@@ -43,6 +44,7 @@
 #define REGISTERED_AT_ONCE STORE_CHANGES_MAX
 #define CLUSTER_UUID "11111111-1111-4111-8111-111111111111"
 
+static const struct access_rules rules = {.allow_viewers = true};
 static struct node node = {.name = "n1", .cluster = "lab", .port = 1, .incarnation = 1};
 static struct server *server;
 static struct gateway *gateway;
@@ -389,7 +391,7 @@ static void start(const char *folder, struct vios_error *error)
     check(callers_start(&callers, &settings, error), error);
     atomic_store(&node.callers, callers);
     callers_open(callers, 1, 0, newest);
-    check(server_new(&server, &node, true, error), error);
+    check(server_new(&server, &node, &rules, error), error);
     check(gateway_start(&gateway, &node, server, listener, error), error);
     tell_first(folder, address + strlen("tcp:"));
     printf("%s\n", address + strlen("tcp:"));

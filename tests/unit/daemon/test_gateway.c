@@ -7,6 +7,7 @@
 
 #include "base/clock.h"
 #include "base/file.h"
+#include "daemon/access.h"
 #include "daemon/server.h"
 #include "event/callers.h"
 #include "net/rpc.h"
@@ -27,6 +28,7 @@
 #define LIMIT_MS 20000 /* for whatever must happen */
 #define BIG_SIZE 700000
 
+static const struct access_rules rules;
 static struct node here, there; /* n1, n2 */
 static struct server *server;
 static struct gateway *gateway;
@@ -41,7 +43,8 @@ static int test_who(struct call *call, const json_t *parameters, json_t **result
 {
     (void)parameters;
     (void)operation;
-    *result = json_pack("{s:s, s:s}", "actor", call->actor, "role", role_name(call->role));
+    *result = json_pack("{s:s, s:s, s:s, s:s}", "actor", call->actor, "role", role_name(call->role),
+                        "user", call->user, "from", call->from);
     return VIOS_OK;
 }
 
@@ -177,7 +180,7 @@ static void start_port(void)
     ok(listener >= 0, "%s", error.message);
     is_int(transport_address(listener, port_address, sizeof port_address, NULL), VIOS_OK);
     port = atoi(strrchr(port_address, ':') + 1);
-    if (server_new(&server, &here, false, &error) != VIOS_OK ||
+    if (server_new(&server, &here, &rules, &error) != VIOS_OK ||
         gateway_start(&gateway, &here, server, listener, &error) != VIOS_OK ||
         pthread_create(&thread, NULL, serve, NULL) != 0) {
         printf("Bail out! %s\n", error.message);
@@ -188,7 +191,8 @@ static void start_port(void)
 static int call_other(enum role role, const char *name, const char *method, json_t *parameters,
                       json_t **result, struct operation *operation)
 {
-    struct call call = {.node = &there, .actor = "uid:7", .role = role};
+    struct call call = {
+        .node = &there, .actor = "uid:7", .user = "bob", .from = "192.0.2.9", .role = role};
     *result = NULL;
     operation_start(operation, LIMIT_MS, NULL);
     return others_call(&call, name, method, parameters, result, operation);
@@ -208,6 +212,8 @@ static void a_member_calls_for_its_caller(void)
     is_int(call_other(ROLE_OPERATOR, "n1", "test.who", NULL, &result, &operation), VIOS_OK);
     is_text(text_at(result, "actor"), "uid:7@n2");
     is_text(text_at(result, "role"), "operator");
+    is_text(text_at(result, "user"), "bob");
+    is_text(text_at(result, "from"), "192.0.2.9");
     json_decref(result);
     is_int(call_other(ROLE_NOBODY, "n1", "test.who", NULL, &result, &operation), VIOS_E_DENIED);
     is_int(call_other(ROLE_NOBODY, "n1", "test.admit", NULL, &result, &operation), VIOS_OK);

@@ -4,6 +4,7 @@
  */
 #include "base/clock.h"
 #include "base/parse.h"
+#include "daemon/access.h"
 #include "daemon/connection.h"
 #include "daemon/server.h"
 #include "net/rpc.h"
@@ -23,6 +24,7 @@
 
 #define LIMIT_MS 20000 /* for whatever must happen */
 
+static const struct access_rules rules;
 static struct node node;
 static struct server *server;
 static pthread_t thread;
@@ -114,6 +116,7 @@ static const struct method METHODS[] = {
     {"test.wait", "", ROLE_VIEWER, METHOD_STREAM, test_wait},
     {"test.big", "", ROLE_VIEWER, METHOD_UNCONFIGURED, test_big},
     {"test.add", "a:integer", ROLE_VIEWER, METHOD_UNCONFIGURED, test_add},
+    {"test.change", "a:integer", ROLE_OPERATOR, METHOD_UNCONFIGURED, test_add},
 };
 static const struct method_group group = {METHODS, sizeof METHODS / sizeof METHODS[0]};
 static const struct method_group *const groups[] = {&group, NULL};
@@ -137,7 +140,7 @@ static void start_server(void)
     node.method_groups = groups;
     atomic_store(&node.active, true);
     snprintf(socket_path, sizeof socket_path, "unix:%s/vios.sock", node.run_dir);
-    if (server_new(&server, &node, false, &error) != VIOS_OK ||
+    if (server_new(&server, &node, &rules, &error) != VIOS_OK ||
         pthread_create(&thread, NULL, serve, NULL) != 0) {
         printf("Bail out! %s\n", error.message);
         exit(1);
@@ -227,6 +230,34 @@ static void says_who_it_is(void)
     is_text(json_string_value(json_object_get(hello, "role")), "admin");
     is_int(json_integer_value(json_object_get(hello, "level")), 1);
     rpc_client_close(client);
+}
+
+#define LIMIT(role)                                                                                \
+    "{\"jsonrpc\":\"2.0\",\"id\":9,\"method\":\"rpc.limit\",\"params\":{\"role\":\"" role "\"}}\n"
+#define CHANGE "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"test.change\",\"params\":{\"a\":1}}\n"
+
+/* Sends `text`; `wanted` comes. */
+static void is_told(int fd, const char *text, const char *wanted)
+{
+    send_text(fd, text);
+    const char *got = read_until(fd, wanted);
+    ok(strstr(got, wanted) != NULL, "got %s", got);
+}
+
+static void a_limit_holds_for_good(void)
+{
+    int fd = open_raw();
+    is_told(fd, LIMIT("viewer") HELLO, "\"node\":\"n1\",\"cluster\":\"lab\",\"role\":\"viewer\"");
+    is_told(fd, LIMIT("admin") CHANGE, "needs the role operator; yours is viewer");
+    close(fd);
+    fd = open_greeted();
+    is_told(fd, CHANGE, "\"result\":2");
+    is_told(fd, LIMIT("viewer") CHANGE, "needs the role operator; yours is viewer");
+    close(fd);
+    fd = open_raw();
+    is_told(fd, LIMIT("root") HELLO, "role is not viewer, operator or admin");
+    ok(strstr(read_until(fd, NULL), "lab") == NULL, "and the hello is not answered");
+    close(fd);
 }
 
 static void answers_and_refuses(void)
@@ -535,6 +566,7 @@ int main(void)
     signal(SIGPIPE, SIG_IGN); /* as the daemon does */
     start_server();
     RUN(says_who_it_is);
+    RUN(a_limit_holds_for_good);
     RUN(answers_and_refuses);
     RUN(streams_items_in_order);
     RUN(a_handler_ends_a_stream);
