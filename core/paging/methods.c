@@ -265,6 +265,12 @@ static int create(struct call *call, const json_t *parameters, json_t **result,
     const char *lpar = json_get_text(parameters, "lpar");
     snprintf(object, sizeof object, "paging \"%s\"", lpar);
     int status = check_create(parameters, &policy, object, operation);
+    if (status == VIOS_OK && policy == PAGING_DISK && call->role < ROLE_ADMIN) {
+        status = operation_fail(operation, VIOS_E_DENIED, object, NULL,
+                                "policy disk names a file of the node: it needs the role admin; "
+                                "yours is %s",
+                                role_name(call->role));
+    }
     if (status == VIOS_OK) {
         status = check_lpar(call->node, lpar, object, operation);
     }
