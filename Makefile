@@ -125,6 +125,7 @@ install: all ## install below PREFIX=/usr/local, in DESTDIR= when packaging
 	install -d '$(DESTDIR)$(PREFIX)/bin' '$(DESTDIR)$(PREFIX)/libexec/vios' \
 	    '$(DESTDIR)$(PREFIX)/share/man/man1'
 	install -m 755 $(B)/bin/vios '$(DESTDIR)$(PREFIX)/bin/'
+	ln -sf vios '$(DESTDIR)$(PREFIX)/bin/rvios'
 	install -m 755 $(addprefix $(B)/libexec/vios/,daemon io place) \
 	    '$(DESTDIR)$(PREFIX)/libexec/vios/'
 	install -m 644 vios.1 '$(DESTDIR)$(PREFIX)/share/man/man1/'

@@ -23,6 +23,7 @@ end
 
 row("help", {
   summary = "what there is, and how it is used",
+  restricted = true,
   arguments = {
     { name = "noun", optional = true, words = "a noun" },
     { name = "verb", optional = true, words = "its verb" },
@@ -121,6 +122,7 @@ end
 
 row("watch", {
   summary = "run a command again and again, until Ctrl-C",
+  restricted = true,
   form = "watch [SECONDS] NOUN VERB ...",
   raw = true,
   arguments = { { name = "command", many = true, words = "[SECONDS] NOUN VERB ..." } },
@@ -169,7 +171,7 @@ row("top", top_row)
 row("metrics", {
   summary = "print the cluster in numbers, as OpenMetrics text",
   options = {
-    { name = "file", value = "FILE", complete = "file",
+    { name = "file", value = "FILE", complete = "file", local_file = true,
       words = "into this file, all at once, and not to the terminal" },
   },
   examples = { "metrics", "metrics --file /var/lib/prometheus/node-exporter/vios.prom" },
@@ -180,7 +182,8 @@ row("metrics", {
 
 row("source", {
   summary = "run the lines of a file",
-  arguments = { { name = "file", words = "commands and Lua, as typed", complete = "file" } },
+  arguments = { { name = "file", words = "commands and Lua, as typed", complete = "file",
+    local_file = true } },
   examples = { "source setup.vios" },
   run = function(parameters, _, cli)
     local file, why = io.open(parameters.file, "r")
@@ -199,6 +202,7 @@ row("source", {
 row("on", {
   summary = "run a command on other nodes, on all of them at once",
   form = "on NODES NOUN VERB ... | !COMMAND ...",
+  restricted = true,
   raw = true,
   arguments = {
     { name = "nodes", words = "n1,n[3-5], !n4, @all, ssh:HOST" },
@@ -212,6 +216,7 @@ row("on", {
 
 row("quit", {
   summary = "leave the shell",
+  restricted = true,
   examples = { "quit" },
   run = function()
     require("vios.shell").quit()
@@ -230,11 +235,7 @@ row("rpc", {
   summary = "a pipe to the daemon, for the vios of another machine",
   run = function(_, globals)
     local path, err = require("vios.connection").socket(globals)
-    local ok
-    if path then
-      ok, err = require("vios.shell").rpc_pipe("unix:" .. path)
-    end
-    return ok and 0 or nil, err
+    return path and require("vios.shell").rpc_pipe(path), err
   end,
 })
 

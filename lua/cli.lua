@@ -3,6 +3,7 @@
 local vios <const> = require("vios")
 local errors <const> = vios.errors
 local words <const> = require("vios.words")
+local restricted <const> = require("vios.restricted")
 -- What an expression does not need is loaded by those that do: `vios -e` starts fast.
 
 local cli = {}
@@ -221,7 +222,9 @@ end
 
 local function run_parsed(parse, globals)
   local row = parse.row
-  if parse.shell then
+  if parse.shell and restricted.on() then
+    return report(restricted.no_lua(), globals)
+  elseif parse.shell then
     return require("vios.on").shell(parse.shell, globals, report)
   end
   if globals.help or not row then
@@ -229,6 +232,10 @@ local function run_parsed(parse, globals)
       io.write(require("vios.help").text(parse.group and parse.group.noun, row and row.verb))
     end)
     return 0
+  end
+  local refusal <const> = restricted.refusal(row, parse.parameters, parse.globals)
+  if refusal then
+    return report(refusal, globals)
   end
   if parse.group.builtin then
     local status, err = row.run(parse.parameters, globals, cli)
@@ -331,6 +338,9 @@ function cli.is_complete(text)
     local _, info = words.split(text)
     return not (info and info.open)
   end
+  if restricted.on() then
+    return true
+  end
   local chunk, _, more = compile(text, TYPED)
   return chunk ~= nil or not more
 end
@@ -407,7 +417,7 @@ function cli.line(text, name, last)
     local ok, status = pcall(cli.command, list, info)
     return ok and status or report(status)
   end
-  local err = name == TYPED and misplaced_option(text)
+  local err = name == TYPED and misplaced_option(text) or restricted.no_lua()
   if err then
     return report(err)
   end

@@ -106,10 +106,11 @@ return {
       verb = "create",
       summary = "make this node the first of a new cluster",
       run = create,
+      restricted = true,
       arguments = { { name = "name", words = "the cluster's name" } },
       options = {
         {
-          name = "passphrase_file", value = "FILE", complete = "file",
+          name = "passphrase_file", value = "FILE", complete = "file", local_file = true,
           words = "its first line encrypts a copy of the authority's key for the VIOS DB",
         },
       },
@@ -132,6 +133,9 @@ return {
       verb = "set",
       summary = "change what holds for the whole cluster",
       run = set,
+      restricted = function(parameters) -- a placement function is read from a file here
+        return parameters.key ~= "placement" or parameters.value == "off"
+      end,
       arguments = {
         { name = "key", words = "split_time, level, ffdc_quota, ffdc_age, maintenance, placement",
           complete = { "split_time", "level", "ffdc_quota", "ffdc_age", "maintenance",
@@ -152,6 +156,7 @@ return {
       verb = "simulate",
       summary = "say which side of a split would go on; nothing is touched",
       run = simulate,
+      restricted = true,
       arguments = {
         { name = "what", words = "split", complete = { "split" } },
         { name = "sides", words = "nodes with commas, sides with slashes" },

@@ -19,8 +19,12 @@
 --           { name = "timeout", value = "TIME", words = "how long to wait", type = "duration" },
 --           { name = "force", words = "…" },    -- no `value`: a flag
 --           { name = "follow", short = "f", words = "…" },  -- also typed -f
---           { name = "disk", value = "FILE", many = true, words = "…", complete = "file" },
+--           { name = "disk", value = "FILE", many = true, words = "…", complete = "file",
+--             local_file = false },
 --         },
+--         restricted = true, -- with a `run`: all that it does here is to call methods, so that
+--                          -- the restricted shell has it (restricted.lua); or a function that
+--                          -- says so of the parameters
 --         columns = { "name", "state" },        -- of the table a person sees, in order
 --         widths = { time = 24 },               -- of a stream's columns, beyond the usual 10
 --         nested = { files = { "name", … } },   -- columns of a list within an object
@@ -47,7 +51,8 @@
 -- `type` is checked before sending: integer and object (sent as such; an object is typed as JSON),
 -- size, duration (both sent as text).
 -- Everything else is text. `complete` is a noun (names come from its list), "file", or a list of
--- words.
+-- words. With "file" goes `local_file`: whether the shell itself opens or writes it (true), or
+-- hands its name to the daemon (false).
 -- `functions` of the noun's table are Lua functions beside the commands: vios.event.on.
 -- A noun with `verb = nil` in its only row is a word by itself (`quit`).
 -- `alone`: without the options of all commands, as scripts are that call vios.arguments.

@@ -5,6 +5,7 @@ local vios <const> = require("vios")
 local commands <const> = require("vios.commands")
 local parser <const> = require("vios.parser")
 local aliases <const> = require("vios.aliases")
+local restricted <const> = require("vios.restricted")
 
 local completion = {}
 
@@ -28,6 +29,9 @@ local function object_names(noun, globals)
   if not row or err then
     return {}
   end
+  if restricted.refusal(row, {}, globals) then
+    return {}
+  end
   local options = { socket = globals.socket, on = nodes and nodes[1], timeout = CALL_TIMEOUT,
     open_ms = OPEN_MS }
   local ok, list = pcall(require("vios.execute").run, row, {}, options)
@@ -41,6 +45,9 @@ local function object_names(noun, globals)
 end
 
 local function file_names(prefix)
+  if restricted.on() then
+    return {}
+  end
   local folder, start = prefix:match("^(.*/)([^/]*)$")
   local names = {}
   for _, name in ipairs(vios.os.read_dir(folder or ".") or {}) do
@@ -242,6 +249,9 @@ function completion.line(text)
     if #found > 0 or not typing_first then
       return found, info.start, true
     end
+  end
+  if restricted.on() then
+    return {}, #text + 1
   end
   return completion.lua(text)
 end

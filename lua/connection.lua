@@ -1,18 +1,21 @@
 -- connection.lua - where a call goes, and the connections, which are kept open.
 --
 -- The daemon of this machine is at --socket, else $VIOS_SOCKET, else /run/vios/vios.sock, else that
--- of the first node of the user's lab. --on NAME goes through it when its cluster has a node of
+-- of the first node of the user's lab; in the restricted shell it is the one that that was begun
+-- with, else /run/vios/vios.sock. --on NAME goes through it when its cluster has a node of
 -- that name: it calls the other daemon. What is written as USER@HOST or ssh:HOST is reached by ssh,
 -- and so is any name where no daemon answers, or one that is in no cluster.
 
 local vios <const> = require("vios")
 local lab_folder <const> = require("vios.lab_folder")
+local restricted <const> = require("vios.restricted")
 local system <const> = vios.os
 
 local connection = {}
 
 local SYSTEM_SOCKET <const> = "/run/vios/vios.sock"
 local OPEN_MS <const> = { unix = 5000, ssh = 10000 }
+local LIMIT_MS <const> = 5000
 local LIST_TIMEOUT_MS <const> = 2000
 local LIST_KEPT_MS <const> = 2000 -- how long the names of the members are believed
 local kept = {} -- address -> clients, one for each call that ran beside others
@@ -25,6 +28,9 @@ connection.defaults = {}
 
 -- The path of the socket to connect to; nil and an error when there is none.
 function connection.socket(options)
+  if restricted.on() then
+    return restricted.socket() or SYSTEM_SOCKET
+  end
   local given = options.socket or connection.defaults.socket or os.getenv("VIOS_SOCKET")
   if given and given ~= "" then
     return (given:gsub("^unix:", ""))
@@ -63,12 +69,45 @@ local function free_client(address)
   return client
 end
 
--- The same, open; nil, err. Who gives it a time of their own has none for questions.
+-- Says where we came from by SSH, for the audit, and gives up what is beyond our role: true, or
+-- nil, err. A daemon that knows no limits is one of the level before; then only a role matters.
+local function limit(client, given_ms)
+  local from <const> = (os.getenv("SSH_CONNECTION") or ""):match("^[%w.:%%_-]+")
+  local role <const> = restricted.role()
+  if not role and not from then
+    return true
+  end
+  local result, err = client:call("rpc.limit", { role = role, from = from },
+    { timeout_ms = given_ms or LIMIT_MS })
+  return (result or not role and err.code == "usage") and true or nil, err
+end
+
+-- The same, open; nil, err. Who gives it a time of their own has none for questions. The daemon of
+-- this machine is limited, one behind ssh limits itself.
 local function opened(address, given_ms)
   local client <const> = free_client(address)
+  if client:alive() then
+    return client
+  end
   local ask <const> = not given_ms and require("vios.parallel").ask or nil
   local ok, err = client:open(open_ms(address, given_ms), ask)
-  return ok and client, err
+  if ok and not address:match("^ssh:") then
+    ok, err = limit(client, given_ms)
+  end
+  if not ok then
+    client:close()
+    return nil, err
+  end
+  return client
+end
+
+-- A way by ssh, which is the user's own and not the restricted shell's.
+local function by_ssh(host)
+  if restricted.on() then
+    return nil, vios.error("usage", "the restricted shell reaches members of the cluster only",
+      { object = '"' .. host .. '"', hint = 'see "node list"' })
+  end
+  return { address = "ssh:" .. host }
 end
 
 -- The daemon of this machine; nil, err.
@@ -130,13 +169,13 @@ function connection.route(options)
   if not on then
     return path and { address = "unix:" .. path } or nil, err
   elseif on:match("^ssh:.") then
-    return { address = on }
+    return by_ssh(on:sub(5))
   elseif on:match("@") then
-    return { address = "ssh:" .. on }
+    return by_ssh(on)
   end
   local list, failure = connection.members(options)
   if not list and not failure then
-    return { address = "ssh:" .. on }
+    return by_ssh(on)
   elseif list and not list[on] then
     return nil, unknown_node(on, list)
   end
@@ -164,8 +203,11 @@ local function group_of(options)
   return function(name)
     if name == "primary" then
       return primary(options)
-    elseif name ~= "all" then
+    elseif name ~= "all" and not restricted.on() then
       return require("vios.node_set").group(name)
+    elseif name ~= "all" then
+      return nil, vios.error("usage", "the restricted shell has no groups but @all and @primary",
+        { object = "@" .. name })
     end
     local list, err = connection.members(options)
     if not list then
@@ -209,9 +251,12 @@ function connection.get(options, given_ms)
   return client, client and route or err
 end
 
--- A client for a call beside others: vios.tasks opens it.
+-- A client for a call beside others, which vios.tasks opens where that takes time; nil, err.
 function connection.take(route)
-  return free_client(route.address)
+  if route.address:match("^ssh:") then
+    return free_client(route.address)
+  end
+  return opened(route.address)
 end
 
 -- How long opening a connection may take.

@@ -31,7 +31,7 @@ local function restore(parameters, context)
 end
 
 local CONFIG <const> = {
-  name = "config", value = "FILE", complete = "file",
+  name = "config", value = "FILE", complete = "file", local_file = true,
   words = "the node's configuration, if not that of the node that would be asked",
 }
 
@@ -49,9 +49,10 @@ return {
       verb = "check",
       summary = "read all of it, or of a backup, and check that it is whole",
       run = check,
+      restricted = true,
       arguments = {
         { name = "what", words = "a backup, or the address of a VIOS DB that nobody serves",
-          optional = true, complete = "file" },
+          optional = true, complete = "file", local_file = true },
       },
       options = { CONFIG },
       columns = { "address", "state" },
@@ -69,7 +70,8 @@ return {
       summary = "put a backup in the place of a VIOS DB that is lost or damaged, or is to move",
       run = restore,
       preview = restore,
-      arguments = { { name = "file", words = "the backup", complete = "file" } },
+      arguments = { { name = "file", words = "the backup", complete = "file",
+        local_file = true } },
       options = {
         { name = "to", value = "ADDRESS", words = "where, if not the node's configured store" },
         CONFIG,

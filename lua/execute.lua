@@ -38,7 +38,11 @@ local function call_beside(method, parameters, options, callbacks, limit)
   if not route then
     return nil, err
   end
-  local client <const> = connection.take(route)
+  local client
+  client, err = connection.take(route)
+  if not client then
+    return nil, err
+  end
   local request <const> = { client = client, timeout_ms = limit,
     open_ms = connection.open_ms(route), item = callbacks.item, progress = callbacks.progress }
   request.method, request.parameters = addressed(route, method, parameters)

@@ -4,9 +4,9 @@
 local vios <const> = require("vios")
 
 local CORRELATOR <const> = { name = "correlator", words = "the incident", complete = "ffdc" }
-local DIR <const> = { name = "dir", value = "FOLDER", complete = "file",
+local DIR <const> = { name = "dir", value = "FOLDER", complete = "file", local_file = true,
   words = "look at the bundles in this folder, not those of the node" }
-local CONFIG <const> = { name = "config", value = "FILE", complete = "file",
+local CONFIG <const> = { name = "config", value = "FILE", complete = "file", local_file = true,
   words = "the node's configuration, if not that of the node that would be asked" }
 local COLUMNS <const> = { "correlator", "time", "trigger", "nodes", "size_bytes", "count" }
 local ALL <const> = { "correlator", "time", "last", "count", "trigger", "component", "priority",
@@ -117,6 +117,7 @@ return {
       verb = "list",
       summary = "list the incidents that were captured, oldest first",
       run = list,
+      restricted = true,
       options = { DIR, CONFIG },
       columns = COLUMNS,
       examples = { "ffdc list", "ffdc list --dir /repository/ffdc" },
@@ -125,6 +126,7 @@ return {
       verb = "show",
       summary = "show what was captured on which node, and why not on others",
       run = show,
+      restricted = true,
       arguments = { CORRELATOR },
       options = { DIR, CONFIG },
       columns = ALL,
@@ -151,7 +153,8 @@ return {
       verb = "export",
       summary = "write all bundles of an incident into one archive",
       run = export,
-      arguments = { CORRELATOR, { name = "file", words = "the new file", complete = "file" } },
+      arguments = { CORRELATOR, { name = "file", words = "the new file", complete = "file",
+        local_file = true } },
       options = {
         { name = "redact",
           words = "put aliases for addresses, guests' names and what looks like a secret" },

@@ -2,6 +2,7 @@
 
 local vios <const> = require("vios")
 local guest <const> = require("vios.guest_options")
+local restricted <const> = require("vios.restricted")
 
 local IMAGE <const> = { name = "image", words = "its name, or a handle", complete = "image" }
 local NAME <const> = { name = "name", value = "NAME", words = "what the image is called" }
@@ -37,12 +38,12 @@ local function import(parameters, context)
       return nil, err
     end
     parameters.source = sent.source
-  elseif not source:match("^%a+://") and source:match("/") then
+  elseif not restricted.on() and not source:match("^%a+://") and source:match("/") then
     local whole <const> = source:match("^/") and source or vios.os.real_path(".") .. "/" .. source
     parameters.source = vios.os.real_path(whole) or whole
   end
   local image, err = context.call("image.import", parameters)
-  local is_name <const> = parameters.source == source
+  local is_name <const> = parameters.source == source and not restricted.on()
   if err and err.code == "not_found" and is_name and vios.os.kind("./" .. source) == "file" then
     err.hint = "a name is one in the repository; for the file that is here, give ./" .. source
   end
@@ -65,8 +66,9 @@ return {
       verb = "import",
       summary = "make an image from a disk, archive, folder, URL or standard input",
       run = import,
+      restricted = true,
       job = true,
-      arguments = { { name = "source", complete = "file",
+      arguments = { { name = "source", complete = "file", local_file = false,
         words = "a path, a name in the repository, a URL, or - for standard input" } },
       options = { NAME, POOL, VERSION, ARCHITECTURE },
       text = made("imported"),

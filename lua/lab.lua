@@ -341,6 +341,7 @@ end
 
 local DIR_OPTION <const> = {
   name = "dir", value = "DIR", words = "the lab's folder, if not the user's own", complete = "file",
+  local_file = true,
 }
 local COLUMNS <const> = { "name", "state", "daemon_pid", "io_pid", "dir" }
 

@@ -100,12 +100,12 @@ return {
       arguments = { { name = "name", words = "the new guest's name" } },
       options = {
         guest.MEMORY, guest.CPUS,
-        { name = "kernel", value = "FILE", complete = "file",
+        { name = "kernel", value = "FILE", complete = "file", local_file = false,
           words = "boot this kernel instead of the first disk" },
-        { name = "initrd", value = "FILE", complete = "file",
+        { name = "initrd", value = "FILE", complete = "file", local_file = false,
           words = "with this initial RAM disk" },
         { name = "append", value = "TEXT", words = "and this kernel command line" },
-        { name = "disk", value = "DISK", many = true, complete = "file",
+        { name = "disk", value = "DISK", many = true, complete = "file", local_file = false,
           words = "an LU (NAME, POOL/NAME or UDID), or the path of a raw image or block device; "
             .. "may be repeated" },
         guest.NIC, guest.ACCEL, guest.CPU, guest.AUTOSTART,

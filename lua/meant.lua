@@ -70,7 +70,7 @@ function meant.noun(word, behind)
     return usage(none, "one of: " .. table.concat(of_word, ", "))
   elseif #of_behind == 1 then -- web1 start
     return did_you_mean(none, of_behind[1] .. " " .. word)
-  elseif is_lua(word) then
+  elseif is_lua(word) and not require("vios.restricted").on() then
     return usage(none, "if it is Lua, use: vios -e '" .. word .. "'")
   end
   local ours <const> = require("vios.powervm").elsewhere[word]

@@ -76,6 +76,9 @@ end
 -- `words` behind the program and its configuration. The result, or nil, err. Items, if there are
 -- any, go to `item`.
 function offline.run(words, parameters, options, note, item)
+  if require("vios.restricted").on() then
+    return nil, vios.error("unreachable", "no daemon answers")
+  end
   local list, err = configuration(parameters, options)
   if not list then
     return nil, err

@@ -10,16 +10,11 @@ local pager = {}
 local DEFAULT <const> = "command -v less >/dev/null || exit 127; exec less -FRX"
 local NOT_RUN <const> = { [126] = true, [127] = true } -- by the shell: there is no such program
 
-local function is_restricted()
-  local restricted <const> = require("vios.shell").restricted
-  return type(restricted) == "function" and restricted() or restricted == true
-end
-
--- What the shell of the system runs; nil when there shall be no pager. Who may run nothing else
--- chooses no program with a variable either, and in `less` opens no other one.
+-- What the shell of the system runs; nil when there shall be no pager. In `less` no other program
+-- can be opened.
 function pager.command()
-  local chosen <const> = not is_restricted() and os.getenv("PAGER") or nil
-  if (os.getenv("TERM") or "dumb") == "dumb" then
+  local chosen <const> = os.getenv("PAGER")
+  if (os.getenv("TERM") or "dumb") == "dumb" or require("vios.restricted").on() then
     return nil
   elseif not chosen then
     return "export LESSSECURE=1; " .. DEFAULT

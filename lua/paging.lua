@@ -31,7 +31,7 @@ return {
         { name = "node", value = "NODE", many = true, words = "only on these nodes",
           complete = "node" },
         { name = "disk", value = "FILE", words = "the local file, for policy disk",
-          complete = "file" },
+          complete = "file", local_file = false },
       },
       columns = COLUMNS,
       job = true,

@@ -23,7 +23,7 @@ parser.GLOBALS = {
   { name = "quiet", words = "no notes and no progress on stderr" },
   { name = "color", value = "WHEN", words = "auto, always or never", only = true,
     complete = { "auto", "always", "never" } },
-  { name = "socket", value = "PATH", words = "the daemon's socket" },
+  { name = "socket", value = "PATH", words = "the daemon's socket", local_file = true },
 }
 
 -- "--timeout"; as PowerVM's rows have it, "-timeout".

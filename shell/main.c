@@ -8,10 +8,12 @@
  *     vios SCRIPT.lua ARG ...   a Lua script
  *     vios daemon ...           the daemon, a program of its own
  *     vios --version            what this program is
+ *     vios --restricted ...     for people who come by SSH, see restricted.h; also as `rvios`
  */
 #include "lua/binding.h"
 #include "shell/cli.h"
 #include "shell/repl.h"
+#include "shell/restricted.h"
 #include "shell/version.h"
 
 #include <errno.h>
@@ -52,7 +54,7 @@ static int missing_operand(const char *option)
 static int run_mode(lua_State *L, int count, char **words)
 {
     if (count == 0) {
-        return isatty(STDIN_FILENO) ? repl_run(L) : cli_stdin(L);
+        return isatty(STDIN_FILENO) ? repl_run(L, false) : cli_stdin(L);
     }
     bool line = strcmp(words[0], "-c") == 0;
     if (line || strcmp(words[0], "-e") == 0) {
@@ -77,9 +79,18 @@ static int run_mode(lua_State *L, int count, char **words)
     return is_script(words[0]) ? cli_script(L, count, words) : cli_command(L, count, words);
 }
 
+static int run(lua_State *L, int argc, char **argv)
+{
+    int used = argc > 1 && argv[1][0] == '-' ? cli_leading(L, argc - 1, argv + 1) : 0;
+    return used < 0 ? -used : run_mode(L, argc - 1 - used, argv + 1 + used);
+}
+
 int main(int argc, char **argv)
 {
-    if (argc > 1 && strcmp(argv[1], "daemon") == 0) {
+    bool restricted = restricted_is_wanted(argc, argv);
+    if (restricted) {
+        restricted_prepare();
+    } else if (argc > 1 && strcmp(argv[1], "daemon") == 0) {
         return run_daemon(argv + 1);
     }
     interrupt_catch();
@@ -95,8 +106,7 @@ int main(int argc, char **argv)
     lua_setfield(L, -2, "vios.shell");
     lua_pop(L, 1);
     interrupt_install(L);
-    int used = argc > 1 && argv[1][0] == '-' ? cli_leading(L, argc - 1, argv + 1) : 0;
-    int status = used < 0 ? -used : run_mode(L, argc - 1 - used, argv + 1 + used);
+    int status = (restricted ? restricted_run : run)(L, argc, argv);
     if (status == CLI_INTERRUPTED) {
         cli_again(L, isatty(STDIN_FILENO) && isatty(STDERR_FILENO));
     }

@@ -251,7 +251,8 @@ static void enter_line(void *context, const char *line)
     history(repl->lines, &event, H_ENTER, line);
 }
 
-static void open_history(struct repl *repl)
+/* The list; and unless the shell is restricted the file. */
+static void open_history(struct repl *repl, bool restricted)
 {
     struct vios_error error;
     HistEvent event;
@@ -259,6 +260,9 @@ static void open_history(struct repl *repl)
     history(repl->lines, &event, H_SETSIZE, SHELL_HISTORY_MAX);
     history(repl->lines, &event, H_SETUNIQUE, 1);
     el_set(repl->edit, EL_HIST, history, repl->lines);
+    if (restricted) {
+        return;
+    }
     int status = shell_history_open(&repl->history, &error);
     if (status == VIOS_OK) {
         status = shell_history_read(repl->history, enter_line, repl, &error);
@@ -283,7 +287,15 @@ static void keep_line(struct repl *repl, const char *line)
 
 /* --- the loop --- */
 
-static void open_editor(struct repl *repl)
+/* Editline's own commands can be typed behind ESC x: `bind -v` brings an editor mode from which v
+ * starts vi. */
+static void forbid_editor_commands(EditLine *edit)
+{
+    el_set(edit, EL_BIND, "^[x", "ed-unassigned", NULL);
+    el_set(edit, EL_BIND, "\\370", "ed-unassigned", NULL); /* the same as one byte */
+}
+
+static void open_editor(struct repl *repl, bool restricted)
 {
     repl->edit = el_init("vios", stdin, stdout, stderr);
     el_set(repl->edit, EL_CLIENTDATA, repl);
@@ -291,11 +303,15 @@ static void open_editor(struct repl *repl)
     el_set(repl->edit, EL_PROMPT, prompt);
     el_set(repl->edit, EL_EDITOR, "emacs");
     el_set(repl->edit, EL_GETCFN, get_character);
-    open_history(repl);
+    open_history(repl, restricted);
     /* el_set() would keep copies of the two texts that nothing frees */
     el_wset(repl->edit, EL_ADDFN, L"vios-complete", L"complete a word", complete);
     el_set(repl->edit, EL_BIND, "^I", "vios-complete", NULL);
-    el_source(repl->edit, NULL);
+    if (restricted) {
+        forbid_editor_commands(repl->edit);
+    } else {
+        el_source(repl->edit, NULL);
+    }
 }
 
 static void close_editor(struct repl *repl)
@@ -350,7 +366,7 @@ static const char *read_line(struct repl *repl, int *count)
     return el_gets(repl->edit, count);
 }
 
-int repl_run(lua_State *L)
+int repl_run(lua_State *L, bool restricted)
 {
     struct repl repl = {.L = L};
     int status;
@@ -360,8 +376,10 @@ int repl_run(lua_State *L)
         }
         lua_pop(L, 1);
     }
-    cli_call(L, "vios.startup", "run", 0, 0, &status);
-    open_editor(&repl);
+    if (!restricted) {
+        cli_call(L, "vios.startup", "run", 0, 0, &status);
+    }
+    open_editor(&repl, restricted);
     while (!quit_asked) {
         int count = 0;
         cli_again(L, false);

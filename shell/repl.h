@@ -6,9 +6,11 @@
 #define SHELL_REPL_H
 
 #include <lua.h>
+#include <stdbool.h>
 
-/* Until `quit` or the end of the input. Returns an exit status. */
-int repl_run(lua_State *L);
+/* Until `quit` or the end of the input. Returns an exit status. `restricted` (restricted.h): no
+ * file is read or written, and the editor has no commands that could. */
+int repl_run(lua_State *L, bool restricted);
 
 /* The module vios.shell: history(), quit(), quitting(), rpc_pipe(). */
 int luaopen_vios_shell(lua_State *L);

@@ -6,7 +6,7 @@
 # limit: 120
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/nodes.sh"
-. "$(dirname "$0")/sshd.sh"
+. "$(dirname "$0")/ssh_hosts.sh"
 need jq
 ssh_up
 cluster_up "sqlite:$DIR/db" 3

@@ -4,7 +4,7 @@
 # answer is yes; a key's passphrase is asked for, unseen.
 # limit: 120
 . "$(dirname "$0")/lib.sh"
-. "$(dirname "$0")/sshd.sh"
+. "$(dirname "$0")/ssh_hosts.sh"
 need expect
 ssh_up
 ssh_host h1

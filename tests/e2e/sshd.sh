@@ -1,48 +1,71 @@
 # shellcheck shell=bash
-# Hosts reached by a real sshd, without a port: it runs behind a ProxyCommand, for each connection
-# anew, where no Ctrl-C of ours reaches it. After lib.sh was read:
+# An sshd of the test's own on loopback, after lib.sh was read:
 #
-#     ssh_up                        keys, and the file that VIOS_SSH_CONFIG names
-#     ssh_host h1 [NAME=VALUE...]   a host h1; the variables are set in its sessions
+#     . "$(dirname "$0")/sshd.sh"
+#     sshd_key NAME               a key pair $DIR/ssh/NAME
+#     sshd_up [LINE...]           the server, with these lines in its configuration; $SSH_PORT. Keys
+#                                 are looked for in $DIR/ssh/authorized/USER
+#     ssh_as KEY USER [WORD...]   ssh; with -tt and the like in SSH_OPTIONS
 #
-# `ssh -F "$VIOS_SSH_CONFIG" h1` reaches it too. Every host is this machine and this user.
+# It has what it is given and no default: no PAM, no passwords, no forwarding unless a line says so.
 
 SSHD=$(command -v sshd || echo /usr/sbin/sshd)
+SSH_OPTIONS=()
+mkdir -p "$DIR/ssh/authorized"
+chmod 711 "$DIR" "$DIR/ssh" "$DIR/ssh/authorized"
 
-ssh_up() {
-    need ssh ssh-keygen
+sshd_need() {
+    need ssh ssh-keygen perl
     test -x "$SSHD" || skip_all "sshd is not installed"
-    mkdir -p "$DIR/ssh"
-    ssh-keygen -q -t ed25519 -N '' -f "$DIR/ssh/host_key"
-    ssh-keygen -q -t ed25519 -N '' -f "$DIR/ssh/key"
-    cp "$DIR/ssh/key.pub" "$DIR/ssh/authorized"
-    : >"$DIR/ssh/known"
-    : >"$DIR/ssh/config"
-    [ "$(id -u)" != 0 ] || mkdir -p /run/sshd # where it separates its privileges
-    export VIOS_SSH_CONFIG=$DIR/ssh/config
-    unset SSH_AUTH_SOCK
 }
 
-# One in ~/.ssh/config's words; its sshd_config is $DIR/ssh/NAME.conf.
-ssh_host() { # NAME [NAME=VALUE...]
-    local name=$1 conf=$DIR/ssh/$1.conf
-    shift
-    cat >"$conf" <<END
-HostKey $DIR/ssh/host_key
-AuthorizedKeysFile $DIR/ssh/authorized
-StrictModes no
-UsePAM no
-PidFile none
-PermitRootLogin yes
-SetEnv PATH=$BUILD/bin:/usr/bin:/bin $*
-END
-    cat >>"$DIR/ssh/config" <<END
-Host $name
-    ProxyCommand setsid $SSHD -i -f $conf -E $DIR/ssh/$name.log
-    IdentityFile $DIR/ssh/key
+sshd_key() { # NAME
+    ssh-keygen -q -t ed25519 -N '' -C "" -f "$DIR/ssh/$1"
+}
+
+# Takes connections at a port that is free, and gives each to `sshd -i`.
+sshd_listen() {
+    # shellcheck disable=SC2016 # perl's
+    perl -MIO::Socket::INET -e '
+        my $l = IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 64) or die;
+        $SIG{CHLD} = "IGNORE";
+        open my $port, ">", "$ARGV[0].new" or die; print $port $l->sockport; close $port;
+        rename "$ARGV[0].new", $ARGV[0];
+        while (my $c = $l->accept) {
+            if (fork == 0) {
+                open STDIN, "<&", $c; open STDOUT, ">&", $c; close $l; $SIG{CHLD} = "DEFAULT";
+                exec @ARGV[1 .. $#ARGV];
+            }
+            close $c;
+        }' "$DIR/ssh/port" "$SSHD" -i -f "$DIR/ssh/sshd_config" -E "$DIR/ssh/sshd.log" &
+    PIDS+=($!)
+}
+
+sshd_up() { # LINE...
+    sshd_key host
+    {
+        printf '%s\n' "HostKey $DIR/ssh/host" "AuthorizedKeysFile $DIR/ssh/authorized/%u" \
+            "StrictModes no" "UsePAM no" "PidFile none" "PermitRootLogin yes" \
+            "PasswordAuthentication no" "KbdInteractiveAuthentication no"
+        printf '%s\n' "$@"
+    } >"$DIR/ssh/sshd_config"
+    [ "$(id -u)" != 0 ] || mkdir -p /run/sshd # where it separates its privileges
+    sshd_listen
+    await "[ -s $DIR/ssh/port ]" 10 || bail "sshd listens"
+    SSH_PORT=$(cat "$DIR/ssh/port")
+    echo "[127.0.0.1]:$SSH_PORT $(cut -d' ' -f1,2 "$DIR/ssh/host.pub")" >"$DIR/ssh/known"
+    cat >"$DIR/ssh/config" <<END
+Host gate
+    HostName 127.0.0.1
+    Port $SSH_PORT
+    IdentitiesOnly yes
     UserKnownHostsFile $DIR/ssh/known
-    GlobalKnownHostsFile /dev/null
     LogLevel ERROR
 END
-    echo "$name $(cut -d' ' -f1,2 "$DIR/ssh/host_key.pub")" >>"$DIR/ssh/known"
+}
+
+ssh_as() { # KEY USER [WORD...]
+    local key=$1 user=$2
+    shift 2
+    ssh -F "$DIR/ssh/config" -i "$DIR/ssh/$key" -l "$user" "${SSH_OPTIONS[@]}" gate ${1:+--} "$@"
 }
