@@ -35,6 +35,7 @@ DIRTY=(HOME="$HOME_DIR" PATH="$HOME_DIR:$PATH" LUA_INIT="$MAKE" LUA_INIT_5_4="$M
     BASH_ENV="$HOME_DIR/vi" VIOS_SOCKET="$DIR/other.sock" VIOS_LAB_DIR="$HOME_DIR/lab"
     TERMINFO="$HOME_DIR" LC_ALL=C.UTF-8 TMPDIR="$HOME_DIR" SHELL="$HOME_DIR/vi")
 
+# shellcheck disable=SC2120
 restricted() { # WORD...
     timeout 30 env -C "$HOME_DIR" "${DIRTY[@]}" "$VIOS" --restricted --socket "$SOCKET" "$@"
 }
@@ -59,6 +60,7 @@ escape() { # TEXT
     run restricted -c "$text"
     in_order "the login shell's command" || bad=1
     printf '%s\n' "$text" >"$DIR/text"
+    # shellcheck disable=SC2119
     restricted <"$DIR/text" >"$DIR/.out" 2>"$DIR/.err"
     STATUS=$? OUT=$(cat "$DIR/.out") ERR=$(cat "$DIR/.err")
     in_order "a line" || bad=1
@@ -172,13 +174,22 @@ escape "ioscli lab up"
 escape "rpc --socket $SOCKET"
 ok "$COUNT are tried" [ "$COUNT" -ge 40 ]
 
-for words in "-e $MAKE" "x.lua" "-c lab\ up -c node\ list" "-c node\ list lab up" \
-    "-c node\ list -e $MAKE" "--role" "--role root -c node\ list" "-c" "daemon" "-- lab up"; do
-    eval "list=(${words//[()]/\\&})"
-    run restricted "${list[@]}"
-    ok "arguments: ${words:0:60}" in_order "arguments"
-done
+arguments() { # WORD...
+    run restricted "$@"
+    ok "arguments: $(printf '%q ' "$@" | cut -c 1-80)" in_order "arguments"
+}
+arguments -e "$MAKE"
+arguments x.lua
+arguments -c 'lab up' -c 'node list'
+arguments -c 'node list' lab up
+arguments -c 'node list' -e "$MAKE"
+arguments --role
+arguments --role root -c 'node list'
+arguments -c
+arguments daemon
+arguments -- lab up
 printf 'node list\0lab up\n%s\n' "$MAKE" >"$DIR/text"
+# shellcheck disable=SC2119
 restricted <"$DIR/text" >"$DIR/.out" 2>"$DIR/.err"
 STATUS=$?
 ok "a NUL in a line" in_order "a NUL"
