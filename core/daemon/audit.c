@@ -5,6 +5,7 @@
 #include "base/json.h"
 #include "base/log.h"
 #include "base/parse.h"
+#include "daemon/change.h"
 #include "daemon/parameters.h"
 #include "node/node.h"
 
@@ -35,7 +36,7 @@ static void add_text(json_t *record, const char *key, const char *text)
 }
 
 static char *audit_record(const struct call *call, const struct method *method,
-                          const json_t *parameters, int status, int64_t wall_ms)
+                          const json_t *parameters, int status, int64_t wall_ms, json_t *changes)
 {
     char time[CLOCK_TEXT_SIZE], object[128];
     parameters_object(method->parameters, parameters, object, sizeof object);
@@ -46,6 +47,9 @@ static char *audit_record(const struct call *call, const struct method *method,
                                status == VIOS_OK ? "ok" : error_name(status));
     add_text(record, "user", call->user);
     add_text(record, "from", call->from);
+    if (changes) {
+        json_object_set_new(record, "changes", changes);
+    }
     return json_into_text(record);
 }
 
@@ -118,12 +122,15 @@ static int audit_commit(struct node *node, int64_t wall_ms, const char *mark, co
 }
 
 void audit_write(const struct call *call, const struct method *method, const json_t *parameters,
-                 int status)
+                 int status, const json_t *before)
 {
     struct operation operation;
+    json_t *after = before ? change_look(call->node, method, parameters) : NULL;
+    json_t *changes = change_between(before, after);
+    json_decref(after);
     operation_start(&operation, AUDIT_TIMEOUT_MS, NULL);
     int64_t wall_ms = clock_wall_ms();
-    char *record = audit_record(call, method, parameters, status, wall_ms);
+    char *record = audit_record(call, method, parameters, status, wall_ms, changes);
     int written = record ? audit_commit(call->node, wall_ms, "-", record, &operation)
                          : error_set(&operation.error, VIOS_E_NO_SPACE, NULL, NULL, "no memory");
     if (written != VIOS_OK) {

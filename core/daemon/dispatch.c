@@ -4,6 +4,7 @@
 #include "base/log.h"
 #include "base/parse.h"
 #include "daemon/audit.h"
+#include "daemon/change.h"
 #include "daemon/parameters.h"
 #include "node/node.h"
 
@@ -78,10 +79,11 @@ void dispatch_run(struct running *running)
     struct operation operation;
     operation_start(&operation, OPERATION_NO_DEADLINE, running->cancel);
     operation.actor = call->actor;
-    json_t *result = NULL;
+    json_t *result = NULL, *before = NULL;
     int status = operation_check(&operation); /* it may have been cancelled in the queue */
     bool began = status == VIOS_OK;
     if (began) {
+        before = change_look(call->node, method, running->parameters);
         recorder_note(call->node->recorder, "rpc", "%s begins, id %lld, %s", method->name,
                       (long long)call->id, call->actor);
         status = method->call(call, running->parameters, &result, &operation);
@@ -92,7 +94,8 @@ void dispatch_run(struct running *running)
     if (began && method->role == ROLE_NOBODY && status != VIOS_OK) {
         call->node->hooks->refused(call->node, "RPC", call->actor, operation.error.message);
     } else if (began && (method->flags & METHOD_CHANGES)) {
-        audit_write(call, method, running->parameters, status);
+        audit_write(call, method, running->parameters, status, before);
     }
+    json_decref(before);
     running_answer(running, status, result, &operation.error);
 }

@@ -111,6 +111,16 @@ is "the audit says who, and from where" "$(on n1 audit list --json |
     "name \"p1\" $ME 127.0.0.1
 name \"p2\" $ME 127.0.0.1"
 
+run_status "a setting" 0 admin cluster set split_time 20s
+run_status "set anew" 0 admin cluster set split_time 25s
+run_status "a size" 0 admin "lu create l1 --pool p1 --size 2M"
+run_status "that grows" 0 admin "lu resize p1/l1 --size 4M"
+is "and what was before and after" "$(on n1 audit list --json | jq -c '.[] |
+    select(.method == "cluster.set" or .method == "lu.resize") | .changes')" \
+    '{"split_time":[null,20000]}
+{"split_time":[20000,25000]}
+{"size_bytes":[2097152,4194304]}'
+
 # --- files ---
 echo canary >"$DIR/canary"
 run_status "scp is refused" 1 scp -O -q -F "$DIR/ssh/config" -i "$DIR/ssh/admin" "$DIR/canary" \
