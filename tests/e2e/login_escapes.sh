@@ -18,7 +18,7 @@ await "$VIOS --socket $SOCKET node list" 10 || bail "the daemon answers"
 
 # What a user may have in its folder: each makes the canary when it is run.
 MAKE="io.open('$CANARY', 'w'):close()"
-for file in x.lua init.lua .viosrc .config/vios/init.lua vios/cli.lua vios/restricted.lua cli.lua; do
+for file in x.lua init.lua .config/vios/init.lua vios/cli.lua vios/restricted.lua cli.lua; do
     echo "$MAKE" >"$HOME_DIR/$file"
 done
 echo "$MAKE" >"$HOME_DIR/lines"

@@ -96,7 +96,8 @@ like "whatever groups its process has" "$(by_hand 61003 61011 "$SET")" '"denied"
 like "or has not" "$(by_hand 61002 61001 "$SET")" '"result"'
 
 is "the audit has the names, and where they came from" "$(on n1 audit list --json |
-    jq -r 'map(select(.actor != "uid:0"))[] | [.actor, .user, .from // "-", .method] | join(" ")')" \
+    jq -r '.[] | select(.actor != "uid:0") | [.actor, .user, .from // "-", .method] |
+        join(" ")')" \
     "uid:61001 tina 127.0.0.1 pool.create
 uid:61002 olga 127.0.0.1 alert.set
 uid:61002 olga - alert.set"
