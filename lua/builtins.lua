@@ -48,6 +48,7 @@ row("help", {
 })
 
 row("explain", {
+  restricted = true,
   summary = "what a command would do, and what each word is taken for",
   form = "explain NOUN VERB ...",
   raw = true,
@@ -154,6 +155,7 @@ row("watch", {
 })
 
 local top_row <const> = {
+  restricted = true,
   summary = "show the cluster live on the whole screen, until q",
   options = {
     { name = "interval", value = "TIME", type = "duration", words = "look so often (2s)" },
@@ -169,6 +171,7 @@ end
 row("top", top_row)
 
 row("metrics", {
+  restricted = true,
   summary = "print the cluster in numbers, as OpenMetrics text",
   options = {
     { name = "file", value = "FILE", complete = "file", local_file = true,

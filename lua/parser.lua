@@ -444,15 +444,21 @@ function Parse:noun()
   return true
 end
 
--- All of it: true, or nil, err.
-function Parse:all()
+-- What is before the noun, and that; or a command for other machines' shells.
+function Parse:from_start()
   local ok, err = self:prefix()
   if ok and (self.words[self.at] or ""):sub(1, 1) == "!" then
     return self:shell_command()
   elseif ok then
     ok, err = self:noun()
   end
-  if ok then
+  return ok, err
+end
+
+-- All of it: true, or nil, err.
+function Parse:all()
+  local ok, err = self:from_start()
+  if ok and not self.shell then
     ok, err = self:verb(self.group)
   end
   if ok and self.row then

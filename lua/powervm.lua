@@ -19,7 +19,7 @@ local SIZE <const> = { name = "size", value = "SIZE", required = true,
   words = "how large it is to be, as 100M or 10G" }
 local THICK <const> = { name = "thick", words = "take all its space now" }
 local FILE <const> = { name = "file", value = "FILE", complete = "file", required = true,
-  words = "the backup" }
+  local_file = false, words = "the backup" } -- what it means says whose it is
 
 -- As `lu -create web1` had it before PowerVM's options were known.
 local NAME <const> = { name = "name", optional = true, words = "the same as -lu" }
@@ -54,6 +54,7 @@ end
 local function ours(name, check, other)
   local row <const> = commands.row(name:match("^(%a+) (%a+)$"))
   local told <const> = setmetatable(other or {}, { __index = row })
+  told.restricted = row.restricted or (check and not row.run) or nil
   told.run = (row.run or check) and function(sent, context)
     if check then
       local good <const>, err = check(context, sent)

@@ -76,6 +76,7 @@ end
 -- A row that is only run: what it prints, and with --dry-run what it stands for.
 local function list(row)
   row.arguments, row.options, row.powervm = {}, {}, true
+  row.restricted = true -- methods are all that they call
   return row
 end
 

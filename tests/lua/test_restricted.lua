@@ -14,6 +14,7 @@ local ALLOWED <const> = {
   ["cluster create"] = true, ["cluster set"] = true, ["cluster simulate"] = true,
   ["image import"] = true, ["ffdc list"] = true, ["ffdc show"] = true, ["db check"] = true,
   ["help"] = true, ["watch"] = true, ["on"] = true, ["quit"] = true,
+  ["explain"] = true, ["top"] = true, ["metrics"] = true,
 }
 
 -- --- before it begins: the rows ---
@@ -54,7 +55,7 @@ for _, text in ipairs({
   "db check x",
   "db check --config x", "ffdc list --dir /", "ffdc show 7 --config x", "ffdc timeline 7",
   "ffdc export 7 x", "cluster create c --passphrase-file x", "cluster set placement x",
-  "node list --socket x",
+  "node list --socket x", "metrics --file x", "viosbr -restore -file x", "viosbr -view -file x",
 }) do
   tap.ok((refusal(text) or ""):match("^usage: "), text .. " is refused", refusal(text))
 end
@@ -63,6 +64,8 @@ for _, text in ipairs({
   "watch node list", "cluster set placement off", "cluster set split_time 20s", "quit",
   "image import -", "image import https://example.org/x.raw", "db check", "ffdc list",
   "lpar console g", "db backup /x", "node list --on @all --json",
+  "metrics", "top", "explain lpar list", "ioscli lssp -fmt :", "lsmap -all", "ioslevel",
+  "lu -list", "cluster -status -fmt :", "mkbdsp -sp p1 10G -bd web1", "viosbr -backup -file /x",
 }) do
   tap.is(refusal(text), nil, text .. " is not")
 end
