@@ -13,7 +13,7 @@ build='build-essential gcc make pkg-config git ca-certificates cpio gzip
 check='clang clang-format clang-tidy libclang-rt-dev lua-check lua5.4 shellcheck mandoc expect jq
     perl binutils openssl strace valgrind gdb universal-ctags sqlite3 nbdkit nbd-server libnbd-bin
     python3 fio bindfs hyperfine etcd-server openssh-server openssh-client procps
-    iproute2 nftables xfsprogs e2fsprogs zstd redis-server systemd'
+    clustershell pdsh iproute2 nftables xfsprogs e2fsprogs zstd redis-server systemd'
 
 case ${1-} in
 build) wanted=$build ;;

@@ -196,8 +196,7 @@ static const struct method METHODS[] = {
      lpar_call_validate_here},
     {"daemon.incoming", "name:lpar job:job generation:integer", ROLE_ADMIN,
      METHOD_CHANGES | METHOD_STREAM, incoming_call},
-    {"daemon.go_on", "name:lpar generation:integer", ROLE_OPERATOR, METHOD_LASTS,
-     incoming_call_go_on},
+    {"daemon.go_on", "name:lpar generation:integer", ROLE_ADMIN, METHOD_LASTS, incoming_call_go_on},
     {"daemon.settle", "name:lpar", ROLE_OPERATOR, METHOD_CHANGES, lpar_call_settle},
     {"daemon.takeover", "name:lpar", ROLE_ADMIN, METHOD_CHANGES | METHOD_JOB, lpar_call_takeover},
 };

@@ -5,7 +5,8 @@
 #     ssh_up                        keys, and the file that VIOS_SSH_CONFIG names
 #     ssh_host h1 [NAME=VALUE...]   a host h1; the variables are set in its sessions
 #
-# `ssh -F "$VIOS_SSH_CONFIG" h1` reaches it too. Every host is this machine and this user.
+# `ssh -F "$VIOS_SSH_CONFIG" h1` reaches it too. Every host is this machine and this user, whose
+# shell finds no start-up files.
 
 SSHD=$(command -v sshd || echo /usr/sbin/sshd)
 
@@ -34,7 +35,7 @@ StrictModes no
 UsePAM no
 PidFile none
 PermitRootLogin yes
-SetEnv PATH=$BUILD/bin:/usr/bin:/bin $*
+SetEnv PATH=$BUILD/bin:/usr/bin:/bin HOME=$DIR/ssh $*
 END
     cat >>"$DIR/ssh/config" <<END
 Host $name
