@@ -491,12 +491,12 @@ lists.LEVEL = list({
   columns = { "level" },
   text = function(result) return tostring(result.level) end,
   run = function(_, context)
-    local client <const>, err = connection.get(context.options)
+    local client <const>, route <const> = connection.get(context.options)
     if not client then
-      return nil, err
+      return nil, route
     end
     local node <const>, why = context.call("node.show",
-      { node = connection.other(client, context.options) or client:hello().node })
+      { node = route.node or client:hello().node })
     return node and { level = node.level }, why
   end,
 })

@@ -92,7 +92,9 @@ rpc() { # KEY CALL...: says hello first; the answers
     coproc RPC { ssh_as "$key" "$ME" vios rpc; }
     for call in '"id":0,"method":"rpc.hello","params":{"level":[0,1]}' "$@"; do
         echo "{\"jsonrpc\":\"2.0\",$call}" >&"${RPC[1]}"
-        read -r -t 30 answer <&"${RPC[0]}" && echo "$answer"
+        while read -r -t 30 answer <&"${RPC[0]}" && echo "$answer"; do
+            [[ $answer == *'"method":"progress"'* ]] || break # of a job, before its answer
+        done
     done
     to=${RPC[1]}
     exec {to}>&-

@@ -74,7 +74,7 @@ like "is told by the node" "$OUT" '^nil.not_found.(usage|invalid)'
 # --- hosts that fail ---
 garbled=$DIR/garbled missing=$DIR/missing
 mkdir -p "$garbled" "$missing"
-printf '#!/bin/sh\necho hello, this is no JSON\nexec sleep 1000\n' >"$garbled/vios"
+printf '#!/bin/sh\necho hello, this is no JSON\nexec cat >/dev/null\n' >"$garbled/vios"
 chmod 755 "$garbled/vios"
 ssh_host garbled
 ssh_host bare
@@ -84,7 +84,7 @@ ssh_host away
 ssh_host silent
 ssh_host foreign
 sed -i "/^Host away/,/^Host/s|ProxyCommand .*|ProxyCommand exit 1|
-    /^Host silent/,/^Host/s|ProxyCommand .*|ProxyCommand sleep 1000|
+    /^Host silent/,/^Host/s|ProxyCommand .*|ProxyCommand exec cat >/dev/null|
     /^Host foreign/,/^Host/s|ProxyCommand .*|ProxyCommand cat /dev/urandom|" "$DIR/ssh/config"
 run_status "some fail" 3 "$VIOS" --timeout 5s on h1,away,silent,foreign,garbled,bare primary show
 like "the others answer" "$OUT" '^h1:.node '
