@@ -25,7 +25,7 @@ int version_print(lua_State *L, int count, char *const *words)
         {"libedit", LIBEDIT_VERSION},
         {"jansson", jansson_version_str()},
         {NULL, NULL}};
-    const struct version version = {"vios", VIOS_COMMIT, VIOS_VARIANT, libraries};
+    const struct version version = {"vios", VIOS_COMMIT, VIOS_VARIANT, libraries, 0};
     bool as_json = count == 2 && strcmp(words[1], "--json") == 0;
     if (count > 1 && !as_json) {
         fprintf(stderr, "vios: unexpected word \"%s\": use: vios --version [--json]\n", words[1]);

@@ -22,6 +22,9 @@ static void write_lines(FILE *file, const struct version *version)
     fprintf(file, "  commit      %s\n", or_unknown(version->commit));
     fprintf(file, "  compiler    " COMPILER "\n");
     fprintf(file, "  variant     %s\n", or_unknown(version->variant));
+    if (version->level) {
+        fprintf(file, "  level       %lld\n", version->level);
+    }
     for (const struct version_library *at = version->libraries; at->name; at++) {
         fprintf(file, "  %-10s  %s\n", at->name, at->version);
     }
@@ -37,6 +40,9 @@ static void write_json(FILE *file, const struct version *version)
         json_pack("{s:s, s:s?, s:s, s:s?, s:o}", "version", VIOS_VERSION, "commit",
                   version->commit[0] ? version->commit : NULL, "compiler", COMPILER, "variant",
                   version->variant[0] ? version->variant : NULL, "libraries", libraries);
+    if (version->level) {
+        json_object_set_new(all, "level", json_integer(version->level));
+    }
     json_dumpf(all, file, 0);
     fputc('\n', file);
     json_decref(all);

@@ -25,10 +25,11 @@ struct version {
     const char *commit;                      /* VIOS_COMMIT */
     const char *variant;                     /* VIOS_VARIANT */
     const struct version_library *libraries; /* as they are loaded; the last has no name */
+    long long level;                         /* of the clusters it can be of; 0: it is no daemon */
 };
 
 /* Lines, or one object of JSON in a line: version, commit (null when not known), compiler,
- * variant, libraries. free() it; NULL: no memory. */
+ * variant, level, libraries. free() it; NULL: no memory. */
 char *version_text(const struct version *version, bool as_json);
 
 #endif

@@ -13,6 +13,7 @@
 #include "daemon/daemon.h"
 #include "daemon/libraries.h"
 #include "ffdc/offline.h"
+#include "node/node.h"
 #include "restore/restore.h"
 
 #include <errno.h>
@@ -97,7 +98,8 @@ static void print_default_config(void)
 
 static int print_version(int count, char **arguments)
 {
-    const struct version version = {"vios daemon", VIOS_COMMIT, VIOS_VARIANT, daemon_libraries()};
+    const struct version version = {"vios daemon", VIOS_COMMIT, VIOS_VARIANT, daemon_libraries(),
+                                    node_level()};
     bool as_json = count == 1 && strcmp(arguments[0], "--json") == 0;
     if (count > 0 && !as_json) {
         fprintf(stderr, "vios daemon: unexpected word \"%s\": use: --version [--json]\n",

@@ -32,6 +32,7 @@ like "says what is wrong" "$ERR" 'unexpected word "lpar"'
 run_status "--version of the daemon" 0 "$VIOS" daemon --version --json
 like "names its libraries" "$(jq -r '.libraries | keys_unsorted | join(" ")' <<<"$OUT")" \
     'libuv sqlite libcurl jansson openssl'
+like "and its level" "$(jq .level <<<"$OUT")" '^[1-9][0-9]*$'
 run_status "--help" 0 "$VIOS" --help
 like "its output" "$OUT" 'node +the members'
 run_status "options before the mode" 0 "$VIOS" --json -e 'return vios.node.show("n1")'
