@@ -12,9 +12,13 @@ return {
       summary = "print a token with which one node may join, once",
       options = {
         { name = "valid", value = "TIME", type = "duration", words = "for so long (1h)" },
+        { name = "revoke", value = "ID", words = "none: let nobody join with that one any more" },
       },
-      text = function(result) return result.token end,
-      examples = { "node token", "node token --valid 10m" },
+      text = function(result)
+        return result.token or "token " .. result.revoked .. " is revoked"
+      end,
+      examples = { "node token", "node token --valid 10m",
+        "node token --revoke 0123456789abcdef" },
     },
     {
       verb = "join",

@@ -98,14 +98,45 @@ static int commit_token(struct store *store, const struct token *token, const ch
     return status;
 }
 
+/* Nobody joins with the token of that id any more. */
+static int revoke_token(struct node *node, const char *id, json_t **result,
+                        struct operation *operation)
+{
+    uint8_t bytes[TOKEN_ID_BYTES];
+    char key[STORE_KEY_MAX];
+    struct store *store = NULL;
+    if (!crypto_unhex(id, bytes, sizeof bytes)) {
+        return operation_fail(operation, VIOS_E_USAGE, "revoke",
+                              "\"vios node token --json\" shows it", "that is no token's id");
+    }
+    snprintf(key, sizeof key, "/token/%s", id);
+    struct store_compare there = {.kind = STORE_EXISTS, .key = key};
+    struct store_change change = {.key = key};
+    int status = node_store(node, &store, operation);
+    if (status == VIOS_OK) {
+        status = store_commit(store, &there, 1, &change, 1, NULL, operation);
+    }
+    node_store_return(node, store);
+    if (status == VIOS_E_CONFLICT) {
+        return operation_fail(operation, VIOS_E_NOT_FOUND, "token", NULL,
+                              "there is none of that id: it was used, or revoked");
+    }
+    *result = status == VIOS_OK ? json_pack("{s:s}", "revoked", id) : NULL;
+    return status;
+}
+
 int node_token(struct call *call, const json_t *parameters, json_t **result,
                struct operation *operation)
 {
     const json_t *valid = json_object_get(parameters, "valid");
+    const char *revoked = json_get_text(parameters, "revoke");
     int64_t valid_ms = valid ? json_integer_value(valid) : MEMBERSHIP_TOKEN_VALID_MS;
     char text[TOKEN_TEXT_SIZE], expires[CLOCK_TEXT_SIZE];
     struct token token = {0};
     struct store *store = NULL;
+    if (revoked) {
+        return revoke_token(call->node, revoked, result, operation);
+    }
     if (valid_ms > MEMBERSHIP_TOKEN_VALID_MAX_MS) {
         return operation_fail(operation, VIOS_E_USAGE, "valid", "make a new one when it is needed",
                               "a token is valid for a week at most");

@@ -237,7 +237,7 @@ static const struct method METHODS[] = {
      METHOD_CHANGES | METHOD_UNCONFIGURED | METHOD_LASTS, cluster_create},
     {"cluster.status", "", ROLE_VIEWER, 0, cluster_status},
     {"cluster.list", "", ROLE_VIEWER, 0, cluster_list},
-    {"node.token", "valid:duration?", ROLE_ADMIN, METHOD_CHANGES, node_token},
+    {"node.token", "valid:duration? revoke:text?", ROLE_ADMIN, METHOD_CHANGES, node_token},
     {"node.join", "token:secret witness:boolean?", ROLE_ADMIN,
      METHOD_CHANGES | METHOD_UNCONFIGURED | METHOD_LASTS, node_join},
     {"node.admit",

@@ -69,6 +69,12 @@ not_ok "and nowhere as itself" grep -qF "$TOKEN" "$DIR/vios.db" "$DIR/vios.db-wa
 run_status "one for longer than a week" 2 vios n1 node token --valid 8d
 start n2 # is not told where the VIOS DB is
 run_status "a token that is cut off" 2 vios n2 node join "${TOKEN%????}"
+REVOKED=$(token --json)
+run_status "a token that is revoked" 0 vios n1 node token --revoke "$(jq -r .id <<<"$REVOKED")"
+run_status "is void" 1 vios n2 node join "$(jq -r .token <<<"$REVOKED")"
+run_status "and cannot be revoked again" 1 vios n1 node token --revoke "$(jq -r .id <<<"$REVOKED")"
+like "is told" "$ERR" 'token: there is none of that id: it was used, or revoked'
+run_status "what is no id" 2 vios n1 node token --revoke '../node/n1'
 SHORT=$(token --valid 1s)
 sleep 2 # there is no event for a time that is over
 run_status "one that has expired" 1 vios n2 node join "$SHORT"
