@@ -40,10 +40,11 @@ static int open_by_ssh(struct client *client, const struct ssh_questions *questi
                        struct operation *operation)
 {
     struct transport *transport;
+    const char *command =
+        client->command[0] ? client->command : setting("VIOS_REMOTE", REMOTE_COMMAND);
     int status = client_connect(client, questions, operation);
     if (status == VIOS_OK) {
-        status = ssh_channel_transport(&transport, client->host,
-                                       setting("VIOS_REMOTE", REMOTE_COMMAND), operation);
+        status = ssh_channel_transport(&transport, client->host, command, operation);
     }
     return status == VIOS_OK
                ? rpc_client_open_on(&client->rpc, transport, ssh_host_name(client->host), operation)

@@ -13,9 +13,11 @@
 
 #define CLIENT_TYPE "vios.rpc_client"
 #define CLIENT_ADDRESS_SIZE 512 /* with its NUL */
+#define CLIENT_COMMAND_SIZE 512 /* likewise */
 
 struct client {
     char address[CLIENT_ADDRESS_SIZE]; /* "unix:/path", "ssh:[USER@]HOST" */
+    char command[CLIENT_COMMAND_SIZE]; /* there, the pipe to its daemon; "": the usual one */
     struct ssh_host *host;             /* of the latter; NULL: not connected */
     struct rpc_client *rpc;            /* NULL: closed */
     bool busy;                         /* within a call: no second one, no close */

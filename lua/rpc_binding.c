@@ -4,7 +4,9 @@
  *   local client <close> = assert(vios.rpc.open(address [, timeout_ms [, ask]]))
  *       address: "unix:/run/vios/vios.sock", or "ssh:[USER@]HOST" for the daemon there;
  *       ask(prompt, echo) -> text or nil, for what ssh wants to know
- *   vios.rpc.client(address)             the same, not open yet: for vios.tasks, or for
+ *   vios.rpc.client(address [, command]) the same, not open yet: for vios.tasks, or for `open`;
+ *                                        `command` is the pipe to the daemon there, if not the
+ *                                        usual one
  *   client:open([timeout_ms [, ask]])    -> true, or nil, err; nothing when it is open
  *   client:busy()                        whether a call runs
  *   client:hello()                       what the daemon said: node, cluster, role, level
@@ -63,7 +65,10 @@ static struct client *new_client(lua_State *L)
 
 static int rpc_client(lua_State *L)
 {
-    new_client(L);
+    size_t size;
+    const char *command = luaL_optlstring(L, 2, "", &size);
+    luaL_argcheck(L, size < CLIENT_COMMAND_SIZE, 2, "the command is too long");
+    memcpy(new_client(L)->command, command, size + 1);
     return 1;
 }
 
