@@ -1,6 +1,10 @@
 -- node.lua - the commands of noun "node": the members of the cluster.
 
+local node_add <const> = require("vios.node_add")
+
 local NODE <const> = { name = "node", words = "the node's name", complete = "node" }
+local DIR <const> = { name = "dir", value = "DIR",
+  words = "its configuration, state and sockets are below this folder there" }
 local COLUMNS <const> = { "name", "state", "address", "role", "level", "since" }
 
 return {
@@ -19,6 +23,27 @@ return {
       end,
       examples = { "node token", "node token --valid 10m",
         "node token --revoke 0123456789abcdef" },
+    },
+    {
+      verb = "add",
+      summary = "make a host a node of this cluster, by ssh",
+      run = node_add.add,
+      preview = node_add.add,
+      arguments = { { name = "host", words = "[USER@]HOST, as for ssh; vios is installed there" } },
+      options = {
+        { name = "name", value = "NAME", words = "the node's name, if not the host's" },
+        { name = "address", value = "ADDRESS",
+          words = "at which the other nodes reach it, if not where ssh did" },
+        { name = "port", value = "PORT", type = "integer", minimum = 0, maximum = 65535,
+          words = "its port; 0: a free one, and one for pages" },
+        { name = "witness", words = "as a witness: it has a vote, and no guests" },
+        DIR,
+      },
+      text = function(result)
+        return result.would and table.concat(result.would, "\n")
+          or "node " .. result.name .. " added"
+      end,
+      examples = { "node add root@host4 --name n4", "node add host4 --dir /srv/vios --port 0" },
     },
     {
       verb = "join",
@@ -61,10 +86,18 @@ return {
       verb = "remove",
       summary = "take a node out of the cluster; it must run and hold nothing",
       job = true,
+      run = node_add.remove,
+      rehearse = node_add.rehearse_remove,
+      restricted = function(parameters) return not parameters.host and not parameters.dir end,
       arguments = { NODE },
+      options = {
+        { name = "host", value = "HOST",
+          words = "remove from this host what \"node add\" made, by ssh" },
+        DIR,
+      },
       confirm = "takes node {node} out of the cluster",
       text = function(_, parameters) return "node " .. parameters.node .. " removed" end,
-      examples = { "node remove n4 --yes" },
+      examples = { "node remove n4 --yes", "node remove n4 --host root@host4 --yes" },
     },
   },
 }

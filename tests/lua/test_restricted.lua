@@ -13,6 +13,7 @@ local tap <const> = dofile(arg[0]:match("^.*/") .. "tap.lua")
 local ALLOWED <const> = {
   ["cluster create"] = true, ["cluster set"] = true, ["cluster simulate"] = true,
   ["image import"] = true, ["ffdc list"] = true, ["ffdc show"] = true, ["db check"] = true,
+  ["node remove"] = true,
   ["help"] = true, ["watch"] = true, ["on"] = true, ["quit"] = true,
   ["explain"] = true, ["top"] = true, ["metrics"] = true,
 }
@@ -56,6 +57,7 @@ for _, text in ipairs({
   "db check --config x", "ffdc list --dir /", "ffdc show 7 --config x", "ffdc timeline 7",
   "ffdc export 7 x", "cluster create c --passphrase-file x", "cluster set placement x",
   "node list --socket x", "metrics --file x", "viosbr -restore -file x", "viosbr -view -file x",
+  "node add h4", "node remove n4 --host h4", "node remove n4 --dir /x",
 }) do
   tap.ok((refusal(text) or ""):match("^usage: "), text .. " is refused", refusal(text))
 end
