@@ -17,7 +17,8 @@
 
 #define INTERRUPT_MS 1000 /* for a command that was interrupted to end by itself */
 
-/* $1 is the command. A session of its own is also a process group, whose number is its own. */
+/* $1 is the command, which everybody there can see: it is no place for secrets. A session of its
+ * own is also a process group, whose number is its own. */
 static const char WATCHER[] =
     "sh -c 'exec 3<&0 </dev/null; setsid \"${SHELL:-sh}\" -c \"$1\" 3<&- & command=$!; "
     "{ read -r line <&3; kill -INT -$command; sleep 1; kill -KILL -$command; } "
