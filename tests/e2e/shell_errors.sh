@@ -103,7 +103,7 @@ like "says where to look" "$ERR" 'unknown option "-v": see "help"'
 run_status "-c of several words" 2 "$VIOS" -c node list
 like "shows its form" "$ERR" "use: vios -c 'LINE'"
 run_status "an unknown verb" 2 "$VIOS" node lst
-like "names the near one, and all" "$ERR" 'did you mean "list"\? one of: token, join, list'
+like "names the near one, and all" "$ERR" 'did you mean "list"\? one of: token, add, join, list'
 run_status "no verb" 2 "$VIOS" node
 run_status "an unknown option" 2 "$VIOS" node list --jsn
 like "names the near one, and the form" "$ERR" 'did you mean "--json".*use: node list'
