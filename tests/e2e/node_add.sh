@@ -102,7 +102,10 @@ not_ok "nor the folder" [ -e "$FAR" ]
 on n1 --yes node remove n3 >/dev/null
 kill "${NODE_PID[x]}"
 # shellcheck disable=SC2016
-fake slow 'case "$*" in *" rpc") touch '"$DIR"'/joining; exec cat >/dev/null ;; esac; exec $real "$@"'
+fake slow 'case "$*" in
+*" rpc") touch '"$DIR"'/joining; exec cat >/dev/null ;;
+esac
+exec $real "$@"'
 add slow n3 >"$DIR/slow.out" 2>&1 &
 PIDS+=("$!")
 await "[ -e '$DIR/joining' ]" 30
