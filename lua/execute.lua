@@ -34,6 +34,10 @@ end
 
 -- A call beside others, see parallel.lua.
 local function call_beside(method, parameters, options, callbacks, limit)
+  if callbacks.input then
+    return nil, vios.error("usage", "standard input can go to one node only",
+      { hint = "name one with --on, or a file" })
+  end
   local route <const>, err = connection.route(options)
   if not route then
     return nil, err

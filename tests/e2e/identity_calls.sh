@@ -23,6 +23,8 @@ like "as tables, once when equal" "$("$VIOS" --on n2,n3 node list)" '^n\[2-3\]:.
 run_status "a node that is none" 1 "$VIOS" --on n9 node list
 like "near ones are named" "$ERR" 'no such node.*"n1"'
 run_status "some fail" 3 "$VIOS" --on n2,n9 node list
+run_status "standard input to two" 3 "$VIOS" --on n1,n2 image import - --name busybox </dev/null
+like "is refused, and not waited for" "$ERR" 'n1: standard input can go to one node only'
 run_status "a stream that fails there" 1 "$VIOS" --on n2 job wait j-1
 like "says why" "$ERR" 'j-1'
 run_status "a method that is none" 2 "$CALL" "$SOCKET" node.call '{"node":"n2","method":"x.y"}'
