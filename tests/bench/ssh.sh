@@ -25,20 +25,8 @@ MaxStartups 200
 SetEnv HOME=$WORK
 END
 [ "$(id -u)" != 0 ] || mkdir -p /run/sshd
-# It binds a free port, says which, and gives each connection to an sshd.
-# shellcheck disable=SC2016 # perl's
-perl -MIO::Socket::INET -e '
-    my $l = IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 128) or die;
-    $SIG{CHLD} = "IGNORE";
-    open my $port, ">", "$ARGV[0].new" or die; print $port $l->sockport; close $port;
-    rename "$ARGV[0].new", $ARGV[0];
-    while (my $c = $l->accept) {
-        if (fork == 0) {
-            open STDIN, "<&", $c; open STDOUT, ">&", $c; close $l; $SIG{CHLD} = "DEFAULT";
-            exec @ARGV[1 .. $#ARGV];
-        }
-        close $c;
-    }' "$WORK/port" "$SSHD" -i -f "$WORK/sshd_config" -E "$WORK/sshd.log" &
+perl tests/tools/sshd_listener.pl "$WORK/port" "$SSHD" -i -f "$WORK/sshd_config" \
+    -E "$WORK/sshd.log" &
 PIDS+=("$!")
 for ((tries = 0; tries < 500; tries++)); do
     [ ! -s "$WORK/port" ] || break

@@ -23,24 +23,6 @@ sshd_key() { # NAME
     ssh-keygen -q -t ed25519 -N '' -C "" -f "$DIR/ssh/$1"
 }
 
-# Takes connections at a port that is free, and gives each to `sshd -i`.
-sshd_listen() {
-    # shellcheck disable=SC2016 # perl's
-    perl -MIO::Socket::INET -e '
-        my $l = IO::Socket::INET->new(LocalAddr => "127.0.0.1", Listen => 64) or die;
-        $SIG{CHLD} = "IGNORE";
-        open my $port, ">", "$ARGV[0].new" or die; print $port $l->sockport; close $port;
-        rename "$ARGV[0].new", $ARGV[0];
-        while (my $c = $l->accept) {
-            if (fork == 0) {
-                open STDIN, "<&", $c; open STDOUT, ">&", $c; close $l; $SIG{CHLD} = "DEFAULT";
-                exec @ARGV[1 .. $#ARGV];
-            }
-            close $c;
-        }' "$DIR/ssh/port" "$SSHD" -i -f "$DIR/ssh/sshd_config" -E "$DIR/ssh/sshd.log" &
-    PIDS+=($!)
-}
-
 sshd_up() { # LINE...
     sshd_key host
     {
@@ -50,7 +32,9 @@ sshd_up() { # LINE...
         printf '%s\n' "$@"
     } >"$DIR/ssh/sshd_config"
     [ "$(id -u)" != 0 ] || mkdir -p /run/sshd # where it separates its privileges
-    sshd_listen
+    perl "$ROOT/tests/tools/sshd_listener.pl" "$DIR/ssh/port" \
+        "$SSHD" -i -f "$DIR/ssh/sshd_config" -E "$DIR/ssh/sshd.log" &
+    PIDS+=($!)
     await "[ -s $DIR/ssh/port ]" 10 || bail "sshd listens"
     SSH_PORT=$(cat "$DIR/ssh/port")
     echo "[127.0.0.1]:$SSH_PORT $(cut -d' ' -f1,2 "$DIR/ssh/host.pub")" >"$DIR/ssh/known"
