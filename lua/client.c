@@ -68,6 +68,25 @@ bool client_is_alive(struct client *client)
     return client->rpc && rpc_client_alive(client->rpc);
 }
 
+json_t *client_parameters(lua_State *L, int index)
+{
+    struct vios_error error;
+    if (lua_isnoneornil(L, index)) {
+        return json_object();
+    }
+    luaL_checktype(L, index, LUA_TTABLE);
+    json_t *parameters = binding_to_json(L, index, &error);
+    if (!parameters) {
+        lua_pushfstring(L, "parameters: %s", error.message);
+        lua_error(L);
+    }
+    if (json_is_array(parameters) && json_array_size(parameters) == 0) {
+        json_decref(parameters);
+        parameters = json_object();
+    }
+    return parameters;
+}
+
 void client_close_all(struct client *client)
 {
     rpc_client_close(client->rpc);

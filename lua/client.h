@@ -34,6 +34,10 @@ int client_open(struct client *client, const struct ssh_questions *questions,
 /* Whether it is open and nobody has closed it at the other end. */
 bool client_is_alive(struct client *client);
 
+/* The parameters of a call, at `index`, as an object; nil gives an empty one. Raises on misuse,
+ * before anything is held. */
+json_t *client_parameters(lua_State *L, int index);
+
 /* Closes whatever is open, session and all. */
 void client_close_all(struct client *client);
 

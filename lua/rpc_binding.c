@@ -218,26 +218,6 @@ static bool takes_input(lua_State *L, int options)
     return takes;
 }
 
-/* Parameters at index 3 as an object; raises on misuse before anything is held. */
-static json_t *check_parameters(lua_State *L)
-{
-    if (lua_isnoneornil(L, 3)) {
-        return json_object();
-    }
-    luaL_checktype(L, 3, LUA_TTABLE);
-    struct vios_error error;
-    json_t *parameters = binding_to_json(L, 3, &error);
-    if (!parameters) {
-        lua_pushfstring(L, "parameters: %s", error.message);
-        lua_error(L);
-    }
-    if (json_is_array(parameters) && json_array_size(parameters) == 0) {
-        json_decref(parameters);
-        parameters = json_object();
-    }
-    return parameters;
-}
-
 /* nil, err. One by Ctrl-C is also what is said when that ends all other Lua. */
 static int fail_call(lua_State *L, const struct running *running, const struct operation *operation)
 {
@@ -273,7 +253,7 @@ static int client_call(lua_State *L)
                                     .bytes = on_bytes,
                                     .input_fd = takes_input(L, 4) ? STDIN_FILENO : -1,
                                     .context = &running};
-    json_t *parameters = check_parameters(L), *result = NULL;
+    json_t *parameters = client_parameters(L, 3), *result = NULL;
     client->busy = true;
     int status = rpc_client_call(client->rpc, method, parameters, &handlers, &result, &operation);
     client->busy = false;
@@ -337,7 +317,7 @@ static int client_console(lua_State *L)
 {
     struct client *client = check_client(L);
     const char *method = luaL_checkstring(L, 2);
-    json_t *parameters = check_parameters(L), *result = NULL;
+    json_t *parameters = client_parameters(L, 3), *result = NULL;
     struct running running = {.L = L, .cancel = interrupt_cancel()};
     struct rpc_handlers handlers = {.bytes = console_bytes,
                                     .input_fd = STDIN_FILENO,

@@ -68,24 +68,6 @@ static bool flag_field(lua_State *L, const char *key)
     return value;
 }
 
-static json_t *parameters_field(lua_State *L)
-{
-    struct vios_error error;
-    if (lua_getfield(L, 2, "parameters") == LUA_TNIL) {
-        return json_object();
-    }
-    json_t *parameters = binding_to_json(L, -1, &error);
-    if (!parameters) {
-        lua_pushfstring(L, "parameters: %s", error.message);
-        lua_error(L);
-    }
-    if (json_is_array(parameters) && json_array_size(parameters) == 0) {
-        json_decref(parameters);
-        parameters = json_object();
-    }
-    return parameters;
-}
-
 static int tasks_binding_start(lua_State *L)
 {
     struct tasks *tasks = check_tasks(L);
@@ -105,7 +87,8 @@ static int tasks_binding_start(lua_State *L)
         .wants_progress = flag_field(L, "progress"),
     };
     luaL_argcheck(L, !request.method != !request.command, 2, "give a method or a command");
-    request.parameters = parameters_field(L);
+    lua_getfield(L, 2, "parameters");
+    request.parameters = client_parameters(L, -1);
     struct vios_error error;
     int number = tasks_start(tasks, &request, &error);
     if (number < 0) {

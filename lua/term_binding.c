@@ -2,7 +2,7 @@
  * term_binding.c - vios.term: what a terminal is, how wide text is on it, safe text, and what a
  * full-screen view needs of it.
  *
- *   is_tty(fd); text_width(text); escape(text); ask(question)
+ *   is_tty(fd); text_width(text); escape(text); ask(question [, secret])
  *   size() -> lines and columns of the terminal at stdout; nil when it does not say
  *   raw(true) -> true; nil, err        keys come at once and unseen, Ctrl-Z too; Ctrl-C interrupts
  *   raw(false)                         undoes it, and may come twice
