@@ -5,6 +5,7 @@
 #include "base/log.h"
 #include "daemon/access.h"
 #include "daemon/dispatch.h"
+#include "daemon/lookup.h"
 #include "daemon/outlet.h"
 #include "daemon/running.h"
 #include "net/rpc.h"
@@ -18,15 +19,6 @@
 #include <unistd.h>
 
 #define READ_SIZE (64 * 1024)
-
-/* One look at the user database, on a thread of libuv's. The connection may end meanwhile. */
-struct lookup {
-    uv_work_t work;
-    struct connection *connection; /* NULL: it has ended */
-    const struct access_rules *rules;
-    uid_t uid;
-    struct access_verdict verdict;
-};
 
 struct connection {
     uv_pipe_t pipe;
@@ -81,23 +73,14 @@ static void release_calls(struct connection *connection)
     connection->call_count = 0;
 }
 
-/* What cannot be cancelled any more frees itself when it is done. */
-static void forget_lookup(struct connection *connection)
-{
-    if (connection->lookup) {
-        connection->lookup->connection = NULL;
-        uv_cancel((uv_req_t *)&connection->lookup->work);
-        connection->lookup = NULL;
-    }
-}
-
 void connection_close(struct connection *connection)
 {
     if (connection->closing) {
         return;
     }
     connection->closing = true;
-    forget_lookup(connection);
+    lookup_release(connection->lookup);
+    connection->lookup = NULL;
     outlet_close(connection->outlet);
     release_calls(connection);
     uv_close((uv_handle_t *)&connection->pipe, on_handle_closed);
@@ -425,11 +408,29 @@ static void forget_ended(struct connection *connection)
     }
 }
 
+static void take_verdict(struct connection *connection, const struct access_verdict *verdict)
+{
+    connection->allowed = verdict->allowed;
+    connection->peer.role = verdict->role;
+    snprintf(connection->peer.user, sizeof connection->peer.user, "%s", verdict->user);
+}
+
+static void look_up(struct connection *connection)
+{
+    struct access_verdict verdict;
+    if (connection->lookup && lookup_ended(connection->lookup, &verdict)) {
+        take_verdict(connection, &verdict);
+        lookup_release(connection->lookup);
+        connection->lookup = NULL;
+    }
+}
+
 void connection_look(struct connection *connection)
 {
     if (connection->closing) {
         return;
     }
+    look_up(connection);
     forget_ended(connection);
     take_messages(connection);
     send_waiting(connection);
@@ -465,68 +466,25 @@ static void on_hello_late(uv_timer_t *timer)
     connection_look(connection);
 }
 
-static void take_verdict(struct connection *connection, const struct access_verdict *verdict)
+/* Who is at the other end, as the kernel says; negative: it cannot be asked what they may. */
+static int identify(struct connection *connection, struct vios_error *error)
 {
-    connection->allowed = verdict->allowed;
-    connection->peer.role = verdict->role;
-    snprintf(connection->peer.user, sizeof connection->peer.user, "%s", verdict->user);
-}
-
-static void run_lookup(uv_work_t *work)
-{
-    struct lookup *lookup = work->data;
-    access_judge(lookup->rules, lookup->uid, &lookup->verdict);
-}
-
-static void on_lookup_end(uv_work_t *work, int status)
-{
-    struct lookup *lookup = work->data;
-    struct connection *connection = lookup->connection;
-    if (connection) {
-        connection->lookup = NULL;
-        if (status == 0) {
-            take_verdict(connection, &lookup->verdict);
-        }
-        connection_look(connection);
-    }
-    free(lookup);
-}
-
-/* Nothing is read before it is done. When it cannot be done, the caller is nobody's. */
-static void start_lookup(struct connection *connection, uid_t uid)
-{
-    struct lookup *lookup = calloc(1, sizeof *lookup);
-    if (!lookup) {
-        return;
-    }
-    lookup->work.data = lookup;
-    lookup->connection = connection;
-    lookup->rules = connection->settings.rules;
-    lookup->uid = uid;
-    if (uv_queue_work(connection->pipe.loop, &lookup->work, run_lookup, on_lookup_end) == 0) {
-        connection->lookup = lookup;
-    } else {
-        free(lookup);
-    }
-}
-
-/* Who is at the other end, as the kernel says. */
-static void identify(struct connection *connection)
-{
+    const struct connection_settings *settings = &connection->settings;
     struct ucred peer = {.uid = (uid_t)-1};
     struct access_verdict verdict;
     socklen_t size = sizeof peer;
     int fd = -1;
     if (uv_fileno((uv_handle_t *)&connection->pipe, &fd) != 0 ||
         getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) != 0) {
-        return;
+        return error_set_errno(error, "this daemon", "cannot see who calls");
     }
     snprintf(connection->peer.actor, sizeof connection->peer.actor, "uid:%u", (unsigned)peer.uid);
-    if (access_is_own(connection->settings.rules, peer.uid, &verdict)) {
+    if (access_is_own(settings->rules, peer.uid, &verdict)) {
         take_verdict(connection, &verdict);
-    } else {
-        start_lookup(connection, peer.uid);
+        return VIOS_OK;
     }
+    return lookup_start(&connection->lookup, settings->users, settings->rules, peer.uid,
+                        connection->outlet, error);
 }
 
 static struct connection *connection_new(const struct connection_settings *settings,
@@ -552,13 +510,20 @@ static struct connection *connection_new(const struct connection_settings *setti
     return connection;
 }
 
-static void begin(struct connection *connection, const char *refused)
+/* What must be said at once, when `refused` (may be NULL) is a reason to close. */
+static int check_refused(const char *refused, struct vios_error *error)
+{
+    return refused
+               ? error_set(error, VIOS_E_NO_SPACE, "this daemon", "try again later", "%s", refused)
+               : VIOS_OK;
+}
+
+/* `status` is negative for one that is turned away. */
+static void begin(struct connection *connection, int status, const struct vios_error *error)
 {
     uv_timer_start(&connection->hello_timer, on_hello_late, CONNECTION_HELLO_MS, 0);
-    if (refused) {
-        struct vios_error error = {0};
-        error_set(&error, VIOS_E_NO_SPACE, "this daemon", "try again later", "%s", refused);
-        turn_away(connection, NULL, &error);
+    if (status != VIOS_OK) {
+        turn_away(connection, NULL, error);
     }
 }
 
@@ -573,10 +538,12 @@ struct connection *connection_accept(const struct connection_settings *settings,
         connection_close(connection);
         return connection;
     }
-    if (!refused) {
-        identify(connection);
+    struct vios_error error = {0};
+    int status = check_refused(refused, &error);
+    if (status == VIOS_OK) {
+        status = identify(connection, &error);
     }
-    begin(connection, refused);
+    begin(connection, status, &error);
     return connection;
 }
 
@@ -595,6 +562,8 @@ struct connection *connection_adopt(const struct connection_settings *settings, 
     }
     connection->peer = *peer;
     connection->allowed = true;
-    begin(connection, refused);
+    struct vios_error error = {0};
+    int status = check_refused(refused, &error);
+    begin(connection, status, &error);
     return connection;
 }

@@ -27,6 +27,7 @@ struct connection_settings {
     struct node *node;
     const struct access_rules *rules;
     struct lane *lane;           /* where methods run, see lanes.h */
+    struct lane *users;          /* where the user database is asked: it may hang */
     void (*wake)(void *context); /* from any thread: look at the outlets */
     void (*closed)(void *context, struct connection *connection);
     void *context;

@@ -24,6 +24,7 @@
 
 #define SERVER_BACKLOG 128
 #define LANE_THREADS 4
+#define USERS_THREADS 2
 /* When the daemon ends: calls may go on this long, then they are cancelled, then cut off. */
 #define STOP_CANCEL_MS 5000
 #define STOP_CLOSE_MS 10000
@@ -298,6 +299,9 @@ int server_new(struct server **server, struct node *node, const struct access_ru
     if (status == VIOS_OK) {
         status = lane_start(&made->settings.lane, "store", LANE_THREADS, error);
     }
+    if (status == VIOS_OK) {
+        status = lane_start(&made->settings.users, "users", USERS_THREADS, error);
+    }
     if (status != VIOS_OK) {
         server_free(made);
         return status;
@@ -320,6 +324,7 @@ void server_free(struct server *server)
     close_handles(server);
     uv_run(&server->loop, UV_RUN_DEFAULT);
     lane_stop(server->settings.lane);
+    lane_stop(server->settings.users);
     struct adopted *left = take_adopted(server);
     while (left) {
         struct adopted *one = left;
