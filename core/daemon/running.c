@@ -16,6 +16,7 @@
 #include <unistd.h>
 
 #define CREDIT_MAX (1024 * 1024)
+#define PART_SIZE (RPC_LINE_MAX / 2)
 
 struct input_chunk {
     struct input_chunk *next;
@@ -279,6 +280,46 @@ void running_release(struct running *running)
     }
 }
 
+/* An array that is too long for a line, in parts; the answer with the rest follows. */
+static bool put_parts(struct running *running, const json_t *array)
+{
+    struct outlet *outlet = running->state->outlet;
+    json_t *part = json_array(), *value;
+    size_t i, size = 0;
+    bool put = true;
+    json_array_foreach(array, i, value)
+    {
+        size_t more = json_dumpb(value, NULL, 0, JSON_COMPACT | JSON_ENCODE_ANY) + 1;
+        if (put && size > 0 && size + more > PART_SIZE) {
+            json_t *parameters =
+                json_pack("{s:I, s:o}", "id", (json_int_t)running->call.id, "value", part);
+            put = outlet_put(outlet, rpc_notification("part", parameters), NULL, 0);
+            part = json_array();
+            size = 0;
+        }
+        json_array_append(part, value);
+        size += more;
+    }
+    json_t *id = json_integer(running->call.id);
+    json_t *rest = rpc_answer(id, part);
+    json_decref(id);
+    if (!put) {
+        json_decref(rest);
+        return false;
+    }
+    return outlet_put(outlet, rest, NULL, 0);
+}
+
+/* Takes over `result`. */
+static bool put_answer(struct running *running, const json_t *id, json_t *result)
+{
+    json_t *answer = rpc_answer(id, json_incref(result));
+    bool put = outlet_put(running->state->outlet, answer, NULL, 0) ||
+               (json_is_array(result) && put_parts(running, result));
+    json_decref(result);
+    return put;
+}
+
 void running_answer(struct running *running, int status, json_t *result,
                     const struct vios_error *error)
 {
@@ -286,8 +327,7 @@ void running_answer(struct running *running, int status, json_t *result,
     struct vios_error why = *error;
     json_t *id = json_integer(running->call.id);
     if (status == VIOS_OK) {
-        json_t *answer = rpc_answer(id, result ? result : json_object());
-        if (!outlet_put(state->outlet, answer, NULL, 0)) {
+        if (!put_answer(running, id, result ? result : json_object())) {
             status = error_set(&why, VIOS_E_NO_SPACE, NULL, "ask for less",
                                "the answer is longer than %d bytes", RPC_LINE_MAX);
         }

@@ -6,6 +6,10 @@
  * by `count` raw bytes. Credit flows both ways: who sends items or "bytes" may send
  * RPC_CREDIT_START of them (together), and as many more as rpc.more says.
  *
+ * An answer that is an array and too long for a line comes in parts: notifications "part" {"id",
+ * "value"}, each with some elements, and then the answer with the rest. rpc_client_call() gives the
+ * whole array.
+ *
  * A daemon that calls another one for its own caller adds "actor": {"name", "role", "user", "from"}
  * to the call, beside "method". Only a connection with a member's certificate may; the call then
  * runs with the lower of the two roles, and is audited as NAME@NODE, with that user, who came from
@@ -28,6 +32,7 @@
 #define RPC_BYTES_MAX (256 * 1024) /* in one "bytes" */
 #define RPC_INPUT_MAX (16 * 1024)  /* in one "bytes" from a caller */
 #define RPC_CREDIT_START 64
+#define RPC_PARTS_MAX 256 /* of one answer */
 #define RPC_LEVEL 1
 
 /* The highest level that is spoken, RPC_LEVEL; the one below is spoken too, so that the releases

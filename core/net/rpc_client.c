@@ -56,6 +56,8 @@ struct exchange {
     int64_t give_up_ms; /* after a cancel */
     bool answered;
     int status;
+    json_t *parts; /* of a long answer, as far as they came; NULL: none did */
+    int part_count;
     json_t *result;
 };
 
@@ -183,6 +185,23 @@ static int exchange_received(struct exchange *exchange, bool more)
                        &exchange->operation->error);
 }
 
+/* What comes of an answer before the answer. */
+static int exchange_part(struct exchange *exchange, json_t *value)
+{
+    struct vios_error *error = &exchange->operation->error;
+    if (!json_is_array(value) || ++exchange->part_count > RPC_PARTS_MAX) {
+        return error_set(error, VIOS_E_INVALID, NULL, NULL,
+                         "a part of an answer that is no array, or one of more than %d",
+                         RPC_PARTS_MAX);
+    }
+    if (!exchange->parts) {
+        exchange->parts = json_array();
+    }
+    return exchange->parts && json_array_extend(exchange->parts, value) == 0
+               ? VIOS_OK
+               : error_no_memory(error, NULL);
+}
+
 static int exchange_notified(struct exchange *exchange, const char *method,
                              const json_t *parameters, const struct rpc_message *message)
 {
@@ -203,6 +222,8 @@ static int exchange_notified(struct exchange *exchange, const char *method,
         bool more = !handlers->bytes || exchange->cancelled ||
                     handlers->bytes(handlers->context, message->data, message->data_size, end);
         return exchange_received(exchange, more);
+    } else if (strcmp(method, "part") == 0) {
+        return exchange_part(exchange, json_object_get(parameters, "value"));
     } else if (strcmp(method, "rpc.more") == 0) {
         json_int_t items = json_get_integer(parameters, "items");
         if (items > 0 && items <= RPC_CREDIT_START) {
@@ -218,9 +239,14 @@ static void exchange_answered(struct exchange *exchange, const json_t *json)
     exchange->answered = true;
     if (error) {
         exchange->status = rpc_error_from_json(error, &exchange->operation->error);
-    } else {
-        exchange->result = json_incref(json_object_get(json, "result"));
+        return;
     }
+    json_t *result = json_object_get(json, "result");
+    if (exchange->parts && json_is_array(result) &&
+        json_array_extend(exchange->parts, result) == 0) {
+        result = exchange->parts;
+    }
+    exchange->result = json_incref(result);
 }
 
 static int exchange_message(struct exchange *exchange, const struct rpc_message *message)
@@ -430,6 +456,7 @@ int rpc_client_call(struct rpc_client *client, const char *method, json_t *param
     } else {
         json_decref(exchange.result);
     }
+    json_decref(exchange.parts);
     return status;
 }
 

@@ -101,6 +101,24 @@ static int test_big(struct call *call, const json_t *parameters, json_t **result
     return VIOS_OK;
 }
 
+static int test_list(struct call *call, const json_t *parameters, json_t **result,
+                     struct operation *operation)
+{
+    (void)call;
+    (void)operation;
+    json_int_t count = json_integer_value(json_object_get(parameters, "count"));
+    size_t size = (size_t)json_integer_value(json_object_get(parameters, "size"));
+    char *text = malloc(size + 1);
+    memset(text, 'x', size);
+    text[size] = '\0';
+    *result = json_array();
+    for (json_int_t i = 0; i < count; i++) {
+        json_array_append_new(*result, json_pack("{s:I, s:s}", "i", i, "text", text));
+    }
+    free(text);
+    return VIOS_OK;
+}
+
 static int test_add(struct call *call, const json_t *parameters, json_t **result,
                     struct operation *operation)
 {
@@ -115,6 +133,7 @@ static const struct method METHODS[] = {
     {"test.echo", "", ROLE_VIEWER, METHOD_STREAM, test_echo},
     {"test.wait", "", ROLE_VIEWER, METHOD_STREAM, test_wait},
     {"test.big", "", ROLE_VIEWER, METHOD_UNCONFIGURED, test_big},
+    {"test.list", "count:integer size:size", ROLE_VIEWER, METHOD_UNCONFIGURED, test_list},
     {"test.add", "a:integer", ROLE_VIEWER, METHOD_UNCONFIGURED, test_add},
     {"test.change", "a:integer", ROLE_OPERATOR, METHOD_UNCONFIGURED, test_add},
 };
@@ -295,6 +314,34 @@ static bool see_item(void *context, const json_t *value)
     seen->in_order =
         seen->in_order && json_integer_value(json_object_get(value, "i")) == seen->items;
     return ++seen->items != seen->wanted;
+}
+
+/* Lists of any length come whole; one element cannot be cut. */
+static void carries_long_answers(void)
+{
+    static const struct {
+        json_int_t count, size;
+    } lists[] = {{0, 1}, {3, 100}, {3, RPC_LINE_MAX - 1000}, {40, 300 * 1000}, {20000, 200}};
+    struct operation operation;
+    struct rpc_client *client = open_client(&operation);
+    for (size_t i = 0; i < sizeof lists / sizeof lists[0]; i++) {
+        json_t *result = NULL, *value;
+        size_t at, in_order = 0;
+        json_t *wanted = json_pack("{s:I, s:I}", "count", lists[i].count, "size", lists[i].size);
+        is_int(rpc_client_call(client, "test.list", wanted, NULL, &result, &operation), VIOS_OK);
+        json_array_foreach(result, at, value)
+        {
+            in_order += json_integer_value(json_object_get(value, "i")) == (json_int_t)at &&
+                        json_string_length(json_object_get(value, "text")) == (size_t)lists[i].size;
+        }
+        is_int(json_array_size(result), lists[i].count);
+        is_int(in_order, lists[i].count);
+        json_decref(result);
+    }
+    json_t *wanted = json_pack("{s:i, s:i}", "count", 2, "size", RPC_LINE_MAX);
+    is_int(rpc_client_call(client, "test.list", wanted, NULL, NULL, &operation), VIOS_E_NO_SPACE);
+    answers_still(client, &operation);
+    rpc_client_close(client);
 }
 
 static void streams_items_in_order(void)
@@ -568,6 +615,7 @@ int main(void)
     RUN(says_who_it_is);
     RUN(a_limit_holds_for_good);
     RUN(answers_and_refuses);
+    RUN(carries_long_answers);
     RUN(streams_items_in_order);
     RUN(a_handler_ends_a_stream);
     RUN(a_stream_stops_without_credit);
