@@ -22,8 +22,12 @@ local function starting_with(names, prefix)
   return found
 end
 
--- The names of the objects of a noun, as its `list` gives them; of several nodes the first says it.
-local function object_names(noun, globals)
+-- What gives the names with a prefix, of nouns that may have very many objects.
+local NAMES <const> = { lpar = "daemon.lpar_names" }
+
+-- The names of the objects of a noun: those that begin with `prefix`, or all, as its `list` gives
+-- them; of several nodes the first says it.
+local function object_names(noun, globals, prefix)
   local row = commands.row(noun, "list")
   local nodes <const>, err = require("vios.connection").targets(globals)
   if not row or err then
@@ -34,6 +38,11 @@ local function object_names(noun, globals)
   end
   local options = { socket = globals.socket, on = nodes and nodes[1], timeout = CALL_TIMEOUT,
     open_ms = OPEN_MS }
+  local given <const> = NAMES[noun]
+    and require("vios.execute").call(NAMES[noun], { prefix = prefix }, options)
+  if given then
+    return given
+  end
   local ok, list = pcall(require("vios.execute").run, row, {}, options)
   local names = {}
   for _, object in ipairs(ok and type(list) == "table" and list or {}) do
@@ -79,7 +88,7 @@ local function values(item, prefix, globals)
   elseif type(kind) == "table" then
     return kind
   elseif type(kind) == "string" then
-    return object_names(kind, globals)
+    return object_names(kind, globals, prefix)
   elseif item.name == "on" then
     return node_names(prefix, globals)
   elseif item.name == "socket" then

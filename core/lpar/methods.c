@@ -50,6 +50,19 @@ static int call_list(struct call *call, const json_t *parameters, json_t **resul
     return status;
 }
 
+static int call_names(struct call *call, const json_t *parameters, json_t **result,
+                      struct operation *operation)
+{
+    struct store *store = NULL;
+    const char *prefix = json_get_text(parameters, "prefix");
+    int status = node_store(call->node, &store, operation);
+    if (status == VIOS_OK) {
+        status = view_names(store, prefix ? prefix : "", result, operation);
+        node_store_return(call->node, store);
+    }
+    return status;
+}
+
 static int call_show(struct call *call, const json_t *parameters, json_t **result,
                      struct operation *operation)
 {
@@ -192,6 +205,7 @@ static const struct method METHODS[] = {
     {"adapter.show", "lpar:lpar", ROLE_VIEWER, 0, adapters_call_show},
     /* Under this name because they have no command: for programs, like all of the daemon's own. */
     {"daemon.capacity", "", ROLE_VIEWER, 0, place_call_capacity},
+    {"daemon.lpar_names", "prefix:text?", ROLE_VIEWER, 0, call_names},
     {"daemon.validate", "name:lpar what:text qemu:text?", ROLE_VIEWER, METHOD_LASTS,
      lpar_call_validate_here},
     {"daemon.incoming", "name:lpar job:job generation:integer", ROLE_ADMIN,

@@ -184,6 +184,28 @@ int view_show(struct node *node, struct store *store, const char *name, json_t *
     return VIOS_OK;
 }
 
+int view_names(struct store *store, const char *prefix, json_t **names, struct operation *operation)
+{
+    char key[STORE_KEY_MAX + 1];
+    struct store_list list;
+    *names = json_array();
+    int length = snprintf(key, sizeof key, "/lpar/%s", prefix);
+    if (length > STORE_KEY_MAX || strchr(prefix, '/') || !store_key_is_valid(key)) {
+        return VIOS_OK;
+    }
+    int status = store_list(store, key, &list, NULL, operation);
+    if (status < 0) {
+        json_decref(*names);
+        *names = NULL;
+        return status;
+    }
+    for (size_t i = 0; i < list.count && i < VIEW_NAMES_MAX; i++) {
+        json_array_append_new(*names, json_string(list.values[i].key + strlen("/lpar/")));
+    }
+    store_list_clear(&list);
+    return VIOS_OK;
+}
+
 int view_list(struct node *node, struct store *store, json_t **out, struct operation *operation)
 {
     struct store_list list;

@@ -12,6 +12,7 @@
 #include <jansson.h>
 
 #define VIEW_STATE_SIZE 24
+#define VIEW_NAMES_MAX 1000
 
 /* What the guest does: "running" and the like. What cannot be read is left out of account. */
 void view_state(struct node *node, struct store *store, const struct lpar *lpar,
@@ -21,6 +22,11 @@ void view_state(struct node *node, struct store *store, const struct lpar *lpar,
  * nearest names. */
 int view_show(struct node *node, struct store *store, const char *name, json_t **shown,
               struct operation *operation);
+
+/* The names that begin with `prefix`, in order, VIEW_NAMES_MAX at most: for completion, which has
+ * no time to look at what each of many does. None begin with what is no part of a name. */
+int view_names(struct store *store, const char *prefix, json_t **names,
+               struct operation *operation);
 
 /* All LPARs of the cluster, by name. */
 int view_list(struct node *node, struct store *store, json_t **list, struct operation *operation);

@@ -44,6 +44,8 @@ run_status "an unknown job" 1 "$VIOS" job show j-0
 truncate -s 1M "$DIR/disk.raw"
 run_status "lpar create" 0 "$VIOS" lpar create web1 --memory 16M --disk "$DIR/disk.raw"
 is "its name completes" "$("$VIOS" complete -- lpar show w)" web1
+is "what no name begins with does not" "$("$VIOS" complete -- lpar show x)" ""
+is "nor what is no part of a name" "$("$VIOS" complete -- lpar show ../)" ""
 run_status "lpar list" 0 "$VIOS" lpar list --json
 is "is an array" "$(jq -r '.[0].name' <<<"$OUT")" web1
 run_status "top" 0 "$VIOS" top --json
