@@ -42,7 +42,8 @@ ALL_CFLAGS = -std=c17 -fno-omit-frame-pointer -fstack-protector-strong -pthread 
 
 # What each program links; one place, so that the layers are visible.
 pkg = $(shell $(PKG_CONFIG) --libs $(1))
-SHELL_LIBS  = $(call pkg,lua5.4 libedit jansson libssh)
+SHELL_LIBS  = $(call pkg,lua5.4 libedit jansson)
+SSH_LIBS    = $(call pkg,libssh)
 DAEMON_LIBS = $(call pkg,libuv sqlite3 libcurl jansson openssl libarchive libzstd)
 IO_LIBS     = $(call pkg,jansson openssl)
 PLACE_LIBS  = $(call pkg,lua5.4 jansson)
@@ -61,13 +62,14 @@ FOLDERS := $(sort $(FOLDERS) \
 objects  = $(patsubst %.c,$(B)/%.o,$(filter-out core/$(1)/main.c,$(wildcard core/$(1)/*.c)))
 archives = $(patsubst %,$(B)/lib/%.a,$(filter $(1),$(FOLDERS)))
 
-SHELL_USES  := ssh net base
+SHELL_USES  := net base
 DAEMON_USES := daemon migration alert restore ffdc image lpar hibernation event paging storage \
                nbd node job cluster store net base
 IO_USES     := io paging storage nbd net base
 PLACE_USES  := base
 
-PROGRAMS := $(B)/bin/vios $(B)/libexec/vios/daemon $(B)/libexec/vios/io $(B)/libexec/vios/place
+HELPERS  := daemon io place ssh.so
+PROGRAMS := $(B)/bin/vios $(addprefix $(B)/libexec/vios/,$(HELPERS))
 
 .PHONY: all
 all: $(PROGRAMS) ## build the programs (the default)
@@ -110,6 +112,12 @@ PLACE_OBJECTS := $(patsubst %.c,$(B)/%.o,$(wildcard lua/place/*.c))
 $(B)/libexec/vios/place: $(PLACE_OBJECTS) $(call archives,$(PLACE_USES))
 	$(link) $(PLACE_LIBS)
 
+# What `vios` loads when it is to reach a host by ssh (core/ssh/library.h). It has a core/base of
+# its own, which nobody else sees.
+$(B)/core/ssh/%.o $(B)/core/base/%.o: ALL_CFLAGS += -fPIC -fno-semantic-interposition
+$(B)/libexec/vios/ssh.so: $(call objects,ssh) $(call archives,base)
+	$(link) $(SSH_LIBS) -shared -Wl,-Bsymbolic,--exclude-libs,ALL
+
 include shell/shell.mk
 include tests/tests.mk
 include packaging/deb.mk
@@ -126,7 +134,7 @@ install: all ## install below PREFIX=/usr/local, in DESTDIR= when packaging
 	    '$(DESTDIR)$(PREFIX)/share/man/man1'
 	install -m 755 $(B)/bin/vios '$(DESTDIR)$(PREFIX)/bin/'
 	ln -sf vios '$(DESTDIR)$(PREFIX)/bin/rvios'
-	install -m 755 $(addprefix $(B)/libexec/vios/,daemon io place) \
+	install -m 755 $(addprefix $(B)/libexec/vios/,$(HELPERS)) \
 	    '$(DESTDIR)$(PREFIX)/libexec/vios/'
 	install -m 644 vios.1 '$(DESTDIR)$(PREFIX)/share/man/man1/'
 	install -d '$(DESTDIR)$(PREFIX)/share/bash-completion/completions'

@@ -1,6 +1,8 @@
 /* client.c - see client.h. */
 #include "lua/client.h"
 
+#include "lua/ssh_library.h"
+
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,12 +30,15 @@ int client_connect(struct client *client, const struct ssh_questions *questions,
         return operation_fail(operation, VIOS_E_USAGE, client->address, NULL,
                               "it is not reached by ssh");
     }
-    if (client->host && ssh_host_alive(client->host)) {
+    if (client->host && client->ssh->host_alive(client->host)) {
         return VIOS_OK;
     }
     client_close_all(client);
-    return ssh_host_open(&client->host, name, setting("VIOS_SSH_CONFIG", NULL), questions,
-                         operation);
+    client->ssh = ssh_library(&operation->error);
+    return client->ssh
+               ? client->ssh->host_open(&client->host, name, setting("VIOS_SSH_CONFIG", NULL),
+                                        questions, operation)
+               : operation->error.code;
 }
 
 static int open_by_ssh(struct client *client, const struct ssh_questions *questions,
@@ -44,11 +49,11 @@ static int open_by_ssh(struct client *client, const struct ssh_questions *questi
         client->command[0] ? client->command : setting("VIOS_REMOTE", REMOTE_COMMAND);
     int status = client_connect(client, questions, operation);
     if (status == VIOS_OK) {
-        status = ssh_channel_transport(&transport, client->host, command, operation);
+        status = client->ssh->channel_transport(&transport, client->host, command, operation);
     }
-    return status == VIOS_OK
-               ? rpc_client_open_on(&client->rpc, transport, ssh_host_name(client->host), operation)
-               : status;
+    return status == VIOS_OK ? rpc_client_open_on(&client->rpc, transport,
+                                                  client->ssh->host_name(client->host), operation)
+                             : status;
 }
 
 int client_open(struct client *client, const struct ssh_questions *questions,
@@ -90,7 +95,9 @@ json_t *client_parameters(lua_State *L, int index)
 void client_close_all(struct client *client)
 {
     rpc_client_close(client->rpc);
-    ssh_host_close(client->host);
+    if (client->host) {
+        client->ssh->host_close(client->host);
+    }
     client->rpc = NULL;
     client->host = NULL;
 }

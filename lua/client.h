@@ -9,7 +9,7 @@
 
 #include "lua/binding.h"
 #include "net/rpc.h"
-#include "ssh/channel.h"
+#include "ssh/library.h"
 
 #define CLIENT_TYPE "vios.rpc_client"
 #define CLIENT_ADDRESS_SIZE 512 /* with its NUL */
@@ -18,7 +18,8 @@
 struct client {
     char address[CLIENT_ADDRESS_SIZE]; /* "unix:/path", "ssh:[USER@]HOST" */
     char command[CLIENT_COMMAND_SIZE]; /* there, the pipe to its daemon; "": the usual one */
-    struct ssh_host *host;             /* of the latter; NULL: not connected */
+    const struct ssh_library *ssh;     /* of the latter, once it was connected */
+    struct ssh_host *host;             /* likewise; NULL: not connected */
     struct rpc_client *rpc;            /* NULL: closed */
     bool busy;                         /* within a call: no second one, no close */
 };

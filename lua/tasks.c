@@ -106,8 +106,8 @@ static int command(struct task *task, struct task_told *told, struct operation *
     if (!told->output) {
         return operation_no_memory(operation, NULL);
     }
-    int status =
-        ssh_command_run(task->request.client->host, task->command, told->output, operation);
+    const struct client *client = task->request.client;
+    int status = client->ssh->command_run(client->host, task->command, told->output, operation);
     if (status != VIOS_OK) {
         free(told->output);
         told->output = NULL;

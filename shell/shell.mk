@@ -43,5 +43,5 @@ $(B)/bin/vios: $(SHELL_OBJECTS) $(B)/lib/lua.a $(call archives,$(SHELL_USES))
 
 FUZZ_OBJECTS_fuzz_command_line := $(B)/lib/lua.a
 FUZZ_OBJECTS_fuzz_node_set     := $(B)/lib/lua.a
-FUZZ_LIBS_fuzz_command_line    := $(call pkg,lua5.4 libssh)
-FUZZ_LIBS_fuzz_node_set        := $(call pkg,lua5.4 libssh)
+FUZZ_LIBS_fuzz_command_line    := $(call pkg,lua5.4)
+FUZZ_LIBS_fuzz_node_set        := $(call pkg,lua5.4)

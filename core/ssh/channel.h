@@ -8,6 +8,8 @@
 #include "net/transport.h"
 #include "ssh/host.h"
 
+#include <stdlib.h>
+
 #define SSH_OUTPUT_MAX (1024 * 1024) /* of a command that is kept, of each kind */
 
 /*
@@ -33,6 +35,13 @@ struct ssh_output {
  */
 int ssh_command_run(struct ssh_host *host, const char *command, struct ssh_output *output,
                     struct operation *operation);
-void ssh_output_free(struct ssh_output *output);
+
+/* Here, and not in a file: who has the library loaded (library.h) frees without it. */
+static inline void ssh_output_free(struct ssh_output *output)
+{
+    free(output->out);
+    free(output->err);
+    *output = (struct ssh_output){0};
+}
 
 #endif

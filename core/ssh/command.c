@@ -220,10 +220,3 @@ int ssh_command_run(struct ssh_host *host, const char *command, struct ssh_outpu
     }
     return status;
 }
-
-void ssh_output_free(struct ssh_output *output)
-{
-    free(output->out);
-    free(output->err);
-    *output = (struct ssh_output){0};
-}

@@ -126,7 +126,8 @@ ok "made again it is the same" cmp "$DIR/vios.deb" "$DIR/again.deb"
 contents=$(dpkg-deb --contents "$DIR/vios.deb")
 is "all of it is root's" "$(awk '$2 != "root/root"' <<<"$contents")" ""
 for file in usr/bin/vios usr/libexec/vios/daemon usr/libexec/vios/io usr/libexec/vios/place \
-    usr/share/man/man1/vios.1.gz usr/share/bash-completion/completions/vios \
+    usr/libexec/vios/ssh.so usr/share/man/man1/vios.1.gz \
+    usr/share/bash-completion/completions/vios \
     usr/lib/systemd/system/vios.service usr/lib/sysusers.d/vios.conf usr/lib/tmpfiles.d/vios.conf \
     usr/share/doc/vios/copyright usr/share/doc/vios/changelog.gz etc/vios/vios.conf; do
     like "it has $file" "$contents" " \./$file"
