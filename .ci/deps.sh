@@ -11,7 +11,8 @@ build='build-essential gcc make pkg-config git ca-certificates cpio gzip
     libcurl4-openssl-dev libssl-dev libzstd-dev libxxhash-dev libarchive-dev
     qemu-system-x86 qemu-utils busybox-static syslinux mtools fdisk'
 check='clang clang-format clang-tidy libclang-rt-dev lua-check lua5.4 shellcheck mandoc expect jq
-    perl binutils openssl strace valgrind gdb universal-ctags sqlite3 nbdkit nbd-server libnbd-bin
+    gojq perl binutils openssl strace valgrind gdb universal-ctags sqlite3 nbdkit nbd-server
+    libnbd-bin
     python3 fio bindfs hyperfine etcd-server openssh-server openssh-client procps
     clustershell pdsh iproute2 nftables xfsprogs e2fsprogs zstd redis-server systemd'
 

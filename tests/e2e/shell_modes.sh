@@ -24,13 +24,13 @@ like "what it was built with" "$OUT" 'commit +[0-9a-z-]+.*compiler +(gcc|clang) 
 for words in '--version --json' '--json --version'; do
     # shellcheck disable=SC2086 # two words
     run_status "$words" 0 "$VIOS" $words
-    is "its members" "$(jq -r 'keys_unsorted | join(" ")' <<<"$OUT")" \
+    is "its members" "$(command jq -r 'keys_unsorted | join(" ")' <<<"$OUT")" \
         "version commit compiler variant libraries"
 done
 run_status "--version of something" 2 "$VIOS" --version lpar
 like "says what is wrong" "$ERR" 'unexpected word "lpar"'
 run_status "--version of the daemon" 0 "$VIOS" daemon --version --json
-like "names its libraries" "$(jq -r '.libraries | keys_unsorted | join(" ")' <<<"$OUT")" \
+like "names its libraries" "$(command jq -r '.libraries | keys_unsorted | join(" ")' <<<"$OUT")" \
     'libuv sqlite libcurl jansson openssl'
 like "and its level" "$(jq .level <<<"$OUT")" '^[1-9][0-9]*$'
 run_status "--help" 0 "$VIOS" --help

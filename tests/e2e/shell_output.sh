@@ -32,7 +32,8 @@ is "a list is an array" "$(jq -r 'map(.name) | join(" ")' <<<"$OUT")" "n1 n2"
 run "$VIOS" node show n1 --json
 is "one object is an object" "$(jq -r '.name + " " + .state' <<<"$OUT")" "n1 up"
 run "$VIOS" node show n1 --json --field state,name
-is "--json --field: these, in this order" "$(jq -c . <<<"$OUT")" '{"state":"up","name":"n1"}'
+is "--json --field: these, in this order" "$(command jq -c . <<<"$OUT")" \
+    '{"state":"up","name":"n1"}'
 run "$VIOS" job list --json
 is "an empty list is []" "$OUT" "[]"
 run "$VIOS" audit list --json

@@ -3,7 +3,7 @@
 # make_boot_disk.sh makes its disk, of more than 1 MiB. Sector n + 1 gets the number n, in each of
 # its 16-bit words, for n from 0 to 2046; after each write that the disk acknowledged the serial
 # console says n in four hexadecimal digits, a line each, and begins anew behind the last. "boot"
-# comes first, "BAD" when a write fails. Paced by the timer: about 100 writes a second.
+# comes first, "BAD" when a write fails. Paced by the timer: about 50 writes a second.
         .code16
         .globl  _start
 _start: cli
@@ -12,11 +12,11 @@ _start: cli
         movw    %ax, %es
         movw    %ax, %ss
         movw    $0x7c00, %sp
-        movb    $0x34, %al              # the timer: channel 0, every 11932 of 1193182 Hz
+        movb    $0x34, %al              # the timer: channel 0, every 23864 of 1193182 Hz
         outb    %al, $0x43
-        movb    $0x9c, %al
+        movb    $0x38, %al
         outb    %al, $0x40
-        movb    $0x2e, %al
+        movb    $0x5d, %al
         outb    %al, $0x40
         sti
         cld

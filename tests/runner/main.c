@@ -160,8 +160,8 @@ static void report(struct runner *runner, struct test_case *test)
     runner->passed += result.passed;
     runner->skipped += result.skipped;
     runner->failed += failed;
-    printf("%s %6.1f s  %s", failed ? "FAIL" : "ok  ", (double)test->duration_ms / 1000,
-           test->path);
+    printf("%s %6.1f s (%5.1f)  %s", failed ? "FAIL" : "ok  ", (double)test->duration_ms / 1000,
+           test->cpu_s, test->path);
     printf(result.skip_why[0] ? " # SKIP%s\n" : "\n", result.skip_why);
     if (failed) {
         print_output(test->output);
