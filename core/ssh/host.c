@@ -5,6 +5,7 @@
 #include "ssh/host_internal.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
@@ -35,8 +36,18 @@ void pipe_release(const struct pipe_hold *hold)
     pthread_sigmask(SIG_SETMASK, &hold->before, NULL);
 }
 
+/* libssh has closed its end: there is nothing to wait for any more, whatever it said. */
+static bool is_closed(const struct ssh_host *host)
+{
+    return ssh_get_fd(host->session) == SSH_INVALID_SOCKET;
+}
+
 int host_wait(struct ssh_host *host, struct operation *operation)
 {
+    if (is_closed(host)) {
+        return host_fail(host, VIOS_E_UNREACHABLE, "the ssh connection broke", NULL,
+                         &operation->error);
+    }
     int flags = ssh_get_poll_flags(host->session);
     int events =
         (flags & SSH_READ_PENDING ? POLLIN : 0) | (flags & SSH_WRITE_PENDING ? POLLOUT : 0);
@@ -89,15 +100,22 @@ static int set_options(struct ssh_host *host, const char *config, struct vios_er
     return set_option(host, SSH_OPTIONS_LOG_VERBOSITY, &(int){SSH_LOG_NOLOG}, error);
 }
 
+static bool has_proxy(const struct ssh_host *host)
+{
+    char *proxy = NULL;
+    bool has = ssh_options_get(host->session, SSH_OPTIONS_PROXYCOMMAND, &proxy) == SSH_OK;
+    ssh_string_free_char(proxy);
+    return has;
+}
+
 /* Whether the address book has the host; a name that it lacks is better told before it is tried.
  * With a command for a proxy the name is the proxy's business. */
 static int check_name(struct ssh_host *host, struct vios_error *error)
 {
-    char *target = NULL, *proxy = NULL;
+    char *target = NULL;
     struct addrinfo *found = NULL, wanted = {.ai_socktype = SOCK_STREAM};
     int status = VIOS_OK;
-    if (ssh_options_get(host->session, SSH_OPTIONS_PROXYCOMMAND, &proxy) != SSH_OK &&
-        ssh_options_get(host->session, SSH_OPTIONS_HOST, &target) == SSH_OK) {
+    if (!has_proxy(host) && ssh_options_get(host->session, SSH_OPTIONS_HOST, &target) == SSH_OK) {
         int number = getaddrinfo(target, NULL, &wanted, &found);
         if (number == EAI_NONAME || number == EAI_NODATA) {
             status = error_set(error, VIOS_E_NOT_FOUND, host->name, NULL,
@@ -111,23 +129,35 @@ static int check_name(struct ssh_host *host, struct vios_error *error)
         freeaddrinfo(found);
     }
     ssh_string_free_char(target);
-    ssh_string_free_char(proxy);
     return status;
 }
 
 /* --- connecting --- */
 
+/* Begins to connect. libssh starts a proxy's command with a pair of sockets that any other child
+ * would get too, when another thread starts one at that moment; and then nobody would see the end
+ * of the first. */
+static int begin_connect(struct ssh_host *host)
+{
+    static pthread_mutex_t starting = PTHREAD_MUTEX_INITIALIZER;
+    bool starts = has_proxy(host);
+    if (starts) {
+        pthread_mutex_lock(&starting);
+    }
+    int said = ssh_connect(host->session);
+    if (!is_closed(host)) {
+        (void)fcntl(ssh_get_fd(host->session), F_SETFD, FD_CLOEXEC);
+    }
+    if (starts) {
+        pthread_mutex_unlock(&starting);
+    }
+    return said;
+}
+
 static int connect_session(struct ssh_host *host, struct operation *operation)
 {
-    for (;;) {
-        int said = ssh_connect(host->session);
-        if (said == SSH_OK) {
-            return VIOS_OK;
-        }
-        if (said != SSH_AGAIN) {
-            return host_fail(host, VIOS_E_UNREACHABLE, "ssh cannot connect", NULL,
-                             &operation->error);
-        }
+    int said = begin_connect(host);
+    while (said == SSH_AGAIN && !is_closed(host)) {
         int status = host_wait(host, operation);
         if (status == VIOS_E_TIMEOUT) {
             return operation_fail(operation, status, host->name, "give a longer --timeout",
@@ -136,7 +166,11 @@ static int connect_session(struct ssh_host *host, struct operation *operation)
         if (status != VIOS_OK) {
             return status;
         }
+        said = ssh_connect(host->session);
     }
+    return said == SSH_OK
+               ? VIOS_OK
+               : host_fail(host, VIOS_E_UNREACHABLE, "ssh cannot connect", NULL, &operation->error);
 }
 
 static int open_session(struct ssh_host *host, const char *config, struct operation *operation)

@@ -97,6 +97,20 @@ like "and all are named" "$ERR" 'failed on 5 of 6 nodes: away,silent,foreign,gar
 run_status "with --json too" 3 "$VIOS" --timeout 5s --json on h1,bare primary show
 is "the node is a member of the error" "$(jq -r .error.node <<<"$ERR")" bare
 
+# The command of one must not hold what tells that another's has ended.
+for number in 2 3 4; do
+    for host in away silent; do
+        sed -n "/^Host $host\$/,/LogLevel/p" "$DIR/ssh/config" | sed "s/^Host .*/&$number/" \
+            >>"$DIR/ssh/more"
+    done
+done
+cat "$DIR/ssh/more" >>"$DIR/ssh/config"
+for round in 1 2; do
+    run_status "$round: others hang meanwhile" 3 "$VIOS" --timeout 5s on \
+        silent,away,silent2,away2,silent3,away3,silent4,away4 '!true'
+    is "$round: who is away is known to be" "$(grep -c '^away.*ssh cannot conn' <<<"$ERR")" 4
+done
+
 # --- keys of hosts ---
 cp "$DIR/ssh/known" "$DIR/ssh/known.good"
 grep -v '^h1 ' "$DIR/ssh/known.good" >"$DIR/ssh/known"
