@@ -182,7 +182,7 @@ function on.shell(command, globals, report)
       and vios.error("io", "the command ended with status " .. status) or nil)
   end
   if #nodes == 1 then
-    return failures[1] and report(failures[1], globals, nodes[1]) or 0
+    return failures[1] and report(without_node(failures[1], nodes[1]), globals, nodes[1]) or 0
   end
   return conclude(nodes, failures, globals, report)
 end

@@ -12,7 +12,7 @@
 #define SECRET_SIZE 256
 #define ROUNDS_MAX 10  /* of questions by a host */
 #define PROMPTS_MAX 10 /* in one of them */
-#define PASSWORDS_MAX 3
+#define TRIES_MAX 3
 
 /* A key with a passphrase. */
 static int ask_passphrase(const char *prompt, char *text, size_t size, int echo, int verify,
@@ -93,15 +93,30 @@ static bool answer_round(struct ssh_host *host)
     return good;
 }
 
-static int log_in_by_answers(struct ssh_host *host, struct operation *operation, int *said)
+/* The rounds of one try; `*answered` is false when somebody was needed and nobody answered. */
+static int try_answers(struct ssh_host *host, struct operation *operation, int *said,
+                       bool *answered)
 {
     int status = try(host, with_answers, NULL, operation, said);
     for (int i = 0; status == VIOS_OK && *said == SSH_AUTH_INFO && i < ROUNDS_MAX; i++) {
-        if (!answer_round(host)) {
+        *answered = answer_round(host);
+        if (!*answered) {
             *said = SSH_AUTH_DENIED;
             return VIOS_OK;
         }
         status = try(host, with_answers, NULL, operation, said);
+    }
+    return status;
+}
+
+static int log_in_by_answers(struct ssh_host *host, struct operation *operation, int *said)
+{
+    int status = VIOS_OK;
+    bool answered = true;
+    *said = SSH_AUTH_DENIED;
+    for (int i = 0; status == VIOS_OK && answered && *said == SSH_AUTH_DENIED && i < TRIES_MAX;
+         i++) {
+        status = try_answers(host, operation, said, &answered);
     }
     return status;
 }
@@ -112,7 +127,7 @@ static int log_in_by_password(struct ssh_host *host, struct operation *operation
     int status = VIOS_OK;
     *said = SSH_AUTH_DENIED;
     snprintf(question, sizeof question, "%s: password: ", host->name);
-    for (int i = 0; status == VIOS_OK && *said == SSH_AUTH_DENIED && i < PASSWORDS_MAX; i++) {
+    for (int i = 0; status == VIOS_OK && *said == SSH_AUTH_DENIED && i < TRIES_MAX; i++) {
         if (!host_ask(host, question, false, password, sizeof password)) {
             break;
         }
