@@ -485,6 +485,12 @@ static int client_hello(struct rpc_client *client, struct operation *operation)
                                    "client", "vios " VIOS_VERSION);
     int status = rpc_client_call(client, "rpc.hello", parameters, NULL, &client->hello, &hello);
     operation->error = hello.error;
+    if (status == VIOS_E_UNREACHABLE) {
+        operation->error.hint[0] = '\0'; /* nothing was asked that could have been done */
+    } else if (status == VIOS_E_INVALID) {
+        snprintf(operation->error.object, sizeof operation->error.object, "%.*s",
+                 (int)sizeof operation->error.object - 1, client->address);
+    }
     if (status == VIOS_OK && !json_is_object(client->hello)) {
         return client_broken(client, &operation->error, "it answers, but not as a vios daemon");
     }
