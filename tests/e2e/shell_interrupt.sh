@@ -83,6 +83,13 @@ is "twice" $? 130
 is "cancels the job" "$(tail -n1 "$DIR/err")" \
     "vios: job j-1 is being undone: vios job wait j-1"
 ok "at the daemon" test -e "$DIR/CANCELLED"
+waits "$VIOS" on n1,n2 job wait j-1
+await '[ -e "$DIR/WAITING-n2" ]' 20 || bail "it waits on both"
+kill -INT "$WAITER"
+wait "$WAITER"
+is "those of several nodes are left" $? 130
+is "and each is named" "$(sed '$d' "$DIR/err")" "n1: ${GOES_ON#vios: }
+n2: ${GOES_ON#vios: }"
 waits "$VIOS" job wait j-1
 kill -TERM "$WAITER"
 wait "$WAITER"

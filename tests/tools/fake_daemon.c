@@ -146,6 +146,8 @@ static void touch(const char *file)
     }
 }
 
+static const char *waiting = "WAITING"; /* the file that says so */
+
 /* Lasts until it is cancelled, telling its progress, which FOLDER/WAITING says. With FOLDER/HOLD it
  * answers to the cancel only when that file is gone; FOLDER/LEFT says that it came. */
 static void wait_job(const json_t *id, const json_t *parameters)
@@ -168,7 +170,7 @@ static void wait_job(const json_t *id, const json_t *parameters)
         send_json(json_pack("{s:s, s:s, s:{s:O, s:s, s:i, s:i, s:s}}", "jsonrpc", "2.0", "method",
                             "progress", "params", "id", id, "job", "j-1", "done", done, "total",
                             1000, "unit", "steps"));
-        touch("WAITING");
+        touch(waiting);
     }
 }
 
@@ -225,7 +227,11 @@ static void hello(const json_t *id, const json_t *parameters)
 static void call_node(const json_t *id, const json_t *parameters)
 {
     const char *name = json_string_value(json_object_get(parameters, "node"));
-    if (name && strcmp(name, "n2") == 0) {
+    const char *method = json_string_value(json_object_get(parameters, "method"));
+    if (method && strcmp(method, "job.wait") == 0) {
+        waiting = "WAITING-n2";
+        wait_job(id, json_object_get(parameters, "parameters"));
+    } else if (name && strcmp(name, "n2") == 0) {
         answer_error(id, VIOS_E_UNREACHABLE, "node \"n2\"", "its daemon does not answer", NULL);
     } else {
         answer_error(id, VIOS_E_NOT_FOUND, "node \"n7\"", "there is no such node",
