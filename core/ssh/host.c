@@ -3,16 +3,15 @@
 
 #include "base/clock.h"
 #include "ssh/host_internal.h"
+#include "ssh/resolve.h"
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netdb.h>
 #include <poll.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <time.h>
 
 void pipe_hold(struct pipe_hold *hold)
@@ -108,25 +107,14 @@ static bool has_proxy(const struct ssh_host *host)
     return has;
 }
 
-/* Whether the address book has the host; a name that it lacks is better told before it is tried.
- * With a command for a proxy the name is the proxy's business. */
-static int check_name(struct ssh_host *host, struct vios_error *error)
+/* A name that the address book lacks is better told before it is tried. With a command for a proxy
+ * the name is the proxy's business. */
+static int check_name(struct ssh_host *host, struct operation *operation)
 {
     char *target = NULL;
-    struct addrinfo *found = NULL, wanted = {.ai_socktype = SOCK_STREAM};
     int status = VIOS_OK;
     if (!has_proxy(host) && ssh_options_get(host->session, SSH_OPTIONS_HOST, &target) == SSH_OK) {
-        int number = getaddrinfo(target, NULL, &wanted, &found);
-        if (number == EAI_NONAME || number == EAI_NODATA) {
-            status = error_set(error, VIOS_E_NOT_FOUND, host->name, NULL,
-                               "it is no member, and no host of this name is known");
-        } else if (number != 0) {
-            status = error_set(error, VIOS_E_UNREACHABLE, host->name, NULL,
-                               "its name cannot be looked up: %s", gai_strerror(number));
-        }
-    }
-    if (found) {
-        freeaddrinfo(found);
+        status = resolve_check(target, host->name, operation);
     }
     ssh_string_free_char(target);
     return status;
@@ -177,7 +165,7 @@ static int open_session(struct ssh_host *host, const char *config, struct operat
 {
     int status = set_options(host, config, &operation->error);
     if (status == VIOS_OK) {
-        status = check_name(host, &operation->error);
+        status = check_name(host, operation);
     }
     if (status == VIOS_OK) {
         ssh_set_blocking(host->session, 0);
