@@ -46,8 +46,8 @@ $(FUZZ_PROGRAMS): $(B)/%: $(B)/%.o $(if $(filter fuzz,$(VARIANT)),,$(B)/tests/fu
                   $$(FUZZ_OBJECTS_$$(notdir $$*)) $(ALL_ARCHIVES)
 	$(link) $(TEST_LIBS) $(FUZZ_LIBS_$(notdir $*)) $(if $(filter fuzz,$(VARIANT)),-fsanitize=fuzzer)
 
-E2E_LIBRARIES := %/lib.sh %/etcd.sh %/lab.sh %/netns.sh %/nodes.sh %/fence_freeze.sh %/lu_guest.sh \
-                 %/split_guests.sh %/ssh_hosts.sh %/sshd.sh
+E2E_LIBRARIES := %/as_root.sh %/lib.sh %/etcd.sh %/lab.sh %/netns.sh %/nodes.sh %/fence_freeze.sh \
+                 %/lu_guest.sh %/split_guests.sh %/ssh_hosts.sh %/sshd.sh
 
 # What the runner is given. TESTS='tests/e2e/lab_*.sh' runs only those that match.
 SUITE := $(UNIT_PROGRAMS) $(FUZZ_PROGRAMS) $(wildcard tests/lua/test_*.lua) \

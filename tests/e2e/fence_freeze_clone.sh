@@ -5,6 +5,7 @@
 # files' contents, on XFS, whose files are cloned.
 # needs: heavy
 # limit: 240
+. "$(dirname "$0")/as_root.sh"
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/fence_freeze.sh"
 freeze_all 'mkfs.xfs -q -m reflink=1' CLONE

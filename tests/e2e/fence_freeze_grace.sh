@@ -5,6 +5,7 @@
 # files' contents, on ext4, where time has to pass.
 # needs: heavy
 # limit: 240
+. "$(dirname "$0")/as_root.sh"
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/fence_freeze.sh"
 freeze_all 'mkfs.ext4 -q' GRACE

@@ -3,6 +3,7 @@
 # not removed; flatten cuts the tie while the guest runs, which loses nothing; then it is removed.
 # needs: heavy
 # limit: 120
+. "$(dirname "$0")/as_root.sh"
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/nodes.sh"
 need jq qemu-img mkfs.xfs xfs_io

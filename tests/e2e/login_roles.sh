@@ -3,12 +3,9 @@
 # groups their processes have; a key can have less; who is in no group is refused. The audit has the
 # user's name. Root only: it has a user database of its own, in a mount namespace.
 # limit: 120
-if [ "$(id -u)" = 0 ] && [ -z "${LOGIN_NAMESPACE:-}" ] && unshare -m true 2>/dev/null; then
-    LOGIN_NAMESPACE=1 exec unshare -m bash "$0" "$@"
-fi
+. "$(dirname "$0")/as_root.sh" -m
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/sshd.sh"
-[ -n "${LOGIN_NAMESPACE:-}" ] || skip_all "only root may make a user database of its own"
 sshd_need
 need jq setpriv
 # other users must get at the socket and the programs, and the usual folder is ours alone

@@ -4,22 +4,11 @@
 # asks for no password.
 # needs: heavy
 # limit: 60
-if [ "${IN_NAMESPACE:-}" != yes ]; then
-    AS_ROOT=()
-    if [ "$(id -u)" != 0 ]; then
-        # The runner cannot end what belongs to root, so that ends by itself.
-        AS_ROOT=(sudo -n env "PATH=$PATH" "BUILD=${BUILD:-build}" "TMPDIR=${TMPDIR:-/tmp}"
-            timeout -k 5 50)
-    fi
-    if [ ! -c /dev/net/tun ] || ! "${AS_ROOT[@]}" unshare -n true 2>/dev/null; then
-        echo "1..0 # SKIP needs root, network namespaces and /dev/net/tun"
-        exit 0
-    fi
-    exec "${AS_ROOT[@]}" env IN_NAMESPACE=yes unshare -n "$0"
-fi
+. "$(dirname "$0")/as_root.sh" -n
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/lab.sh"
 need jq ip qemu-system-x86_64 as ld
+[ -c /dev/net/tun ] || skip_all "there is no /dev/net/tun"
 
 "$ROOT/tests/guest/make_boot_disk.sh" boot "$DIR/disk.raw" 1M
 ip link set lo up

@@ -5,6 +5,7 @@
 # MOVE_PLACES=all kills at each step.
 # needs: heavy
 # limit: 400
+. "$(dirname "$0")/as_root.sh"
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/nodes.sh"
 . "$(dirname "$0")/lu_guest.sh"

@@ -3,12 +3,9 @@
 # terminal, unseen; a wrong one is asked for again, three times at most; without a terminal nobody
 # is asked. Root only: it has a user database of its own, in a mount namespace.
 # limit: 120
-if [ "$(id -u)" = 0 ] && [ -z "${LOGIN_NAMESPACE:-}" ] && unshare -m true 2>/dev/null; then
-    LOGIN_NAMESPACE=1 exec unshare -m bash "$0" "$@"
-fi
+. "$(dirname "$0")/as_root.sh" -m
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/ssh_hosts.sh"
-[ -n "${LOGIN_NAMESPACE:-}" ] || skip_all "only root may make a user database of its own"
 need expect openssl
 [ -d /etc/pam.d ] || skip_all "no PAM"
 ssh_up

@@ -3,12 +3,9 @@
 # time-out, a Ctrl-C ends it, and other hosts answer meanwhile; a name that no host has is told.
 # Root only: the name server is one of a network namespace of its own.
 # limit: 60
-if [ "$(id -u)" = 0 ] && [ -z "${RESOLVE_NAMESPACE:-}" ] && unshare -mn true 2>/dev/null; then
-    RESOLVE_NAMESPACE=1 exec unshare -mn bash "$0" "$@"
-fi
+. "$(dirname "$0")/as_root.sh" -mn
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/ssh_hosts.sh"
-[ -n "${RESOLVE_NAMESPACE:-}" ] || skip_all "only root may make a namespace of its own"
 need ip perl
 ip link set lo up
 printf '%s\n' "nameserver 127.0.0.1" "options timeout:30 attempts:5" >"$DIR/resolv.conf"

@@ -95,4 +95,8 @@ run_status "so do calls of its daemon" 0 env VIOS_REMOTE="exec $DIR/rpc" timeout
     local first, err = h2:primary_explain{}
     print(first, err.code, h2:primary_explain{}.node)"
 is "and one that broke is told so" "$OUT" $'nil\tunreachable\tn1'
+
+# Those that stayed find a writer that leaves at once, and end.
+ended() { : <>"$DIR/hangs" && ! pgrep -f "^cat $DIR/hangs" >/dev/null; }
+ok "what stayed there has ended" await ended 20
 finish

@@ -3,6 +3,7 @@
 # of all packets lost at random kills nobody; a primary that nobody hears, though it hears all, is
 # replaced, and comes back as a follower.
 # limit: 150
+. "$(dirname "$0")/as_root.sh"
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/netns.sh"
 

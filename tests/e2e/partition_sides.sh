@@ -3,6 +3,7 @@
 # primary; the two are fenced, come back as their next incarnations, and follow. Of four cut into
 # two and two, the side with the primary goes on. Each ends with one primary and its history.
 # limit: 240
+. "$(dirname "$0")/as_root.sh"
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/netns.sh"
 

@@ -6,6 +6,7 @@
 # node primary.
 # needs: heavy
 # limit: 180
+. "$(dirname "$0")/as_root.sh"
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/netns.sh"
 # shellcheck disable=SC2034 # for etcd.sh

@@ -5,6 +5,7 @@
 # winners notice nothing. After the merge nothing moves back, and nothing starts twice.
 # needs: heavy
 # limit: 240
+. "$(dirname "$0")/as_root.sh"
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/netns.sh"
 . "$(dirname "$0")/lu_guest.sh"

@@ -7,6 +7,7 @@
 # starts twice, and both losers are members again.
 # needs: heavy
 # limit: 240
+. "$(dirname "$0")/as_root.sh"
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/netns.sh"
 # shellcheck disable=SC2034 # for etcd.sh

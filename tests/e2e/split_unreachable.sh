@@ -5,6 +5,7 @@
 # moves once more. After the merge nothing starts twice.
 # needs: heavy
 # limit: 300
+. "$(dirname "$0")/as_root.sh"
 . "$(dirname "$0")/lib.sh"
 . "$(dirname "$0")/netns.sh"
 # shellcheck disable=SC2034 # for etcd.sh
